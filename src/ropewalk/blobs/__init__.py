@@ -1,0 +1,1 @@
+"""Bytes by digest: complete and verified, or not there."""

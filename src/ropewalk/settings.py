@@ -1,0 +1,224 @@
+"""What a project says of itself in `ropewalk.toml`, checked whole before anything runs."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import msgspec
+from msgspec import Meta
+
+from ropewalk.errors import Invalid
+from ropewalk.refs import is_name
+
+FILE = "ropewalk.toml"
+Percent = Annotated[float, Meta(ge=0, le=100)]
+Positive = Annotated[float, Meta(gt=0)]
+Count = Annotated[int, Meta(ge=0)]
+
+
+class Part(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A table of `ropewalk.toml`: an unknown key is an error that names it."""
+
+
+class Gate(Part, frozen=True, kw_only=True):
+    """A threshold that a model's holdout metric has to meet before it may serve.
+
+    Attributes:
+        metric: `roc_auc`, `log_loss`, `brier`, `accuracy`, `f1`, `rmse`, `mae` or `r2`.
+        at_least: lowest value that the bootstrap interval's lower end may have.
+        at_most: highest value that the interval's upper end may have.
+        champion_margin: how much worse than the champion it may be, on the same rows.
+        slices: columns by whose values the metric is also looked at.
+        slice_margin: how much worse than the whole any slice may be.
+    """
+
+    metric: str
+    at_least: float | None = None
+    at_most: float | None = None
+    champion_margin: float | None = None
+    slices: tuple[str, ...] = ()
+    slice_margin: float | None = None
+
+
+class Tests(Part, frozen=True, kw_only=True):
+    """Stage 3: what is tested besides the gates."""
+
+    paths: tuple[str, ...] = ("tests",)
+    golden_rows: Annotated[int, Meta(ge=1, le=100_000)] = 200
+    timeout_seconds: Positive = 600.0
+
+
+class Scan(Part, frozen=True, kw_only=True):
+    """Stage 4: where advisories (OSV files) lie, which are accepted, what pickles may import beyond the defaults."""
+
+    advisories: str = "advisories"
+    accept: tuple[str, ...] = ()
+    globals: tuple[str, ...] = ()
+    require_advisories: bool = False
+
+
+class Environment(Part, frozen=True, kw_only=True):
+    """A place where releases serve.
+
+    Attributes:
+        approvals: how many people other than the author must approve before canary.
+        allow_pickle: whether models in pickle-family formats may serve here (always sandboxed).
+        database: SQLite file, relative to the project, that the project's SQL migrations change; empty for none.
+        config: values handed to the project's serving code.
+    """
+
+    approvals: Count = 0
+    allow_pickle: bool = True
+    database: str = ""
+    config: dict[str, str | int | float | bool] = {}
+
+
+class Qa(Part, frozen=True, kw_only=True):
+    """Stage 7: bounded load and budgets. Times in milliseconds unless named otherwise."""
+
+    p50_ms: Positive = 20.0
+    p99_ms: Positive = 200.0
+    load_seconds: Annotated[float, Meta(gt=0, le=60)] = 1.5
+    load_connections: Annotated[int, Meta(ge=1, le=64)] = 8
+    rehearsal_rows: Count = 1000
+    rehearsal_speed: Positive = 1000.0
+
+
+class Canary(Part, frozen=True, kw_only=True):
+    """Stage 8: the plan of weights and what the sequential tests look for.
+
+    Attributes:
+        weights: percent of traffic at each step, rising; 100 follows the last.
+        alpha: chance, over all signals and looks, that a good candidate falls back.
+        rows_min: candidate's rows at each step before it may rise.
+        labels_min: labelled rows in both arms before quality counts, where labels are wanted.
+        error_increase: smallest increase of the error rate that matters (share, 0.01 = one point).
+        latency_ratio: candidate's latency quantile may be this many times the champion's.
+        loss_increase: smallest increase of the mean loss that matters (Brier or squared error).
+        wait_labels: rise past the first step only with `labels_min` labels.
+        shadow: mirror champion's traffic to the candidate first and compare pairs.
+        patience_seconds: without a verdict for so long it falls back; 0 waits for ever.
+    """
+
+    weights: tuple[Percent, ...] = (5.0, 25.0, 50.0)
+    alpha: Annotated[float, Meta(gt=0, lt=0.5)] = 0.05
+    rows_min: Count = 200
+    labels_min: Count = 200
+    error_increase: Positive = 0.005
+    latency_ratio: Annotated[float, Meta(gt=1)] = 2.0
+    latency_quantile: Annotated[float, Meta(gt=0, lt=1)] = 0.95
+    loss_increase: Positive = 0.005
+    wait_labels: bool = True
+    shadow: bool = False
+    patience_seconds: Annotated[float, Meta(ge=0)] = 0.0
+
+
+class Monitor(Part, frozen=True, kw_only=True):
+    """Something watched in live traffic.
+
+    Attributes:
+        name: how alerts call it.
+        kind: `drift` (a column against the training snapshot), `output` (predictions), `calibration` (mean
+            prediction against the rate of labels), `quality` (loss of labelled rows), `errors`.
+        column: the input column of a drift monitor.
+        window: length of a window of event time, such as `7d`, `12h`.
+        rows_min: a window with fewer rows says nothing.
+        threshold: smallest effect that matters, in the kind's own unit.
+        retrain: start the project's pipeline when the alarm opens.
+    """
+
+    name: str
+    kind: str
+    column: str = ""
+    window: str = "7d"
+    rows_min: Count = 200
+    threshold: Positive = 0.1
+    retrain: bool = False
+
+
+class Serve(Part, frozen=True, kw_only=True):
+    """The endpoint: where it listens and what it bears."""
+
+    host: str = "127.0.0.1"
+    port: Annotated[int, Meta(ge=0, le=65535)] = 8470
+    workers: Annotated[int, Meta(ge=1, le=64)] = 1
+    queue_max: Annotated[int, Meta(ge=1)] = 1024
+    deadline_ms: Positive = 5000.0
+    body_bytes_max: Annotated[int, Meta(ge=1024)] = 1 << 20
+
+
+class Settings(Part, frozen=True, kw_only=True):
+    """The whole of `ropewalk.toml`.
+
+    Attributes:
+        name: the project's and, unless said otherwise, the model's and the endpoint's name.
+        goal: what the model is for, in a sentence.
+        owner: who answers for it.
+        pipeline: `FILE.py:FUNCTION` that `ropewalk run` runs.
+        model: name of the model that `ropewalk ship` ships; empty for the project's.
+        retrain: arguments of the pipeline when a monitor starts it.
+        false_alarms_per_year: budget over all monitors together.
+    """
+
+    name: str
+    goal: str = ""
+    owner: str = ""
+    pipeline: str = "pipeline.py:train"
+    model: str = ""
+    tests: Tests = Tests()
+    gates: tuple[Gate, ...] = ()
+    scan: Scan = Scan()
+    environments: dict[str, Environment] = {}
+    qa: Qa = Qa()
+    canary: Canary = Canary()
+    monitors: tuple[Monitor, ...] = ()
+    retrain: dict[str, str | int | float | bool] = {}
+    false_alarms_per_year: Positive = 1.0
+    serve: Serve = Serve()
+
+    @property
+    def model_name(self) -> str:
+        """The name of the model that is shipped."""
+        return self.model or self.name
+
+    def environment(self, name: str) -> Environment:
+        """Return what is said of an environment; one that is not named has the defaults."""
+        return self.environments.get(name, Environment())
+
+
+def read_settings(root: Path) -> Settings:
+    """Return the project's settings; a folder without a file gets the defaults and its own name.
+
+    Raises:
+        Invalid: the file is not TOML, or a key is unknown, missing or out of its range; the error names it.
+    """
+    path = root / FILE
+    if not path.exists():
+        name = "".join(letter if letter.isalnum() or letter in "._-" else "-" for letter in root.resolve().name)
+        return Settings(name=name if is_name(name) else "project")
+    try:
+        found = msgspec.toml.decode(path.read_bytes(), type=Settings)
+    except msgspec.ValidationError as error:
+        raise Invalid(
+            "settings-invalid", f"{FILE} is not valid.", where=FILE, why=str(error), fix=f"edit {FILE}"
+        ) from error
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        raise Invalid(
+            "settings-unreadable", f"{FILE} is not TOML.", where=FILE, why=str(error), fix=f"edit {FILE}"
+        ) from error
+    for name in (found.name, found.model_name, *found.environments):
+        if not is_name(name):
+            raise Invalid(
+                "settings-invalid",
+                f"{FILE} is not valid.",
+                where=FILE,
+                why=f"a name is letters, digits, '.', '_' and '-', 128 at most; found {name[:80]!r}",
+                fix=f"edit {FILE}",
+            )
+    return found
+
+
+def schema() -> dict[str, Any]:
+    """Return the JSON Schema of `ropewalk.toml`, for editors."""
+    return msgspec.json.schema(Settings)

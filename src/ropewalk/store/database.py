@@ -1,0 +1,73 @@
+"""The port: a database runs named queries inside transactions and knows no meaning."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from contextlib import AbstractContextManager
+from typing import Protocol, TypeVar
+
+T = TypeVar("T")
+Row = Mapping[str, object]
+Value = str | int | float | bytes | None
+
+
+class Reader(Protocol):
+    """A consistent view of the rows."""
+
+    def rows(self, query: str, /, **values: Value) -> list[Row]:
+        """Return all rows of a named query, such as `runs.list`."""
+        ...
+
+    def row(self, query: str, /, **values: Value) -> Row | None:
+        """Return the first row of a named query, or None."""
+        ...
+
+    def value(self, query: str, /, **values: Value) -> Value:
+        """Return the first column of the first row, or None."""
+        ...
+
+    def all(self, record: type[T], query: str, /, **values: Value) -> list[T]:
+        """Return all rows as frozen records: columns are given to the record's fields by name."""
+        ...
+
+    def get(self, record: type[T], query: str, /, **values: Value) -> T | None:
+        """Return the first row as a record, or None."""
+        ...
+
+
+class Transaction(Reader, Protocol):
+    """A view that may change rows; who opened it owns the commit."""
+
+    def run(self, query: str, /, **values: Value) -> int:
+        """Run a named statement; return how many rows it changed."""
+        ...
+
+    def many(self, query: str, rows: Iterable[Mapping[str, Value]], /) -> int:
+        """Run a named statement for each row of values; return how many rows were changed."""
+        ...
+
+
+class Database(Protocol):
+    """Where rows live."""
+
+    def read(self) -> AbstractContextManager[Reader]:
+        """Open a consistent view; never waits for writers."""
+        ...
+
+    def write(self, work: Callable[[Transaction], T], /, *, key: str | None = None) -> T:
+        """Run `work` in one transaction and return its result once it is durable.
+
+        Args:
+            work: is given the transaction; an exception undoes all of it and is raised here.
+            key: idempotency key; a second call with the same key does nothing and returns the first answer
+                (which then must be JSON-able).
+        """
+        ...
+
+    def version(self) -> int:
+        """Return a number that changes when anybody, in this process or another, has committed."""
+        ...
+
+    def close(self) -> None:
+        """Finish what was accepted, then close."""
+        ...
