@@ -1,0 +1,83 @@
+# The one door for developers. `make` alone prints what there is.
+# Needs Python 3.11, git and make; everything else lands in .venv, nothing outside this folder.
+
+SHELL := /bin/bash
+.SHELLFLAGS := -eu -o pipefail -c
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+MAKEFLAGS += --no-print-directory --no-builtin-rules
+
+PYTHON ?= $(shell command -v python3.11 || command -v python3)
+BIN    := .venv/bin
+READY  := .venv/.ropewalk-ready
+WORKERS ?= 2
+# What the rest of the machine exports must not leak into the gate.
+unexport PYTHONPATH PYTHONHOME VIRTUAL_ENV
+
+.PHONY: help
+help: ## Print this list.
+	@awk 'BEGIN {FS = ":.*## "; print "make <target>\n"} /^[a-z]+:.*## / {printf "  %-8s %s\n", $$1, $$2}' Makefile
+
+# ------------------------------------------------------------------------------------------------------------- set-up
+.PHONY: setup
+setup: $(READY) ## Make .venv from the lock (the second run starts at once).
+
+$(READY): requirements/dev.txt requirements/setup.txt pyproject.toml .ci/install
+	@.ci/install .venv requirements/dev.txt "$(PYTHON)"
+	@touch $@
+
+# --------------------------------------------------------------------------------------------------------------- show
+.PHONY: demo
+demo: $(READY) ## Play a year of New York flights, from a commit to a drift alarm.
+	@$(BIN)/ropewalk demo
+
+# --------------------------------------------------------------------------------------------------------------- gate
+.PHONY: test
+test: $(READY) ## Run the whole test suite, with the coverage gate.
+	@rm -f .coverage .coverage.*
+	@$(BIN)/python -m pytest -n $(WORKERS) --dist loadgroup --cov --cov-report=term:skip-covered
+
+.PHONY: check
+check: $(READY) ## The whole gate: format, lint, walls, types, words, tests. CI calls only this.
+	@$(BIN)/ruff format --check .
+	@$(BIN)/ruff check .
+	@$(BIN)/lint-imports --no-logo
+	@$(BIN)/pyright
+	@$(BIN)/codespell
+	@$(MAKE) test
+
+.PHONY: format
+format: $(READY) ## Format the code and apply the safe fixes.
+	@$(BIN)/ruff check --fix-only --quiet .
+	@$(BIN)/ruff format .
+
+.PHONY: lowest
+lowest: .venv-lowest/.ropewalk-ready ## Run the suite on the lowest versions that pyproject.toml allows.
+	@.venv-lowest/bin/python -m pytest -n $(WORKERS) --dist loadgroup -m "not slow and not browser" -W default
+
+.venv-lowest/.ropewalk-ready: requirements/lowest.txt requirements/setup.txt pyproject.toml .ci/install
+	@.ci/install .venv-lowest requirements/lowest.txt "$(PYTHON)"
+	@touch $@
+
+.PHONY: fault
+fault: $(READY) ## Kill, cut and fill things for longer than the gate does.
+	@$(BIN)/python -m pytest -m fault --timeout=900
+
+.PHONY: bench
+bench: $(READY) ## Measure against the limits and print the figures.
+	@$(BIN)/python bench/run.py
+
+# --------------------------------------------------------------------------------------------------------------- lock
+COMPILE := $(BIN)/uv pip compile --quiet --python-version 3.11 --generate-hashes --no-emit-index-url --no-annotate --no-header
+
+.PHONY: lock
+lock: $(READY) ## Resolve the dependencies anew: newest and lowest, with hashes, without registry addresses.
+	@$(COMPILE) --upgrade --extra dev pyproject.toml --output-file requirements/dev.txt
+	@$(COMPILE) --upgrade --extra dev --resolution lowest-direct pyproject.toml --output-file requirements/lowest.txt
+	@grep '^uv==' requirements/dev.txt | cut -d' ' -f1 | $(COMPILE) --upgrade - --output-file requirements/setup.txt
+
+.PHONY: clean
+clean: ## Remove what the gate and the demo leave, but not .venv.
+	@rm -rf demo dist build htmlcov coverage.xml .pytest_cache .ruff_cache .hypothesis .import_linter_cache bench/out
+	@rm -f .coverage .coverage.*
+	@find src tests examples bench -name __pycache__ -type d -prune -exec rm -rf {} + 2>/dev/null || true
