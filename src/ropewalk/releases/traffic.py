@@ -1,0 +1,149 @@
+"""Who answers at an endpoint: append-only generations of champion, canary and shadow."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import cast
+
+from ropewalk.errors import Conflict, Invalid
+from ropewalk.site import Site
+from ropewalk.store.database import Reader, Transaction
+
+WHOLE_BP = 10_000
+FIRST_ENVIRONMENT = "production"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Traffic:
+    """One generation of an endpoint; releases are ids such as `flights/3`, empty for none.
+
+    Attributes:
+        endpoint: the endpoint's name.
+        generation: grows by one with each change, from 1.
+        at_us: when it began, microseconds since the epoch.
+        actor: who changed it.
+        champion: release that answers.
+        canary: release that answers a share.
+        canary_weight_bp: that share in basis points, 0 to 10,000.
+        shadow: release that is asked too and never answers.
+        previous: release kept warm, for a rollback.
+        salt: what keys are hashed with; changes with each canary, so that not always the same callers try first.
+        reason: why it changed, for people.
+    """
+
+    endpoint: str
+    generation: int
+    at_us: int
+    actor: str
+    champion: str
+    canary: str
+    canary_weight_bp: int
+    shadow: str
+    previous: str
+    salt: str
+    reason: str
+
+    def releases(self) -> tuple[str, ...]:
+        """Return every release that has to be warm, champion first, each once."""
+        named = (self.champion, self.canary, self.shadow, self.previous)
+        return tuple(dict.fromkeys(release for release in named if release))
+
+
+def endpoint_name(name: str, environment: str) -> str:
+    """Return how the endpoint of a release's name is called: `flights` in production, `flights.staging` elsewhere."""
+    return name if environment == FIRST_ENVIRONMENT else f"{name}.{environment}"
+
+
+def current(reader: Reader, endpoint: str) -> Traffic | None:
+    """Return who answers now, or None when nothing was ever live there."""
+    return reader.get(Traffic, "releases.traffic_current", endpoint=endpoint)
+
+
+def at(reader: Reader, endpoint: str, at_us: int) -> Traffic | None:
+    """Return who answered at a time, microseconds since the epoch."""
+    return reader.get(Traffic, "releases.traffic_at", endpoint=endpoint, at_us=at_us)
+
+
+def history(reader: Reader, endpoint: str, count: int = 100) -> list[Traffic]:
+    """Return the newest generations, newest first."""
+    return reader.all(Traffic, "releases.traffic_history", endpoint=endpoint, count=count)
+
+
+def since(reader: Reader, endpoint: str, generation: int) -> list[Traffic]:
+    """Return this generation and all after it, oldest first."""
+    return reader.all(Traffic, "releases.traffic_since", endpoint=endpoint, generation=generation)
+
+
+def endpoints(reader: Reader) -> tuple[str, ...]:
+    """Return the names of all endpoints that ever had traffic, in order."""
+    return tuple(str(row["endpoint"]) for row in reader.rows("releases.traffic_endpoints"))
+
+
+def change(
+    tx: Transaction,
+    site: Site,
+    endpoint: str,
+    *,
+    seen: int,
+    champion: str,
+    canary: str = "",
+    canary_weight_bp: int = 0,
+    shadow: str = "",
+    previous: str = "",
+    salt: str = "",
+    reason: str = "",
+) -> Traffic:
+    """Write the next generation with its ledger entry and its event `traffic.changed`.
+
+    Args:
+        tx: the transaction of the change.
+        site: the project.
+        endpoint: the endpoint.
+        seen: the generation that the decision was made on, 0 for none.
+        champion: release that answers.
+        canary: release that answers a share.
+        canary_weight_bp: the share, in basis points.
+        shadow: release that is asked too.
+        previous: release kept warm.
+        salt: what keys are hashed with.
+        reason: why, for people.
+
+    Raises:
+        Conflict: somebody changed the traffic after it was seen.
+        Invalid: a share without a canary, or one outside of 0 to 10,000.
+    """
+    if not 0 <= canary_weight_bp <= WHOLE_BP or (canary_weight_bp and not canary) or not champion:
+        raise Invalid(
+            "traffic-invalid",
+            "This is no split of traffic.",
+            where=f"endpoint {endpoint}",
+            why=f"champion {champion!r}, canary {canary!r} at {canary_weight_bp} basis points",
+        )
+    now = current(tx, endpoint)
+    newest = 0 if now is None else now.generation
+    if newest != seen:
+        raise Conflict(
+            "traffic-moved",
+            "The traffic of this endpoint has changed since it was looked at.",
+            where=f"endpoint {endpoint}",
+            why=f"generation {seen} was seen, {newest} is current",
+            fix="look again with `ropewalk status`, then decide again",
+        )
+    values = {
+        "endpoint": endpoint,
+        "generation": newest + 1,
+        "at_us": site.clock.now_us(),
+        "actor": site.actor,
+        "champion": champion,
+        "canary": canary,
+        "canary_weight_bp": canary_weight_bp,
+        "shadow": shadow,
+        "previous": previous,
+        "salt": salt,
+        "reason": reason,
+    }
+    tx.run("releases.traffic_insert", **values)
+    body = {name: value for name, value in values.items() if name not in ("at_us", "actor")}
+    site.record(tx, "traffic.changed", f"endpoint:{endpoint}", body)
+    site.announce(tx, "traffic.changed", f"endpoint:{endpoint}", {"generation": newest + 1, "reason": reason})
+    return cast("Traffic", current(tx, endpoint))
