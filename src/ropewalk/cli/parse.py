@@ -1,0 +1,121 @@
+"""Reads a command line: the options that every command knows, the command, and that command's own arguments."""
+
+from __future__ import annotations
+
+import argparse
+from dataclasses import dataclass
+from pathlib import Path
+from typing import NoReturn
+
+from ropewalk.cli import commands
+from ropewalk.errors import Invalid
+
+# A folder that holds one of these is a project; the nearest one above the current folder is meant.
+MARKS = ("ropewalk.toml", ".ropewalk")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Request:
+    """What was typed, understood.
+
+    Attributes:
+        command: row of the table.
+        options: the command's arguments, with `project` (a Path) and `json`.
+        json: whether the answer is for a machine.
+    """
+
+    command: commands.Command
+    options: argparse.Namespace
+    json: bool
+
+
+class Parser(argparse.ArgumentParser):
+    """An argument parser whose complaints are errors of ours, in four lines like the others."""
+
+    def error(self, message: str) -> NoReturn:
+        """Raise the complaint.
+
+        Raises:
+            Invalid: always.
+        """
+        raise Invalid(
+            "usage",
+            "The command line is not understood.",
+            where=self.prog,
+            why=message,
+            fix=f"{self.prog} --help",
+        )
+
+
+def read(words: list[str]) -> Request:
+    """Return the request that the words make; builds the parser of the named command alone.
+
+    Raises:
+        Invalid: an option, a command or an argument is not known, or the project's folder is not there.
+        SystemExit: `--help` was asked for and has been printed.
+    """
+    count = _leading(words)
+    general = _general()
+    given = general.parse_args(words[:count])
+    words = words[count:]
+    if words[:1] == ["help"]:
+        words = [*words[1:2], "--help"]
+    if not words or words[0].startswith("-"):
+        general.error("a command is missing")
+    command = commands.find(words[0])
+    handler = commands.handler(command)
+    parser = Parser(
+        prog=f"ropewalk {command.name}",
+        description=f"{command.summary[:1].upper()}{command.summary[1:]}.",
+        epilog="example:\n" + "".join(f"  {line}\n" for line in handler.EXAMPLE.strip().splitlines()),
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
+    )
+    _everywhere(parser, given)
+    handler.arguments(parser)
+    options = parser.parse_args(words[1:])
+    options.project = project_folder(options.project)
+    return Request(command=command, options=options, json=options.json)
+
+
+def project_folder(given: str) -> Path:
+    """Return the project's folder: the one given, else the nearest above the current one, else the current one.
+
+    Raises:
+        Invalid: the folder given is not there.
+    """
+    if given:
+        folder = Path(given)
+        if not folder.is_dir():
+            raise Invalid(
+                "project-not-found",
+                "The project's folder is not there.",
+                where=given,
+                why="--project takes a folder that exists",
+                fix=f"ls -d {Path(given).parent}",
+            )
+        return folder.resolve()
+    here = Path.cwd()
+    for folder in (here, *here.parents):
+        if any((folder / mark).exists() for mark in MARKS):
+            return folder
+    return here
+
+
+def _general() -> Parser:
+    parser = Parser(prog="ropewalk", add_help=False, allow_abbrev=False)
+    _everywhere(parser, argparse.Namespace(project="", json=False))
+    return parser
+
+
+def _everywhere(parser: argparse.ArgumentParser, given: argparse.Namespace) -> None:
+    parser.add_argument("--project", metavar="FOLDER", default=given.project, help="the project to work in")
+    parser.add_argument("--json", action="store_true", default=given.json, help="answer with one JSON object")
+
+
+def _leading(words: list[str]) -> int:
+    """Return how many words stand before the command: options, and the folder that follows `--project`."""
+    count = 0
+    while count < len(words) and words[count].startswith("-"):
+        count += 2 if words[count] == "--project" else 1
+    return min(count, len(words))
