@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import argparse
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol, cast
 
 from ropewalk.errors import Invalid
 
 if TYPE_CHECKING:
+    import argparse
+
     from ropewalk.cli.output import Output
 
 

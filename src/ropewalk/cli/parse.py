@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import argparse
+import sys
 from dataclasses import dataclass
 from pathlib import Path
-from typing import NoReturn
+from typing import TYPE_CHECKING, NoReturn
 
 from ropewalk.cli import commands
 from ropewalk.errors import Invalid
+
+if TYPE_CHECKING:
+    from _typeshed import SupportsWrite
 
 # A folder that holds one of these is a project; the nearest one above the current folder is meant.
 MARKS = ("ropewalk.toml", ".ropewalk")
@@ -31,6 +35,14 @@ class Request:
 
 class Parser(argparse.ArgumentParser):
     """An argument parser whose complaints are errors of ours, in four lines like the others."""
+
+    def print_help(self, file: SupportsWrite[str] | None = None) -> None:
+        """Print the help.
+
+        Raises:
+            BrokenPipeError: nobody reads it; argparse itself would swallow that and end with status 0.
+        """
+        (file or sys.stdout).write(self.format_help())
 
     def error(self, message: str) -> NoReturn:
         """Raise the complaint.
