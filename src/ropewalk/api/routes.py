@@ -1,0 +1,136 @@
+"""A route is a row: from the same table come the handlers, the checks of their input and the OpenAPI document."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+import msgspec
+from starlette.concurrency import run_in_threadpool
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+from ropewalk.api.problems import status_of
+from ropewalk.errors import Invalid, RopewalkError
+from ropewalk.house import House
+
+JSON = "application/json"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ask:
+    """What a caller asked, checked.
+
+    Attributes:
+        house: the open project.
+        path: values from the address.
+        query: values behind the question mark, each named by the route.
+        body: the decoded body, of the route's type, or None.
+    """
+
+    house: House
+    path: Mapping[str, str]
+    query: Mapping[str, str]
+    body: Any
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Door:
+    """One route.
+
+    Attributes:
+        method: HTTP verb.
+        path: with `{name}` or `{name:path}` for values.
+        summary: what it does, for the document.
+        answer: does it; sync, runs in a thread.
+        result: type of the answer, for the document.
+        query: names and meanings of the query values.
+        body: type of the JSON body, or None.
+    """
+
+    method: str
+    path: str
+    summary: str
+    answer: Callable[[Ask], object]
+    result: Any
+    query: Mapping[str, str]
+    body: type | None = None
+
+
+def starlette_routes(house: House, doors: tuple[Door, ...]) -> list[Route]:
+    """Return Starlette's routes of a table."""
+    return [Route(door.path, partial(_serve, house, door), methods=[door.method]) for door in doors]
+
+
+def json_response(value: object, status: int = 200) -> Response:
+    """Return any record, list or mapping as JSON."""
+    return Response(msgspec.json.encode(value), status, media_type=JSON)
+
+
+def problem_response(error: RopewalkError) -> Response:
+    """Return an error as JSON with the status of its kind."""
+    headers = {"Retry-After": "1"} if error.kind == "unavailable" else None
+    return Response(msgspec.json.encode(error.record()), status_of(error), headers=headers, media_type=JSON)
+
+
+async def _serve(house: House, door: Door, request: Request) -> Response:
+    try:
+        body = None if door.body is None else _decode(door.body, request, await request.body())
+        ask = Ask(house=house, path=request.path_params, query=_known(door, request), body=body)
+        return json_response(await run_in_threadpool(door.answer, ask))
+    except RopewalkError as error:
+        return problem_response(error)
+
+
+def _known(door: Door, request: Request) -> dict[str, str]:
+    given = dict(request.query_params)
+    unknown = sorted(set(given) - set(door.query))
+    if unknown:
+        raise Invalid(
+            "request-malformed",
+            "The address has a value that this route does not know.",
+            where=door.path,
+            why=f"unknown: {', '.join(name[:80] for name in unknown)}; known: {', '.join(door.query) or 'none'}",
+            fix="see /docs",
+        )
+    return given
+
+
+def _decode(kind: type, request: Request, data: bytes) -> object:
+    media = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    if media != JSON:
+        raise Invalid(
+            "request-malformed",
+            "The body must be JSON.",
+            where=request.url.path,
+            why=f"Content-Type is {media[:80] or 'missing'!r}",
+            fix=f"send Content-Type: {JSON}",
+        )
+    try:
+        return msgspec.json.decode(data, type=kind)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise Invalid(
+            "request-malformed", "The body is not what this route takes.", where=request.url.path, why=str(error),
+            fix="see /docs",
+        ) from error
+
+
+def whole_number(query: Mapping[str, str], name: str, default: int, most: int) -> int:
+    """Return a query value as a whole number from 0 to `most`.
+
+    Raises:
+        Invalid: it is not one.
+    """
+    text = query.get(name, str(default))
+    if not (text.isascii() and text.isdigit() and len(text) <= len(str(most)) and int(text) <= most):
+        raise Invalid(
+            "request-malformed",
+            f"{name!r} must be a whole number from 0 to {most}.",
+            where=name,
+            why=f"found {text[:80]!r}",
+            fix=f"{name}={default}",
+        )
+    return int(text)
