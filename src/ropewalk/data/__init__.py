@@ -1,0 +1,1 @@
+"""What the model saw: frames by content, with contracts and profiles."""

@@ -1,0 +1,365 @@
+"""A run: one command that was run once, from its start to its end, with the lease of who runs it."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from typing import Any
+
+from ropewalk.errors import Conflict, Interrupted, Invalid, NotFound
+from ropewalk.leases import Lease, is_alive
+from ropewalk.refs import canonical, uuid7
+from ropewalk.site import Site
+from ropewalk.source.commit import Commit
+from ropewalk.store.database import Reader, Transaction
+
+RUNNING = "running"
+INTERRUPTED = "interrupted"
+FINISHED = "finished"
+FAILED = "failed"
+CANCELLED = "cancelled"
+
+MOVES: dict[str, frozenset[str]] = {
+    RUNNING: frozenset({FINISHED, FAILED, INTERRUPTED, CANCELLED}),
+    INTERRUPTED: frozenset({RUNNING, CANCELLED}),
+    FINISHED: frozenset(),
+    FAILED: frozenset(),
+    CANCELLED: frozenset(),
+}
+KINDS = frozenset({"pipeline", "script"})
+PREFIX_LETTERS_MIN = 4
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Run:
+    """One run as it stands now.
+
+    Attributes:
+        id: UUID version 7, so that ids sort by start.
+        experiment: what the run belongs to.
+        name: what people call it, such as `train-7`.
+        kind: `pipeline` or `script`.
+        state: a key of `MOVES`.
+        pipeline: what was run: `FILE.py:FUNCTION`, or the command of a script.
+        args: canonical JSON of the arguments.
+        code: digest of the code snapshot that ran.
+        commit_sha: git commit below the code, empty where there is none.
+        branch: git branch.
+        author: author of the commit.
+        dirty: 1 when the code differed from the commit.
+        environment: digest of the environment's description.
+        started_us: microseconds since the epoch.
+        ended_us: microseconds since the epoch, None while it has not ended.
+        error: why it failed or was interrupted, empty otherwise.
+        parent: id of the run that started this one, empty for none.
+        host: host name of who runs it.
+        boot: boot id of that host.
+        pid: process id of who runs it.
+        born: start of that process in clock ticks since boot.
+        expires_us: end of the lease, microseconds since the epoch.
+        fence: number of the holder; results count only with the current one.
+    """
+
+    id: str
+    experiment: str
+    name: str
+    kind: str
+    state: str
+    pipeline: str
+    args: str
+    code: str
+    commit_sha: str
+    branch: str
+    author: str
+    dirty: int
+    environment: str
+    started_us: int
+    ended_us: int | None
+    error: str
+    parent: str
+    host: str
+    boot: str
+    pid: int
+    born: int
+    expires_us: int
+    fence: int
+
+    @property
+    def lease(self) -> Lease:
+        """Who runs it, or ran it last."""
+        return Lease(
+            host=self.host,
+            boot=self.boot,
+            pid=self.pid,
+            born=self.born,
+            expires_us=self.expires_us,
+            fence=self.fence,
+        )
+
+    @property
+    def subject(self) -> str:
+        """How the ledger and events name it."""
+        return f"run:{self.id}"
+
+    @property
+    def over(self) -> bool:
+        """Whether nothing can happen to it any more."""
+        return not MOVES[self.state]
+
+    def arguments(self) -> dict[str, Any]:
+        """Return the arguments as Python values."""
+        return json.loads(self.args)
+
+
+def start(
+    tx: Transaction,
+    site: Site,
+    *,
+    kind: str,
+    pipeline: str,
+    args: object,
+    code: str,
+    commit: Commit,
+    environment: str,
+    lease: Lease,
+    name: str = "",
+    experiment: str = "",
+    parent: str = "",
+) -> Run:
+    """Begin a run and write that into the ledger; its holder is the lease.
+
+    Args:
+        tx: the transaction; the caller owns the commit.
+        site: the project.
+        kind: `pipeline` or `script`.
+        pipeline: `FILE.py:FUNCTION` or the script's command.
+        args: JSON-able arguments.
+        code: digest of the code snapshot.
+        commit: git's view of the code.
+        environment: digest of the environment's description.
+        lease: who runs it.
+        name: what people call it; empty for `FUNCTION-N`.
+        experiment: what it belongs to; empty for `default`.
+        parent: id of the run that started this one.
+
+    Raises:
+        Invalid: the kind is unknown.
+    """
+    if kind not in KINDS:
+        raise Invalid("run-kind-unknown", "There is no such kind of run.", why=f"found {kind[:80]!r}")
+    experiment = experiment or "default"
+    run = Run(
+        id=uuid7(site.clock.now_us()),
+        experiment=experiment,
+        name=name or _next_name(tx, pipeline, experiment),
+        kind=kind,
+        state=RUNNING,
+        pipeline=pipeline,
+        args=canonical(args).decode(),
+        code=code,
+        commit_sha=commit.sha,
+        branch=commit.branch,
+        author=commit.author,
+        dirty=int(commit.dirty),
+        environment=environment,
+        started_us=site.clock.now_us(),
+        ended_us=None,
+        error="",
+        parent=parent,
+        host=lease.host,
+        boot=lease.boot,
+        pid=lease.pid,
+        born=lease.born,
+        expires_us=lease.expires_us,
+        fence=lease.fence,
+    )
+    tx.run("runs.insert", **{field: getattr(run, field) for field in Run.__slots__})
+    site.record(
+        tx,
+        "run.started",
+        run.subject,
+        {
+            "name": run.name,
+            "pipeline": run.pipeline,
+            "args": json.loads(run.args),
+            "code": run.code,
+            "commit": run.commit_sha,
+            "dirty": run.dirty,
+            "environment": run.environment,
+        },
+    )
+    return run
+
+
+def _next_name(reader: Reader, pipeline: str, experiment: str) -> str:
+    stem = pipeline.rpartition(":")[2].partition(" ")[0].rpartition("/")[2].removesuffix(".py") or "run"
+    earlier = int(str(reader.value("runs.count_of_pipeline", pipeline=pipeline, experiment=experiment)))
+    return f"{stem}-{earlier + 1}"
+
+
+def get(reader: Reader, run_id: str) -> Run:
+    """Return a run by its whole id.
+
+    Raises:
+        NotFound: there is no such run.
+    """
+    found = reader.get(Run, "runs.get", id=run_id)
+    if found is None:
+        raise _not_found(run_id)
+    return found
+
+
+def find(reader: Reader, text: str) -> Run:
+    """Return the run that a person means: by whole id, by name (the newest of that name) or by the id's first letters.
+
+    Raises:
+        NotFound: no run fits.
+        Conflict: the letters fit several runs.
+    """
+    exact = reader.get(Run, "runs.get", id=text) or reader.get(Run, "runs.by_name", name=text)
+    if exact is not None:
+        return exact
+    fitting = reader.all(Run, "runs.by_prefix", low=text, high=text + "~") if len(text) >= PREFIX_LETTERS_MIN else []
+    if len(fitting) > 1:
+        raise Conflict(
+            "run-ambiguous",
+            "Several runs begin with these letters.",
+            where=text,
+            why=f"among them {fitting[0].id} and {fitting[1].id}",
+            fix="ropewalk runs",
+        )
+    if not fitting:
+        raise _not_found(text)
+    return fitting[0]
+
+
+def _not_found(text: str) -> NotFound:
+    return NotFound("run-not-found", "There is no such run.", where=f"run:{text[:80]}", fix="ropewalk runs")
+
+
+def move(tx: Transaction, site: Site, run_id: str, state: str, *, fence: int, error: str = "") -> Run:
+    """Take a run to another state, if the table allows it and the fence is the current one; record it.
+
+    Args:
+        tx: the transaction; the caller owns the commit.
+        site: the project.
+        run_id: which run.
+        state: where to; to run again is `resume`'s.
+        fence: the number that the caller was given when it took the run.
+        error: why, for a failure or an interruption.
+
+    Raises:
+        NotFound: there is no such run.
+        Interrupted: another holder has taken the run over since.
+        Conflict: the table does not allow the move.
+    """
+    run = get(tx, run_id)
+    if run.fence != fence:
+        raise _lost(run, fence)
+    if state not in MOVES[run.state] or state == RUNNING:
+        raise Conflict(
+            "run-move-refused",
+            "The run cannot go there from where it is.",
+            where=run.subject,
+            why=f"it is {run.state}; from there it may become {', '.join(sorted(MOVES[run.state])) or 'nothing else'}",
+            fix=f"ropewalk runs {run_id}",
+        )
+    now_us = site.clock.now_us()
+    tx.run("runs.move", id=run_id, state=state, ended_us=now_us, error=error, fence=fence, from_state=run.state)
+    site.record(tx, f"run.{state}", run.subject, {"from": run.state, "fence": fence, "error": error})
+    site.announce(tx, f"run.{state}", run.subject, {"pipeline": run.pipeline, "name": run.name})
+    return get(tx, run_id)
+
+
+def _lost(run: Run, fence: int) -> Interrupted:
+    return Interrupted(
+        "run-lease-lost",
+        "Another process has taken this run over.",
+        where=run.subject,
+        why=f"this one holds fence {fence}, the run is at {run.fence} and {run.state}",
+        fix="ropewalk runs",
+    )
+
+
+def renew(tx: Transaction, run_id: str, lease: Lease) -> None:
+    """Make the lease last longer; cheap, to be called every few seconds.
+
+    Raises:
+        Interrupted: the run is no longer this holder's; stop working on it.
+    """
+    changed = tx.run(
+        "runs.renew",
+        id=run_id,
+        fence=lease.fence,
+        host=lease.host,
+        pid=lease.pid,
+        born=lease.born,
+        expires_us=lease.expires_us,
+    )
+    if not changed:
+        raise _lost(get(tx, run_id), lease.fence)
+
+
+def resume(tx: Transaction, site: Site, run_id: str, lease: Lease) -> Run:
+    """Take an interrupted run over, or one whose holder is dead; its fence grows by one.
+
+    Args:
+        tx: the transaction; the caller owns the commit.
+        site: the project.
+        run_id: which run.
+        lease: the new holder; its own fence number is not looked at, the returned run's counts.
+
+    Raises:
+        NotFound: there is no such run.
+        Conflict: somebody runs it, or it is over.
+    """
+    run = get(tx, run_id)
+    if run.state == RUNNING and not is_alive(run.lease, site.clock.now_us()):
+        run = _interrupt(tx, site, run)
+    if run.state == RUNNING:
+        raise Conflict(
+            "run-held",
+            "The run is running already.",
+            where=run.subject,
+            why=f"process {run.pid} on {run.host} holds it",
+            fix="wait for it, or end that process and run the same command again",
+        )
+    if RUNNING not in MOVES[run.state]:
+        raise Conflict(
+            "run-over", "The run is over.", where=run.subject, why=f"it is {run.state}", fix="ropewalk run"
+        )
+    values = {"host": lease.host, "boot": lease.boot, "pid": lease.pid, "born": lease.born}
+    tx.run("runs.resume", id=run_id, fence=run.fence, expires_us=lease.expires_us, **values)
+    site.record(tx, "run.resumed", run.subject, {"fence": run.fence + 1})
+    return get(tx, run_id)
+
+
+def resumable(reader: Reader, *, pipeline: str, args: object, code: str) -> Run | None:
+    """Return the newest interrupted run of the same pipeline, arguments and code, or None."""
+    return reader.get(
+        Run,
+        "runs.of_command",
+        pipeline=pipeline,
+        args=canonical(args).decode(),
+        code=code,
+        state=INTERRUPTED,
+    )
+
+
+def interrupt_dead(tx: Transaction, site: Site) -> list[Run]:
+    """Declare every running run interrupted whose holder no longer lives; return them as they are now."""
+    now_us = site.clock.now_us()
+    running = tx.all(Run, "runs.of_state", state=RUNNING)
+    return [_interrupt(tx, site, run) for run in running if not is_alive(run.lease, now_us)]
+
+
+def any_dead(reader: Reader, now_us: int) -> bool:
+    """Say whether `interrupt_dead` would find something, so that lookers need not open a transaction."""
+    return any(not is_alive(run.lease, now_us) for run in reader.all(Run, "runs.of_state", state=RUNNING))
+
+
+def _interrupt(tx: Transaction, site: Site, run: Run) -> Run:
+    why = f"process {run.pid} on {run.host} is gone"
+    return move(tx, site, run.id, INTERRUPTED, fence=run.fence, error=why)
+
+
