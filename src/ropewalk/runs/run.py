@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ropewalk.errors import Conflict, Interrupted, Invalid, NotFound
 from ropewalk.leases import Lease, is_alive
 from ropewalk.refs import canonical, uuid7
 from ropewalk.site import Site
-from ropewalk.source.commit import Commit
 from ropewalk.store.database import Reader, Transaction
+
+if TYPE_CHECKING:
+    from ropewalk.source.commit import Commit
 
 RUNNING = "running"
 INTERRUPTED = "interrupted"
