@@ -1,0 +1,1 @@
+"""Where releases answer: gateway, warm workers, capture."""

@@ -1,0 +1,1 @@
+"""What came out: models as parts by digest, their versions, and the only places that load them."""

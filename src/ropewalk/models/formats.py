@@ -1,0 +1,127 @@
+"""Saves and loads the native form of a model: skops where it comes back equal, else a pickle with an allow-list."""
+
+from __future__ import annotations
+
+import importlib
+import io
+import pickle
+import zipfile
+from collections.abc import Iterable
+from typing import Any
+
+from ropewalk.errors import Refused, missing_extra
+from ropewalk.models.opcodes import Finding, globals_of, scan_part, skops_globals
+from ropewalk.models.trust import EXACT, Trust, trust_in
+
+SKOPS = "model.skops"
+PICKLE = "model.pkl"
+PROTOCOL = 5
+
+
+def save_skops(model: object) -> bytes:
+    """Return the model as a skops file.
+
+    Raises:
+        Missing: skops is not installed.
+        Exception: whatever skops raises for a model that it cannot write.
+    """
+    from skops.io import dumps
+
+    return _same_bytes(dumps(model))
+
+
+def _same_bytes(data: bytes) -> bytes:
+    """Write the archive again with fixed times and without memory addresses in its order, so that bytes repeat."""
+    out = io.BytesIO()
+    with zipfile.ZipFile(io.BytesIO(data)) as old, zipfile.ZipFile(out, "w", zipfile.ZIP_DEFLATED) as new:
+        for item in sorted(old.infolist(), key=lambda info: info.filename):
+            new.writestr(zipfile.ZipInfo(item.filename), old.read(item), zipfile.ZIP_DEFLATED, 6)
+    return out.getvalue()
+
+
+def save_pickle(model: object) -> bytes:
+    """Return the model as a pickle of protocol 5."""
+    return pickle.dumps(model, protocol=PROTOCOL)
+
+
+def named_globals(part: str, data: bytes) -> tuple[str, ...]:
+    """Return what a native part imports, sorted, as `module.name`."""
+    if part == SKOPS:
+        with zipfile.ZipFile(io.BytesIO(data)) as archive:
+            return tuple(sorted(skops_globals(archive.read("schema.json"))))
+    return globals_of(data)
+
+
+def load(part: str, data: bytes, allowed: Iterable[str] = ()) -> Any:  # noqa: ANN401 - a model of any library
+    """Return the model; its opcodes are walked first, then each import is checked again as it is resolved.
+
+    Call it in a confined worker only: an allow-list bounds what is imported, not what a library's class does.
+
+    Args:
+        part: `model.skops` or `model.pkl`.
+        data: the part's bytes, verified against their digest by the bucket.
+        allowed: globals beyond the defaults: `package.module.name`, or `module.*` for the project's own modules.
+
+    Raises:
+        Refused: the file names something that is not allowed.
+        Missing: skops is not installed.
+    """
+    texts = frozenset(allowed)
+    findings = scan_part(part, data, texts)
+    if findings:
+        raise refusal(part, findings)
+    if part == SKOPS:
+        return _load_skops(data)
+    return _Careful(io.BytesIO(data), trust_in(texts)).load()
+
+
+def _load_skops(data: bytes) -> Any:  # noqa: ANN401 - a model of any library
+    try:
+        from skops import io as skops_io
+    except ImportError:
+        raise missing_extra("skops", "sklearn") from None
+    # Everything that the schema names has passed our own list; skops is told to trust just those names.
+    return skops_io.loads(data, trusted=skops_io.get_untrusted_types(data=data))
+
+
+def refusal(part: str, findings: tuple[Finding, ...]) -> Refused:
+    """Return the error for a part that may not be loaded."""
+    first = findings[0]
+    more = f" (and {len(findings) - 1} more)" if len(findings) > 1 else ""
+    subject = f"{first.name} " if first.name else "it "
+    return Refused(
+        "model-not-trusted",
+        "The model file names something that may not be loaded.",
+        where=part if first.position < 0 else f"{part}, byte {first.position}",
+        why=subject + first.why + more,
+        fix="add the global to [scan] globals in ropewalk.toml if you wrote it, or log the model without it",
+    )
+
+
+class _Careful(pickle.Unpickler):
+    """Resolves only what the allow-list knows, and only things that live where they say."""
+
+    def __init__(self, stream: io.BytesIO, trust: Trust) -> None:
+        super().__init__(stream)
+        self._trust = trust
+
+    def find_class(self, module_name: str, global_name: str, /) -> Any:  # noqa: ANN401 - a class or a function
+        if not self._trust.allows(module_name, global_name):
+            raise _not_trusted(module_name, global_name, "is not on the allow-list")
+        found = getattr(importlib.import_module(module_name), global_name)
+        whole = f"{module_name}.{global_name}"
+        if whole in EXACT or whole in self._trust.names:
+            return found
+        home = str(getattr(found, "__module__", ""))
+        if home != module_name and home.partition(".")[0] != module_name.partition(".")[0]:
+            raise _not_trusted(module_name, global_name, f"comes from {home or 'nowhere'}")
+        if not isinstance(found, type) and not self._trust.is_own(module_name) and "__pyx_unpickle_" not in global_name:
+            raise _not_trusted(module_name, global_name, "is not a class")
+        return found
+
+    def persistent_load(self, pid: object, /) -> Any:  # noqa: ANN401 - never returns
+        raise _not_trusted("", "", f"asks its reader for the object {str(pid)[:40]!r}")
+
+
+def _not_trusted(module: str, name: str, why: str) -> Refused:
+    return refusal(PICKLE, (Finding(name=f"{module}.{name}" if name else "", position=-1, why=why),))

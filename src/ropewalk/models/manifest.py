@@ -1,0 +1,132 @@
+"""The manifest names every part of a model by digest and says what goes in and what comes out."""
+
+from __future__ import annotations
+
+import msgspec
+
+from ropewalk.blobs.bucket import Bucket
+from ropewalk.errors import Corrupt
+from ropewalk.refs import canonical
+
+SCHEMA = 1
+NATIVE_PARTS = ("model.skops", "model.pkl")
+ONNX_PART = "model.onnx"
+Class = bool | int | float | str
+
+
+class Field(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """One input column.
+
+    Attributes:
+        name: the column.
+        type: `int`, `float`, `bool`, `string` or `datetime`.
+        nullable: whether a value may be missing.
+        dtype: the frame library's own name of the type at training, such as `Float64`; empty for numpy.
+    """
+
+    name: str
+    type: str
+    nullable: bool = False
+    dtype: str = ""
+
+
+class Output(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """One output column: its name and `float`, `int`, `bool` or `string`."""
+
+    name: str
+    type: str
+
+
+class Signature(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What goes in, in the order of training, and what comes out."""
+
+    inputs: tuple[Field, ...]
+    outputs: tuple[Output, ...]
+
+
+class Parity(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """How near the ONNX form comes to the native one on the golden rows.
+
+    Attributes:
+        passed: whether the ONNX part was kept.
+        reason: why there is no ONNX part; empty when it was kept.
+        rows: how many rows were compared.
+        max_abs_diff: largest absolute difference of a number.
+        tolerance: the largest that was allowed.
+        label_differences: rows whose label differs.
+        ties: those of them at an exact tie of the native probabilities, within the tolerance; all must be.
+    """
+
+    passed: bool
+    reason: str = ""
+    rows: int = 0
+    max_abs_diff: float = 0.0
+    tolerance: float = 0.0
+    label_differences: int = 0
+    ties: int = 0
+
+
+class Manifest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """One trained model.
+
+    Attributes:
+        schema: number of this format.
+        name: the model.
+        flavor: library that made it: `sklearn`.
+        task: `binary`, `multiclass` or `regression`.
+        frame: what the model is given: `polars`, `pandas` or `numpy`.
+        target: column that it predicts.
+        classes: labels in the order of the model's own; empty for a regression.
+        parts: digests by file name (`model.skops` or `model.pkl`, `model.onnx`, `golden.parquet`, `train.parquet`,
+            `holdout.parquet`, `contract.json`, `profile.json`).
+        globals: what the native part imports, sorted, as `module.name`.
+        parity: of the ONNX part.
+        signature: inputs and outputs.
+        batching: by engine (`native`, `onnx`): `any` when a row's bits do not depend on the rows beside it, `one` when
+            they do, so that rows are computed one by one.
+        libraries: versions that made it.
+    """
+
+    schema: int = SCHEMA
+    name: str
+    flavor: str
+    task: str
+    frame: str
+    target: str
+    classes: tuple[Class, ...] = ()
+    parts: dict[str, str]
+    globals: tuple[str, ...] = ()
+    parity: Parity
+    signature: Signature
+    batching: dict[str, str] = {}
+    libraries: dict[str, str] = {}
+
+    @property
+    def native_part(self) -> str:
+        """Name of the native part: `model.skops` or `model.pkl`."""
+        return next(name for name in NATIVE_PARTS if name in self.parts)
+
+    @property
+    def needs_pickle(self) -> bool:
+        """Whether the native part is of the pickle family."""
+        return self.native_part.endswith(".pkl")
+
+
+def write_manifest(blobs: Bucket, manifest: Manifest) -> str:
+    """Keep the manifest as canonical JSON; return its digest, which names the model."""
+    return blobs.put(canonical(msgspec.to_builtins(manifest)))
+
+
+def read_manifest(blobs: Bucket, digest: str) -> Manifest:
+    """Return the manifest with this digest.
+
+    Raises:
+        NotFound: there is no such blob.
+        Corrupt: the bytes do not match the digest, or are not a manifest.
+    """
+    try:
+        return msgspec.json.decode(blobs.get(digest), type=Manifest)
+    except msgspec.MsgspecError as error:
+        raise Corrupt(
+            "manifest-unreadable", "This blob is not a model's manifest.", where=digest, why=str(error)
+        ) from error
