@@ -73,8 +73,8 @@ def _column(table: pl.DataFrame, seen: dict[str, Any], name: str, kind: ColumnTy
     missing = int(seen[f"empty {name}"] or 0)
     share = missing / table.height if table.height else 0.0
     distinct = int(seen.get(f"distinct {name}") or 0)
-    low, high = _range(kind, seen.get(f"min {name}"), seen.get(f"max {name}"), slack)
     unique = not missing and distinct == table.height >= UNIQUE_ROWS_MIN
+    low, high = (None, None) if unique else _range(kind, seen.get(f"min {name}"), seen.get(f"max {name}"), slack)
     categories = None
     if kind == "string" and not unique and 0 < distinct <= CATEGORIES_MAX:
         categories = tuple(table[name].cast(pl.String).drop_nulls().unique().sort().to_list())
