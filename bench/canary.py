@@ -1,0 +1,47 @@
+"""Prints what the canary's judge costs and catches: false fall-backs with peeking, and minutes until a bad one is out.
+
+Run: `.venv/bin/python bench/canary.py [RUNS]`. The world is that of performance.md: 60 looks, 450 champion and 50
+candidate requests a minute, alpha 0.05; the peer is the plain two-proportion e-process, which looks at errors alone.
+"""
+
+from __future__ import annotations
+
+import sys
+from dataclasses import replace
+from pathlib import Path
+from timeit import timeit
+
+import numpy as np
+
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "tests"))
+
+from releases.simulated_canary import World, falls, looks, plain_falls
+from ropewalk.releases.verdict import log_e_values, verdict
+from ropewalk.settings import Canary
+
+
+def main(runs: int) -> None:
+    plan = Canary(wait_labels=False)
+    print(f"{runs} rollouts each; share that fell back, median minute")
+    print(f"{'world':28}{'split 450 + 50':>20}{'shadow 500 pairs':>20}{'plain e-process':>20}")
+    for first, second in ((0.01, 0.01), (0.03, 0.03), (0.01, 0.02), (0.01, 0.03), (0.01, 0.10)):
+        world = World(errors=(first, second))
+        cells = (
+            falls(plan, world, runs, 1),
+            falls(plan, replace(world, shadow=True), max(runs // 4, 1), 2),
+            plain_falls(plan.alpha, world, runs, 3),
+        )
+        print(f"{f'errors {first:.0%} -> {second:.0%}':28}" + "".join(f"{s:>13.1%}{at:>7.0f}" for s, at in cells))
+    for loss in (0.16, 0.18, 0.20):
+        world = World(loss=(0.15, loss))
+        cells = falls(plan, world, runs, 4), falls(plan, replace(world, shadow=True), max(runs // 4, 1), 5)
+        print(f"{f'loss 0.15 -> {loss:.2f}':28}" + "".join(f"{s:>13.1%}{at:>7.0f}" for s, at in cells))
+    last = list(looks(World(shares=(0.05, 0.25, 0.5)), np.random.default_rng(6)))[-1]
+    print(
+        f"a look costs {timeit(lambda: log_e_values(plan, last), number=2000) / 2000 * 1e6:.0f} us for the e-values, "
+    )
+    print(f"{timeit(lambda: verdict(plan, last, step=2), number=200) / 200 * 1e3:.2f} ms with all bounds")
+
+
+if __name__ == "__main__":
+    main(int(sys.argv[1]) if len(sys.argv) > 1 else 1000)
