@@ -8,7 +8,7 @@ from ropewalk.errors import Conflict, Invalid, Refused
 from ropewalk.refs import canonical, digest_of
 from ropewalk.releases.bundle import read_bundle
 from ropewalk.releases.outcome import STAGES, last_outcome
-from ropewalk.releases.release import REJECTED, WAITING, Release, get, move
+from ropewalk.releases.release import REJECTED, WAITING, Release, get, move, owe_schema
 from ropewalk.site import Site
 from ropewalk.store.database import Reader, Transaction
 
@@ -134,7 +134,9 @@ def reject(tx: Transaction, site: Site, release: str, *, note: str, seen: str = 
             fix=f'ropewalk reject {release} --note "why"',
         )
     word = _say(tx, site, release, verdict=REJECT, seen=seen, note=note)
-    move(tx, site, get(tx, release), REJECTED, error=f"{site.actor}: {note}")
+    rejected = get(tx, release)
+    owe_schema(tx, rejected)
+    move(tx, site, rejected, REJECTED, error=f"{site.actor}: {note}")
     return word
 
 

@@ -4,12 +4,10 @@ from __future__ import annotations
 
 from ropewalk.errors import Conflict
 from ropewalk.releases import approval, outcome, traffic, tree
-from ropewalk.releases.release import LIVE, RETIRED, ROLLED_BACK, Release, find, get, move
+from ropewalk.releases.release import LIVE, RETIRED, ROLLED_BACK, Release, find, get, move, owe_schema
 from ropewalk.releases.traffic import Traffic, endpoint_name
 from ropewalk.site import Site
 from ropewalk.store.database import Reader, Transaction
-
-UP, DOWN_DUE = "up", "down-due"
 
 
 def crown(tx: Transaction, site: Site, release: Release, *, evidence: str, reason: str) -> Traffic:
@@ -85,12 +83,6 @@ def hand_back(tx: Transaction, site: Site, endpoint: str, *, reason: str) -> Tra
         previous="" if older is None else older.id,
         reason=reason,
     )
-
-
-def owe_schema(tx: Transaction, release: Release) -> None:
-    """Note that the SQL of a release that no longer serves has to go back."""
-    if release.schema_state == UP:
-        tx.run("releases.set_schema_state", id=release.id, schema_state=DOWN_DUE)
 
 
 def _before(reader: Reader, now: Traffic, than: int | None = None) -> Release | None:

@@ -26,6 +26,7 @@ MOVES: dict[str, frozenset[str]] = {
     ROLLED_BACK: frozenset(),
     REJECTED: frozenset(),
 }
+SCHEMA_UP, SCHEMA_DOWN_DUE, SCHEMA_DOWN = "up", "down-due", "down"
 ENDED = frozenset({RETIRED, FALLEN, ROLLED_BACK, REJECTED})
 
 
@@ -239,3 +240,14 @@ def interrupt_dead(tx: Transaction, site: Site) -> list[Release]:
     now_us = site.clock.now_us()
     dead = [one for one in tx.all(Release, "releases.in_state", state=WALKING) if not is_alive(one.lease, now_us)]
     return [move(tx, site, one, INTERRUPTED, error="the process that walked it is gone") for one in dead]
+
+
+def set_schema(tx: Transaction, release: Release, schema_state: str) -> None:
+    """Note where the release's SQL stands: `up`, `down-due` or `down`."""
+    tx.run("releases.set_schema_state", id=release.id, schema_state=schema_state)
+
+
+def owe_schema(tx: Transaction, release: Release) -> None:
+    """Note that the SQL of a release that will not serve any more has to go back."""
+    if release.schema_state == SCHEMA_UP:
+        set_schema(tx, release, SCHEMA_DOWN_DUE)

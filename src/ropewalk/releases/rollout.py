@@ -10,8 +10,8 @@ import msgspec
 from ropewalk.errors import Conflict, Refused
 from ropewalk.refs import canonical
 from ropewalk.releases import approval, outcome, traffic, tree
-from ropewalk.releases.champion import crown, owe_schema
-from ropewalk.releases.release import CANARY, Release, get, move
+from ropewalk.releases.champion import crown
+from ropewalk.releases.release import CANARY, Release, get, move, owe_schema
 from ropewalk.releases.release import FALLEN as RELEASE_FALLEN
 from ropewalk.releases.traffic import WHOLE_BP, endpoint_name
 from ropewalk.settings import Canary, Settings
