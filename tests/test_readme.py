@@ -32,7 +32,8 @@ def targets_in(text: str) -> set[str]:
 
 
 def test_what_is_to_be_typed_is_found_in_blocks_and_in_code():
-    text = "Type `make demo`.\n```\n$ ropewalk --json ship x  # go\nropewalk is fine\nmake test check\n```\n`ropewalk.toml`\n"
+    block = "```\n$ ropewalk --json ship x  # go\nropewalk is fine\nmake test check\n```\n"
+    text = f"Type `make demo`.\n{block}`ropewalk.toml`\n"
 
     assert commands_in(text) == {"ship", "is"}
     assert targets_in(text) == {"demo", "test", "check"}

@@ -1,0 +1,56 @@
+"""The wheel carries what the package needs at run time, the demo's project, and nothing that git ignores."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+import sys
+import zipfile
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+LEFT_OUT = shutil.ignore_patterns("__pycache__", ".ropewalk")
+
+
+@pytest.fixture(scope="module")
+def wheel(tmp_path_factory: pytest.TempPathFactory) -> zipfile.ZipFile:
+    """Return the wheel of a copy of this tree whose example project has been worked in."""
+    copy = tmp_path_factory.mktemp("tree")
+    for name in ("src", "examples"):
+        shutil.copytree(ROOT / name, copy / name, ignore=LEFT_OUT)
+    for name in ("pyproject.toml", "README.md", "LICENSE", ".gitignore"):
+        shutil.copy(ROOT / name, copy)
+    key = copy / "examples" / "flights" / ".ropewalk" / "keys" / "ledger.key"
+    key.parent.mkdir(parents=True)
+    key.write_text("secret")
+    done = subprocess.run(
+        [sys.executable, "-m", "hatchling", "build", "-t", "wheel"],
+        cwd=copy,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    return zipfile.ZipFile(next((copy / "dist").glob("*.whl")))
+
+
+def files_below(folder: Path) -> set[str]:
+    kept = (path.relative_to(folder) for path in folder.rglob("*") if path.is_file())
+    return {path.as_posix() for path in kept if not {"__pycache__", ".ropewalk", ".pytest_cache"} & set(path.parts)}
+
+
+@pytest.mark.parametrize(
+    ("folder", "inside"), [("src/ropewalk", "ropewalk/"), ("examples/flights", "ropewalk/demo/project/")]
+)
+def test_every_file_of_ours_is_in_the_wheel(wheel, folder, inside):
+    packed = set(wheel.namelist())
+
+    assert {inside + name for name in files_below(ROOT / folder)} - packed == set()
+
+
+def test_keys_and_caches_stay_out_of_the_wheel(wheel):
+    assert [
+        name for name in wheel.namelist() if ".ropewalk" in name or "__pycache__" in name or name.endswith(".key")
+    ] == []
