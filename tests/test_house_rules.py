@@ -95,6 +95,7 @@ WALLS = {
         "from typing import TYPE_CHECKING\nif TYPE_CHECKING:\n    import ropewalk.blobs.folder\n",
         "No circles among siblings, at any depth BROKEN",
     ),
+    "releases/verdict.py": ("def f():\n    import subprocess\n", "ropewalk.releases.verdict -> subprocess"),
     "unheard_of.py": ('"""Breach."""\n', "- ropewalk.unheard_of"),
 }
 
