@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import importlib
 import io
+import json
 import pickle
 import zipfile
 from collections.abc import Iterable
-from typing import Any
+from typing import Any, cast
 
 from ropewalk.errors import Refused, missing_extra
 from ropewalk.models.opcodes import Finding, globals_of, scan_part, skops_globals
@@ -31,12 +32,39 @@ def save_skops(model: object) -> bytes:
 
 
 def _same_bytes(data: bytes) -> bytes:
-    """Write the archive again with fixed times and without memory addresses in its order, so that bytes repeat."""
+    """Write the archive again with fixed times, and with numbers by order where skops puts memory addresses."""
+    with zipfile.ZipFile(io.BytesIO(data)) as old:
+        files = {item.filename: old.read(item) for item in old.infolist()}
+    schema = json.loads(files.pop("schema.json"))
+    numbers: dict[int, int] = {}
+    renamed: dict[str, str] = {}
+    _renumber(schema, numbers, renamed)
+    kept = {renamed.get(name, name): content for name, content in files.items()}
+    kept["schema.json"] = json.dumps(schema, separators=(",", ":"), ensure_ascii=False).encode()
     out = io.BytesIO()
-    with zipfile.ZipFile(io.BytesIO(data)) as old, zipfile.ZipFile(out, "w", zipfile.ZIP_DEFLATED) as new:
-        for item in sorted(old.infolist(), key=lambda info: info.filename):
-            new.writestr(zipfile.ZipInfo(item.filename), old.read(item), zipfile.ZIP_DEFLATED, 6)
+    with zipfile.ZipFile(out, "w", zipfile.ZIP_DEFLATED) as new:
+        for name in sorted(kept):
+            new.writestr(zipfile.ZipInfo(name), kept[name], zipfile.ZIP_DEFLATED, 6)
     return out.getvalue()
+
+
+def _renumber(node: object, numbers: dict[int, int], renamed: dict[str, str]) -> None:
+    if isinstance(node, list):
+        for item in cast("list[object]", node):
+            _renumber(item, numbers, renamed)
+    if not isinstance(node, dict):
+        return
+    fields = cast("dict[str, object]", node)
+    if fields.get("__loader__") == "JsonNode":
+        fields.pop("__id__", None)  # texts and numbers are shared or not as the interpreter likes
+    address = fields.get("__id__")
+    if isinstance(address, int):
+        fields["__id__"] = numbers.setdefault(address, len(numbers) + 1)
+    file = fields.get("file")
+    if isinstance(file, str):
+        fields["file"] = renamed.setdefault(file, f"{len(renamed) + 1}.{file.rpartition('.')[2]}")
+    for value in fields.values():
+        _renumber(value, numbers, renamed)
 
 
 def save_pickle(model: object) -> bytes:

@@ -1,0 +1,259 @@
+"""Hands a trained model over: keeps its parts, converts and compares it, and says its name to the run."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from importlib import metadata
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ropewalk.blobs.bucket import Bucket
+from ropewalk.errors import Invalid, Refused, RopewalkError, missing_extra
+from ropewalk.models import formats
+from ropewalk.models.golden import GOLDEN_PART, PREFIX, batching_of, parity_of, pick, same
+from ropewalk.models.manifest import ONNX_PART, Manifest, Parity, write_manifest
+from ropewalk.models.native import NativeEngine
+from ropewalk.models.onnx import NotConvertible, OnnxEngine, convert
+from ropewalk.models.signature import Shape, shape_of
+from ropewalk.refs import is_name
+from ropewalk.runs.log import LogEntry, current
+
+if TYPE_CHECKING:
+    import polars as pl
+
+LIBRARIES = ("scikit-learn", "numpy", "scipy", "skops", "skl2onnx", "onnx", "onnxruntime", "pandas", "polars")
+
+
+def log_model(
+    model: Any,  # noqa: ANN401 - an estimator of any library
+    name: str,
+    *,
+    train: Any,  # noqa: ANN401 - a polars or pandas frame
+    holdout: Any = None,  # noqa: ANN401
+    target: str,
+) -> str:
+    """Keep a fitted model with everything that a release needs; return its manifest's digest.
+
+    Outside of a run it only checks its arguments and returns an empty text, so that `python pipeline.py` works.
+
+    Args:
+        model: a fitted scikit-learn classifier (with `predict_proba`) or regressor, a Pipeline most often.
+        name: of the model: letters, digits, `.`, `_`, `-`.
+        train: the rows it was fitted on, with the target; the contract and the drift profile are read off them.
+        holdout: rows it has not seen, with the target; the quality gates measure on them.
+        target: the column that it predicts.
+
+    Raises:
+        Invalid: a name, frame or model is not what is wanted.
+        Refused: the model does not come back from its file giving the same answers.
+        Missing: scikit-learn is not installed.
+    """
+    if not is_name(name):
+        raise Invalid("model-name-invalid", "This cannot be a model's name.", why=f"found {name[:80]!r}")
+    try:
+        import sklearn as _  # noqa: F401 - only to say which extra is missing
+    except ImportError:
+        raise missing_extra("scikit-learn", "sklearn") from None
+    shape = shape_of(model, train, target)
+    _check_answers(model, shape)
+    collector = current()
+    if collector is None:
+        return ""
+    digest = build(collector.blobs, model, name, shape=shape, train=train, holdout=holdout, target=target)
+    collector.add(
+        LogEntry(kind="model", key=name, value={"manifest": digest}, at_us=collector.clock.now_us())
+    )
+    return digest
+
+
+def _check_answers(model: Any, shape: Shape) -> None:  # noqa: ANN401
+    if shape.task != "regression" and not hasattr(model, "predict_proba"):
+        raise Invalid(
+            "model-without-probability",
+            "The classifier gives no probabilities.",
+            why=f"{type(model).__name__} has no predict_proba",
+            fix="wrap it in sklearn.calibration.CalibratedClassifierCV",
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Native:
+    part: str
+    data: bytes
+    globals: tuple[str, ...]
+    engine: NativeEngine
+    answers: dict[str, list[Any]]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Rows:
+    """Golden inputs as a frame, and as the lists in which requests bring them."""
+
+    frame: pl.DataFrame
+    columns: dict[str, list[Any]]
+    count: int
+
+
+def build(
+    blobs: Bucket,
+    model: Any,  # noqa: ANN401
+    name: str,
+    *,
+    shape: Shape,
+    train: Any,  # noqa: ANN401
+    holdout: Any,  # noqa: ANN401
+    target: str,
+    golden_rows: int = 0,
+) -> str:
+    """Write all parts of a model and its manifest; return the manifest's digest.
+
+    Args:
+        blobs: where the parts go.
+        model: the fitted estimator.
+        name: the model's.
+        shape: from `shape_of`.
+        train: rows with the target.
+        holdout: rows with the target, or None.
+        target: column that is predicted.
+        golden_rows: how many rows are kept with their answers; 0 for what the project's settings say.
+    """
+    from threadpoolctl import threadpool_limits
+
+    from ropewalk.data import contract, frames, infer
+
+    table = frames.as_polars(train)
+    held = table if holdout is None else frames.as_polars(holdout)
+    names = [field.name for field in shape.signature.inputs]
+    chosen = pick(held, names, golden_rows or _golden_rows())
+    rows = _Rows(frame=chosen, columns=chosen.to_dict(as_series=False), count=chosen.height)
+    with threadpool_limits(1):
+        native = _native(model, shape, rows)
+        batching = {"native": batching_of(native.engine, rows.columns, rows.count)}
+        onnx, parity = _onnx(model, shape, rows, native)
+        if onnx:
+            batching["onnx"] = batching_of(OnnxEngine(onnx, shape), rows.columns, rows.count)
+    said = infer.infer(table.select(*names, target), target=target)
+    parts = {
+        native.part: blobs.put(native.data),
+        GOLDEN_PART: frames.write(blobs, _with_answers(chosen, native.answers)).digest,
+        "train.parquet": frames.write(blobs, table).digest,
+        "holdout.parquet": frames.write(blobs, held).digest,
+        "contract.json": blobs.put(contract.to_json(said)),
+        "profile.json": blobs.put(_profile(table.select(*names, target))),
+    }
+    if onnx:
+        parts[ONNX_PART] = blobs.put(onnx)
+    manifest = Manifest(
+        name=name,
+        flavor="sklearn",
+        task=shape.task,
+        frame=shape.frame,
+        target=target,
+        classes=shape.classes,
+        parts=parts,
+        globals=native.globals,
+        parity=parity,
+        signature=shape.signature,
+        batching=batching,
+        libraries=_libraries(),
+    )
+    return write_manifest(blobs, manifest)
+
+
+def _golden_rows() -> int:
+    from ropewalk.settings import read_settings
+
+    return read_settings(Path.cwd()).tests.golden_rows
+
+
+def _profile(table: pl.DataFrame) -> bytes:
+    from ropewalk.data import profile
+
+    return profile.to_json(profile.profile(table))
+
+
+def _with_answers(inputs: pl.DataFrame, answers: dict[str, list[Any]]) -> pl.DataFrame:
+    import polars as pl
+
+    return inputs.with_columns(pl.Series(f"{PREFIX}{name}", values) for name, values in answers.items())
+
+
+def _native(model: Any, shape: Shape, rows: _Rows) -> _Native:  # noqa: ANN401
+    """Return the file form of the model that comes back with the same answers: skops if it does, else a pickle.
+
+    The answers are those of the model as it came back, fed with plain values as requests bring them.
+    """
+    reasons: list[str] = []
+    live = NativeEngine(_copy(model), shape).answer(rows.columns, rows.count)
+    for part, save in ((formats.SKOPS, formats.save_skops), (formats.PICKLE, formats.save_pickle)):
+        try:
+            data = save(model)
+            named = formats.named_globals(part, data)
+            engine = NativeEngine(formats.load(part, data, named), shape)
+            answers = engine.answer(rows.columns, rows.count)
+        except Exception as error:  # the libraries' savers raise what they like; the next form is tried
+            reasons.append(f"{part}: {_words(error)}")
+            continue
+        if any(name.startswith("__main__.") for name in named):
+            reasons.append(f"{part}: it uses {next(name for name in named if name.startswith('__main__.'))}")
+        elif all(same(values, live[name]) for name, values in answers.items()):
+            return _Native(part=part, data=data, globals=named, engine=engine, answers=answers)
+        else:
+            reasons.append(f"{part}: it answers otherwise than before it was saved")
+    raise Refused(
+        "model-not-kept",
+        "The model cannot be kept in a file.",
+        where=type(model).__name__,
+        why="; ".join(reasons),
+        fix="build it from classes and functions of importable modules",
+    )
+
+
+def _copy(model: Any) -> Any:  # noqa: ANN401
+    """Return a copy to set threads on, so that the user's own model keeps its settings; the model if it has none."""
+    import copy
+
+    try:
+        return copy.deepcopy(model)
+    except (TypeError, AttributeError, RecursionError):
+        return model
+
+
+def _words(error: Exception) -> str:
+    text = f"{error.what} {error.why}" if isinstance(error, RopewalkError) else str(error)
+    return f"{type(error).__name__}: {' '.join(text.split())[:200]}"
+
+
+def _onnx(model: Any, shape: Shape, rows: _Rows, native: _Native) -> tuple[bytes, Parity]:  # noqa: ANN401
+    """Return the ONNX form if there is one that answers alike, and the report of the better attempt."""
+    best: Parity | None = None
+    for whole_as_float in (False, True):
+        try:
+            data = convert(model, shape, whole_as_float=whole_as_float)
+            answers = OnnxEngine(data, shape).answer(rows.columns, rows.count)
+            found = parity_of(shape, native.answers, answers, rows.count)
+        except (NotConvertible, RopewalkError) as error:
+            found, data = Parity(passed=False, reason=_reason(error)), b""
+        except Exception as error:  # noqa: BLE001 - ONNX Runtime's own exception classes are not public
+            found, data = Parity(passed=False, reason=_words(error)), b""
+        if found.passed:
+            return data, found
+        best = found if best is None or (found.rows and not best.rows) else best
+        if not any(field.type == "int" for field in shape.signature.inputs):
+            break
+    assert best is not None, "there is at least one attempt"
+    return b"", best
+
+
+def _reason(error: Exception) -> str:
+    return error.fix or _words(error) if isinstance(error, RopewalkError) and error.kind == "missing" else str(error)
+
+
+def _libraries() -> dict[str, str]:
+    found: dict[str, str] = {}
+    for name in LIBRARIES:
+        try:
+            found[name] = metadata.version(name)
+        except metadata.PackageNotFoundError:
+            continue
+    return found

@@ -1,0 +1,145 @@
+"""The engine that asks ONNX Runtime with one thread, and the conversion that makes its file."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, cast
+
+from ropewalk.errors import Invalid, missing_extra
+from ropewalk.models.signature import Shape
+
+Columns = Mapping[str, Sequence[object]]
+MATRIX = "X"
+_KINDS = {"tensor(float)": "float32", "tensor(double)": "float64", "tensor(int64)": "int64", "tensor(string)": "object"}
+
+
+class NotConvertible(Exception):
+    """The model has no ONNX form; the text says why."""
+
+
+def convert(model: Any, shape: Shape, *, whole_as_float: bool) -> bytes:  # noqa: ANN401 - an estimator
+    """Return the model as ONNX with one input per column, or the single input `X` for a model of plain arrays.
+
+    Args:
+        model: a fitted estimator.
+        shape: what it takes and gives.
+        whole_as_float: give whole numbers as float32 too, not as int64.
+
+    Raises:
+        NotConvertible: a column's type, or an estimator inside, has no ONNX form, or skl2onnx is not installed.
+    """
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        try:
+            import skl2onnx
+            from skl2onnx.common.data_types import FloatTensorType, Int64TensorType, StringTensorType
+        except ImportError:
+            raise NotConvertible('skl2onnx is not installed: pip install "ropewalk[onnx]"') from None
+        kinds: dict[str, Any] = {
+            "float": FloatTensorType,
+            "bool": FloatTensorType,
+            "int": FloatTensorType if whole_as_float else Int64TensorType,
+            "string": StringTensorType,
+        }
+        inputs = shape.signature.inputs
+        odd = [field.name for field in inputs if field.type not in kinds]
+        if odd:
+            raise NotConvertible(f"no ONNX input fits the column {odd[0]!r}, a {inputs[0].type}")
+        columns = [(field.name, _kind(field.type, field.nullable, kinds)([None, 1])) for field in inputs]
+        if shape.frame == "numpy":
+            columns = [(MATRIX, FloatTensorType([None, len(inputs)]))]
+        options: Any = None if shape.task == "regression" else {id(model): {"zipmap": False}}
+        try:
+            made = cast("Any", skl2onnx).convert_sklearn(model, initial_types=columns, options=options, name="model")
+        except Exception as error:  # converters raise what they like; any of it means that there is no ONNX form
+            raise NotConvertible(f"{type(error).__name__}: {' '.join(str(error).split())[:200]}") from error
+    return made.SerializeToString(deterministic=True)
+
+
+def _kind(type_: str, nullable: bool, kinds: dict[str, Any]) -> Any:  # noqa: ANN401
+    """Whole numbers with gaps come as floats, because only floats can say NaN."""
+    return kinds["float"] if type_ == "int" and nullable else kinds[type_]
+
+
+class OnnxEngine:
+    """Answers by ONNX Runtime, one thread, so that the same rows give the same bits.
+
+    Args:
+        data: the ONNX file's bytes.
+        shape: what the model takes and gives.
+
+    Raises:
+        Missing: onnxruntime is not installed.
+        Invalid: ONNX Runtime refuses the file.
+    """
+
+    def __init__(self, data: bytes, shape: Shape) -> None:
+        try:
+            import onnxruntime
+        except ImportError:
+            raise missing_extra("onnxruntime", "onnx") from None
+        options: Any = onnxruntime.SessionOptions()
+        options.intra_op_num_threads = 1
+        options.inter_op_num_threads = 1
+        options.log_severity_level = 3
+        options.use_deterministic_compute = True
+        options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+        try:
+            session: Any = onnxruntime.InferenceSession(data, options, providers=["CPUExecutionProvider"])
+        except Exception as error:  # the binding's own exception classes are not public
+            raise Invalid("onnx-refused", "ONNX Runtime refuses the model file.", why=str(error)[:300]) from error
+        self._run = session.run
+        self._shape = shape
+        self._names: list[str] = [item.name for item in session.get_outputs()]
+        self._fill = [self._filler(item.name, _KINDS[item.type]) for item in session.get_inputs()]
+
+    def _filler(self, name: str, kind: str) -> Callable[[Columns, dict[str, Any]], None]:
+        import numpy as np
+
+        make = np.array
+        dtype = np.dtype(kind)
+        inputs = [field.name for field in self._shape.signature.inputs]
+
+        def numbers(columns: Columns, feed: dict[str, Any]) -> None:
+            feed[name] = make(columns[name], dtype).reshape(-1, 1)
+
+        def texts(columns: Columns, feed: dict[str, Any]) -> None:
+            values = columns[name]
+            if None in values:
+                values = ["" if value is None else value for value in values]
+            feed[name] = make(values, dtype).reshape(-1, 1)
+
+        def matrix(columns: Columns, feed: dict[str, Any]) -> None:
+            feed[name] = make([columns[one] for one in inputs], dtype).T.copy()
+
+        if self._shape.frame == "numpy":
+            return matrix
+        return texts if kind == "object" else numbers
+
+    def answer(self, columns: Columns, rows: int) -> dict[str, list[Any]]:
+        """Return the outputs of all rows, computed together.
+
+        Raises:
+            Invalid: a value is not of the column's type.
+        """
+        feed: dict[str, Any] = {}
+        try:
+            for fill in self._fill:
+                fill(columns, feed)
+            found = self._run(self._names, feed)
+        except (TypeError, ValueError, OverflowError) as error:
+            raise Invalid("input-type-wrong", "A value is not of the column's type.", why=str(error)[:200]) from error
+        shape = self._shape
+        if shape.task == "regression":
+            return {"prediction": found[0].astype("float64").reshape(-1).tolist()}
+        labels, chances = found
+        named = labels.reshape(-1).tolist()
+        if isinstance(shape.classes[0], bool):
+            named = [bool(label) for label in named]
+        if shape.task == "binary":
+            return {"probability": chances[:, 1].astype("float64").tolist(), "label": named}
+        answer: dict[str, list[Any]] = {"label": named}
+        for place, name in enumerate(shape.classes):
+            answer[f"probability.{name}"] = chances[:, place].astype("float64").tolist()
+        return answer
