@@ -56,3 +56,13 @@ select node, key, step, at_us, value, is_nan from run_latest where run_id = :run
 -- name: history
 select node, key, step, at_us, value, is_nan from run_metrics where run_id = :run_id and key = :key
 order by step, at_us, node;
+-- name: before
+select * from runs where id < :before order by id desc limit :count;
+-- name: with_metric
+select distinct run_id from run_latest where key = :key and is_nan = 0 and value >= :low and value <= :high;
+-- name: with_any_metric
+select distinct run_id from run_latest where key = :key;
+-- name: with_value
+select distinct run_id from run_values where kind = :kind and key = :key and value = :value;
+-- name: with_any_value
+select run_id, value from run_values where kind = :kind and key = :key;
