@@ -41,7 +41,7 @@ test: $(READY) ## Run the whole test suite, with the coverage gate.
 check: $(READY) ## The whole gate: format, lint, walls, types, words, tests. CI calls only this.
 	@$(BIN)/ruff format --check .
 	@$(BIN)/ruff check .
-	@$(BIN)/lint-imports --no-logo
+	@$(BIN)/lint-imports --no-logo --no-cache
 	@$(BIN)/pyright
 	@$(BIN)/codespell
 	@$(MAKE) test
