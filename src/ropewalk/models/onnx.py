@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from importlib import import_module
 from typing import Any, cast
 
 from ropewalk.errors import Invalid, missing_extra
@@ -51,10 +53,34 @@ def convert(model: Any, shape: Shape, *, whole_as_float: bool) -> bytes:  # noqa
             columns = [(MATRIX, FloatTensorType([None, len(inputs)]))]
         options: Any = None if shape.task == "regression" else {id(model): {"zipmap": False}}
         try:
-            made = cast("Any", skl2onnx).convert_sklearn(model, initial_types=columns, options=options, name="model")
+            with _whole_attributes():
+                made = cast("Any", skl2onnx).convert_sklearn(model, initial_types=columns, options=options, name="model")
         except Exception as error:  # converters raise what they like; any of it means that there is no ONNX form
             raise NotConvertible(f"{type(error).__name__}: {' '.join(str(error).split())[:200]}") from error
     return made.SerializeToString(deterministic=True)
+
+
+@contextmanager
+def _whole_attributes() -> Iterator[None]:
+    """Let skl2onnx write 0 and 1 where it says False and True: protobuf 7 takes no booleans for whole numbers.
+
+    Seen with skl2onnx 1.20 and boosted trees (`nodes_missing_value_tracks_true`).
+    """
+    module: Any = import_module("skl2onnx.common._container")
+    make = module.make_node
+
+    def make_node(*texts: object, **attributes: Any) -> Any:  # noqa: ANN401 - a protobuf of onnx
+        for name, value in attributes.items():
+            if isinstance(value, list):
+                items = cast("list[Any]", value)
+                attributes[name] = [int(item) if type(item).__name__ in ("bool", "bool_") else item for item in items]
+        return make(*texts, **attributes)
+
+    module.make_node = make_node
+    try:
+        yield
+    finally:
+        module.make_node = make
 
 
 def _kind(type_: str, nullable: bool, kinds: dict[str, Any]) -> Any:  # noqa: ANN401
