@@ -1,0 +1,244 @@
+"""Asking: rows are checked, split among champion, canary and shadow, queued, and their answers put in order again."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+from ropewalk.clock import Clock
+from ropewalk.data.rows import Problem
+from ropewalk.endpoints.batching import ERROR, OK, Item, Outcome
+from ropewalk.endpoints.problems import Receive
+from ropewalk.endpoints.routing import role_of
+from ropewalk.endpoints.served import columns_of
+from ropewalk.endpoints.switchboard import Route, Warm
+from ropewalk.errors import Invalid, NotFound, RopewalkError, Unavailable
+from ropewalk.refs import uuid7
+
+PROBLEMS_MAX = 100
+ASKED_FOR = "asked"  # role of rows whose caller named the release: they are no part of the random split
+
+
+class Asked:
+    """A decoded request, made once per request: one value per row in each list."""
+
+    __slots__ = ("events", "keys", "rows")
+
+    def __init__(self, rows: list[dict[str, Any]], keys: list[str | None], events: list[int] | None) -> None:
+        self.rows = rows
+        self.keys = keys
+        self.events = events
+
+
+class Given:
+    """What was answered, made once per request: one value per row in each list.
+
+    Attributes:
+        ids: prediction ids.
+        releases: who answered.
+        rows: output columns by name, or `{"error": {...}}`.
+        warnings: what was out of the contract's ordinary, or an empty tuple.
+        warm: the release that answered the first row.
+    """
+
+    __slots__ = ("ids", "releases", "rows", "warm", "warnings")
+
+    def __init__(self, ids: list[str], warm: Warm) -> None:
+        self.ids = ids
+        self.releases: list[str] = [""] * len(ids)
+        self.rows: list[dict[str, Any]] = [{}] * len(ids)
+        self.warnings: list[tuple[Problem, ...]] = [()] * len(ids)
+        self.warm = warm
+
+
+class Refusals(Invalid):
+    """The rows break the contract (HTTP 422).
+
+    Args:
+        problems: `{"record", "field", "rule", "message"}` each, 100 at most.
+        count: how many there are.
+    """
+
+    def __init__(self, problems: list[dict[str, object]], count: int) -> None:
+        first = problems[0]
+        super().__init__(
+            "contract-broken",
+            "The records do not fit the model's contract.",
+            where=f"record {first['record']}, field {first['field']!r}",
+            why=f"{first['message']}" + (f", and {count - 1} more" if count > 1 else ""),
+            fix="mend the field; /openapi.json says what each one is",
+        )
+        self.problems = problems
+
+    def __reduce__(self) -> tuple[object, ...]:
+        return (Refusals, (self.problems, len(self.problems)))
+
+
+def pinned(route: Route, release: str) -> Warm:
+    """Return the release that the caller named, if it stands warm at this endpoint.
+
+    Raises:
+        NotFound: it is none of champion, canary, shadow and previous.
+    """
+    warm = route.warm.get(release)
+    if warm is None:
+        raise NotFound(
+            "release-not-served",
+            "This release does not answer here.",
+            where="X-Ropewalk-Release",
+            why=f"those that do: {', '.join(route.warm)}",
+        )
+    return warm
+
+
+async def ask(
+    route: Route, asked: Asked, *, clock: Clock, seconds_max: float, pin: str = "", receive: Receive | None = None
+) -> Given:
+    """Return predictions for every row, each from the release that its key falls to.
+
+    Nothing is awaited between the choice of a release and the place in its queue, so that a switch loses no request.
+
+    Args:
+        route: who answers.
+        asked: the rows.
+        clock: the time.
+        seconds_max: how long the caller waits.
+        pin: a release that the caller named, or an empty string.
+        receive: ASGI's, to notice that the caller has left.
+
+    Raises:
+        RopewalkError: a row breaks the contract, the queue is full, or no row could be answered.
+    """
+    at_us = clock.now_us()
+    begun = clock.monotonic()
+    traffic = route.traffic
+    ids = [uuid7(at_us) for _ in asked.rows]
+    first = pinned(route, pin) if pin else route.champion
+    groups: dict[str, list[int]] = {}
+    if pin:
+        groups[ASKED_FOR] = list(range(len(ids)))
+    elif traffic.canary_weight_bp:
+        for at, key in enumerate(asked.keys):
+            groups.setdefault(role_of(traffic, key or ids[at]), []).append(at)
+    else:
+        groups["champion"] = list(range(len(ids)))
+    given = Given(ids, first)
+    futures: list[tuple[list[int], asyncio.Future[Outcome], str]] = []
+    checked = [(role, places, _warm_of(route, role, first)) for role, places in groups.items()]
+    _check(asked, checked, given)
+    for role, places, warm in checked:
+        item = Item(
+            ids=[ids[at] for at in places],
+            columns=columns_of(warm.served, [asked.rows[at] for at in places]),
+            role=role,
+            generation=traffic.generation,
+            at_us=at_us,
+            event_us=[asked.events[at] for at in places] if asked.events else [at_us] * len(places),
+            keys=[asked.keys[at] for at in places],
+            warnings=[len(given.warnings[at]) for at in places],
+            begun=begun,
+            deadline=begun + seconds_max,
+            answer=asyncio.get_running_loop().create_future(),
+            receive=receive,
+        )
+        warm.lane.submit(item)
+        futures.append((places, item.answer, warm.served.release))
+        if role == "champion" and traffic.shadow:
+            _shadow(route, asked, item, places)
+        if len(checked) == 1:
+            given.warm = warm
+    return await _gathered(futures, given)
+
+
+def _warm_of(route: Route, role: str, first: Warm) -> Warm:
+    if role != "canary":
+        return first
+    canary = route.traffic.canary
+    if canary not in route.warm:
+        raise route.broken.get(canary) or Unavailable("release-not-warm", "The canary does not stand.", where=canary)
+    return route.warm[canary]
+
+
+def _check(asked: Asked, checked: list[tuple[str, list[int], Warm]], given: Given) -> None:
+    """Hold every row against the contract of the release that will answer it."""
+    refused: list[dict[str, object]] = []
+    count = 0
+    for _, places, warm in checked:
+        check = warm.served.check
+        for at in places:
+            problems = check(asked.rows[at])
+            if not problems:
+                continue
+            strict = [problem for problem in problems if problem.strict]
+            count += len(strict)
+            refused += [
+                {"record": at, "field": problem.field, "rule": problem.rule, "message": problem.message}
+                for problem in strict[: max(0, PROBLEMS_MAX - len(refused))]
+            ]
+            given.warnings[at] = tuple(problem for problem in problems if not problem.strict)
+    if refused:
+        raise Refusals(refused, count)
+
+
+def _shadow(route: Route, asked: Asked, item: Item, places: list[int]) -> None:
+    """Send the same rows to the shadow; whatever becomes of them, the caller never learns."""
+    warm = route.warm.get(route.traffic.shadow)
+    if warm is None:
+        return
+    rows = [asked.rows[at] for at in places]
+    same = warm.served.contract == route.champion.served.contract
+    unfit = not same and any(problem.strict for row in rows for problem in warm.served.check(row))
+    twin = Item(
+        ids=[uuid7(item.at_us) for _ in places],
+        columns=item.columns if unfit else columns_of(warm.served, rows),
+        role="shadow",
+        generation=item.generation,
+        at_us=item.at_us,
+        event_us=item.event_us,
+        keys=item.keys,
+        warnings=item.warnings,
+        begun=item.begun,
+        deadline=item.deadline,
+        answer=asyncio.get_running_loop().create_future(),
+        pairs=item.ids,
+    )
+    if unfit:
+        warm.lane.refuse(twin, Invalid("contract-broken", "The records do not fit the model's contract."))
+        return
+    try:
+        warm.lane.submit(twin)
+    except Unavailable:
+        warm.lane.expired += 1
+
+
+async def _gathered(futures: list[tuple[list[int], asyncio.Future[Outcome], str]], given: Given) -> Given:
+    failed: RopewalkError | None = None
+    answered = False
+    for places, future, release in futures:
+        outcome = await future
+        if outcome.error is not None:
+            failed = failed or outcome.error
+        else:
+            answered = True
+        names = tuple(outcome.outputs)
+        for place, (at, status) in enumerate(zip(places, outcome.status, strict=True)):
+            given.releases[at] = release
+            if status == OK:
+                given.rows[at] = {name: outcome.outputs[name][place] for name in names}
+            else:
+                given.rows[at] = {"error": _why(status, outcome.error)}
+    if failed is not None and not answered:
+        raise failed
+    return given
+
+
+def _why(status: str, error: RopewalkError | None) -> dict[str, str]:
+    if error is not None:
+        return error.record()
+    words = Invalid(
+        "output-invalid",
+        "The model's answer is not a number that may be used.",
+        why="it is not finite, or a probability outside of 0 to 1" if status != ERROR else "",
+        fix="this row was recorded as invalid_output; ask the endpoint's owner",
+    )
+    return words.record()

@@ -1,0 +1,146 @@
+"""Batch scoring: the same confined worker that answers requests, asked for a whole frame."""
+
+from __future__ import annotations
+
+import os
+import socket
+import subprocess
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+from ropewalk.clock import iso
+from ropewalk.endpoints import frames
+from ropewalk.endpoints.runtime import COMMAND, failure, worker_environment
+from ropewalk.endpoints.served import code_folder
+from ropewalk.errors import Invalid, Unavailable
+from ropewalk.models.manifest import Field, read_manifest
+from ropewalk.releases.bundle import read_bundle
+from ropewalk.site import Site
+
+if TYPE_CHECKING:
+    import polars as pl
+
+ROWS_A_MESSAGE = 2048
+STOP_SECONDS_MAX = 5.0
+
+
+def score(site: Site, bundle_digest: str, frame: pl.DataFrame, *, environment: str = "production") -> pl.DataFrame:
+    """Return the outputs of a bundle for every row of a frame, in order: the bits that the endpoint would answer.
+
+    Args:
+        site: the project.
+        bundle_digest: which bundle.
+        frame: the model's columns; others are ignored.
+        environment: whose configuration counts.
+
+    Raises:
+        Invalid: a column of the model is not in the frame.
+        RopewalkError: the model could not be loaded, or failed on the rows.
+    """
+    bundle = read_bundle(site.blobs, bundle_digest)
+    allow = bundle.environment(environment).allow_pickle
+    return score_model(site, bundle.manifest, frame, code=bundle.code, allow_pickle=allow)
+
+
+def score_model(
+    site: Site,
+    manifest_digest: str,
+    frame: pl.DataFrame,
+    *,
+    code: str = "",
+    engine: str = "auto",
+    allow_pickle: bool = True,
+) -> pl.DataFrame:
+    """Return the outputs of a model for every row of a frame, in order.
+
+    Args:
+        site: the project.
+        manifest_digest: which model.
+        frame: the model's columns; others are ignored.
+        code: digest of a code snapshot that the model may import from; empty for none.
+        engine: `auto`, `onnx` or `native`.
+        allow_pickle: whether a model of the pickle family may load.
+
+    Raises:
+        Invalid: a column of the model is not in the frame.
+        RopewalkError: the model could not be loaded, or failed on the rows.
+    """
+    import polars as pl
+
+    fields = read_manifest(site.blobs, manifest_digest).signature.inputs
+    missing = [field.name for field in fields if field.name not in frame.columns]
+    if missing:
+        raise Invalid(
+            "columns-missing", "The frame lacks columns of the model.", why=f"missing: {', '.join(missing[:20])}"
+        )
+    load: dict[str, object] = {
+        "blobs": str(site.hidden / "blobs"),
+        "manifest": manifest_digest,
+        "engine": engine,
+        "allow_pickle": allow_pickle,
+    }
+    if code:
+        load["code_folder"] = str(code_folder(site.blobs, site.hidden, code))
+    outputs: dict[str, list[Any]] = {}
+    with _worker(load) as connection:
+        for at in range(0, max(frame.height, 1), ROWS_A_MESSAGE):
+            piece = frame.slice(at, ROWS_A_MESSAGE)
+            columns = {field.name: _values(piece.get_column(field.name), field) for field in fields}
+            frames.send(connection, {"op": "predict", "id": at, "columns": columns, "rows": piece.height})
+            answer = frames.receive(connection)
+            if answer is None or answer.get("error"):
+                raise failure(answer)
+            for name, values in answer["outputs"].items():
+                outputs.setdefault(name, []).extend(values)
+    return pl.DataFrame([pl.Series(name, values, strict=False) for name, values in outputs.items()])
+
+
+def _values(column: pl.Series, field: Field) -> list[Any]:
+    """Return a column as a request would say it: times as text, whole numbers as floats where floats are wanted."""
+    values: list[Any] = column.to_list()
+    if field.type == "float":
+        return [value if value is None else float(value) for value in values]
+    if field.type == "datetime":
+        return [_text(value) if isinstance(value, datetime) else value for value in values]
+    return values
+
+
+def _text(at: datetime) -> str:
+    at = at if at.tzinfo else at.replace(tzinfo=UTC)
+    return iso(int(at.replace(microsecond=0).timestamp()) * 1_000_000 + at.microsecond)
+
+
+@contextmanager
+def _worker(load: dict[str, object]) -> Iterator[socket.socket]:
+    """Start a worker, have it load the model, and end it with the block."""
+    ours, theirs = socket.socketpair()
+    with tempfile.TemporaryFile() as words, ours:
+        with theirs:
+            process = subprocess.Popen(
+                [*COMMAND, str(theirs.fileno())],
+                pass_fds=(theirs.fileno(),),
+                stdin=subprocess.DEVNULL,
+                stderr=words,
+                env=worker_environment(),
+            )
+        try:
+            frames.send(ours, {"op": "load", "id": 0, "code_folder": "", **load})
+            answer = frames.receive(ours)
+            if answer is None or answer.get("error"):
+                words.seek(0, os.SEEK_SET)
+                raise failure(answer, words.read().decode("utf-8", "replace").strip())
+            yield ours
+        except (BrokenPipeError, ConnectionResetError) as error:
+            raise Unavailable("worker-died", "The model's process ended.", fix="run the same command again") from error
+        finally:
+            with suppress(OSError):
+                frames.send(ours, {"op": "stop"})
+            try:
+                process.wait(STOP_SECONDS_MAX)
+            except subprocess.TimeoutExpired:
+                process.kill()
+                process.wait()
+

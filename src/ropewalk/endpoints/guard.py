@@ -1,0 +1,193 @@
+"""The outermost layer of every HTTP door: who may speak to it, and how much he may say."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from collections.abc import Callable, Iterable
+from typing import Any
+
+import msgspec
+
+from ropewalk.endpoints.problems import App, Message, Receive, Scope, Send, answer_error
+from ropewalk.errors import Invalid, Refused, RopewalkError
+
+JSON_DEPTH_MAX = 64
+BODY_SECONDS_MAX = 10.0
+_LOOPBACK = ("127.0.0.1", "localhost", "[::1]")
+_DEFAULT_PORT = {"http": 80, "https": 443}
+# A JSON string is skipped whole, so that brackets inside it do not count.
+_SHAPES = re.compile(rb'"(?:[^"\\]|\\.)*+"|[\[\]{}]', re.DOTALL)
+
+
+class Guard:
+    """Wraps an ASGI app: Host and Origin are checked on every verb, and a body's bytes are counted while they come.
+
+    A Host that is not allowed, an Origin that is not the own one (another port of this machine is foreign) and a
+    request that the browser calls cross-site are answered with 403, a body above the cap with 413 before it is
+    buffered, one that trickles with 408. A WebSocket is closed for the same reasons.
+
+    Args:
+        app: what is guarded.
+        hosts: host names without a port that may stand in `Host` besides loopback; each with the port of the socket.
+        body_bytes_max: the cap, or a function from the request's path to its cap (0 is no cap: streamed uploads).
+        body_seconds_max: longest wait for the next piece of a body.
+    """
+
+    def __init__(
+        self,
+        app: App,
+        *,
+        hosts: Iterable[str] = (),
+        body_bytes_max: int | Callable[[str], int] = 1 << 20,
+        body_seconds_max: float = BODY_SECONDS_MAX,
+    ) -> None:
+        self._app = app
+        self._hosts = frozenset((*_LOOPBACK, *hosts))
+        self._cap = body_bytes_max if callable(body_bytes_max) else lambda _path: body_bytes_max
+        self._seconds = body_seconds_max
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Speak ASGI."""
+        if scope["type"] == "lifespan":
+            await self._app(scope, receive, send)
+            return
+        headers = {name: value for name, value in scope["headers"] if name in _LOOKED_AT}
+        problem = self._stranger(scope, headers)
+        if scope["type"] == "websocket":
+            if problem is not None:
+                await receive()
+                await send({"type": "websocket.close", "code": 1008})
+                return
+            await self._app(scope, receive, send)
+            return
+        cap = self._cap(scope["path"])
+        problem = problem or _announced(headers.get(b"content-length"), cap)
+        if problem is not None:
+            await answer_error(send, problem, ((b"connection", b"close"),))
+            return
+        await self._counted(scope, receive, send, cap)
+
+    def _stranger(self, scope: Scope, headers: dict[bytes, bytes]) -> RopewalkError | None:
+        host = headers.get(b"host", b"").decode("latin-1").lower()
+        name, _, port = host.partition("]:") if host.startswith("[") else host.partition(":")
+        name = name + "]" if host.startswith("[") and not name.endswith("]") else name
+        scheme = str(scope.get("scheme", "http")).replace("ws", "http")
+        own_port = str((scope.get("server") or ("", 0))[1] or _DEFAULT_PORT[scheme])
+        if name not in self._hosts or (port or str(_DEFAULT_PORT[scheme])) != own_port:
+            return _refused("host-foreign", "This host name is not served here.", "Host", host)
+        origin = headers.get(b"origin")
+        if origin is not None and origin.decode("latin-1").lower() != f"{scheme}://{host}":
+            return _refused("origin-foreign", "Another site's page sent this.", "Origin", origin.decode("latin-1"))
+        if headers.get(b"sec-fetch-site") == b"cross-site":
+            return _refused("origin-foreign", "Another site's page sent this.", "Sec-Fetch-Site", "cross-site")
+        return None
+
+    async def _counted(self, scope: Scope, receive: Receive, send: Send, cap: int) -> None:
+        """Hand the request on with a `receive` that stops at the cap and does not wait for ever."""
+        count = 0
+        done = False
+        started = False
+
+        async def measured() -> Message:
+            nonlocal count, done
+            if done:
+                return await receive()
+            try:
+                async with asyncio.timeout(self._seconds):
+                    message = await receive()
+            except TimeoutError:
+                raise _Stop(Invalid("body-too-slow", "The body did not arrive in time.")) from None
+            count += len(message.get("body", b""))
+            if cap and count > cap:
+                raise _Stop(too_large(cap))
+            done = not message.get("more_body", False)
+            return message
+
+        async def noted(message: Message) -> None:
+            nonlocal started
+            started = True
+            await send(message)
+
+        try:
+            await self._app(scope, measured, noted)
+        except _Stop as stop:
+            if started:
+                raise
+            await answer_error(send, stop.error, ((b"connection", b"close"),))
+
+
+_LOOKED_AT = frozenset((b"host", b"origin", b"sec-fetch-site", b"content-length"))
+
+
+class _Stop(Exception):  # noqa: N818 - it stops the app, it is no error of its own
+    def __init__(self, error: RopewalkError) -> None:
+        super().__init__(error.what)
+        self.error = error
+
+
+def too_large(cap: int) -> Invalid:
+    """Return the error of a body above the cap (bytes)."""
+    return Invalid(
+        "body-too-large", "The body is too large.", where="body", why=f"at most {cap} bytes", fix="send fewer rows"
+    )
+
+
+def _announced(length: bytes | None, cap: int) -> RopewalkError | None:
+    if length is None or not cap:
+        return None
+    return too_large(cap) if not length.isdigit() or int(length[:20]) > cap else None
+
+
+def _refused(code: str, what: str, where: str, found: str) -> Refused:
+    return Refused(code, what, where=where, why=f"found {found[:120]!r}", fix="use the address that the server printed")
+
+
+async def read_body(receive: Receive) -> bytes:
+    """Return the whole body; the guard around the app has capped it.
+
+    Raises:
+        ConnectionResetError: the client left before the body was whole.
+    """
+    message = await receive()
+    if message["type"] == "http.disconnect":
+        raise ConnectionResetError
+    if not message.get("more_body", False):
+        return message.get("body", b"")
+    pieces = [message.get("body", b"")]
+    while message.get("more_body", False):
+        message = await receive()
+        if message["type"] == "http.disconnect":
+            raise ConnectionResetError
+        pieces.append(message.get("body", b""))
+    return b"".join(pieces)
+
+
+def depth_within(body: bytes, depth_max: int = JSON_DEPTH_MAX) -> bool:
+    """Say whether JSON text nests at most so deep, without building anything."""
+    if body.count(b"[") + body.count(b"{") <= depth_max:
+        return True
+    depth = 0
+    for shape in _SHAPES.finditer(body):
+        mark = shape.group()
+        if mark in (b"[", b"{"):
+            depth += 1
+            if depth > depth_max:
+                return False
+        elif mark in (b"]", b"}"):
+            depth -= 1
+    return True
+
+
+def decode_json(body: bytes, depth_max: int = JSON_DEPTH_MAX) -> Any:  # noqa: ANN401 - JSON of any shape
+    """Return JSON of any shape as Python values.
+
+    Raises:
+        Invalid: it is not JSON, not UTF-8, or nests too deep.
+    """
+    if not depth_within(body, depth_max):
+        raise Invalid("json-too-deep", "The JSON nests too deep.", where="body", why=f"at most {depth_max} levels")
+    try:
+        return msgspec.json.decode(body)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise Invalid("json-malformed", "The body is not JSON.", where="body", why=str(error)) from error

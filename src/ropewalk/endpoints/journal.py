@@ -1,0 +1,109 @@
+"""An append-only file of captured predictions: what was written before an answer left survives kill -9."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import zlib
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+_HEAD_BYTES = 8
+ENDING = ".journal"
+_decode = msgspec.msgpack.Decoder().decode
+_encode = msgspec.msgpack.Encoder().encode
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Contents:
+    """What a journal holds.
+
+    Attributes:
+        frames: captured batches in order, each a map of columns.
+        whole: whether the file ends with a whole frame; a torn tail was never acknowledged.
+        damaged: whether bytes in the middle do not match their checksum.
+    """
+
+    frames: tuple[dict[str, Any], ...]
+    whole: bool
+    damaged: bool
+
+
+class Journal:
+    """A journal that this process writes; it holds a lock as long as it lives, so that nobody recovers it early.
+
+    Args:
+        path: the file; must not be there.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.rows = 0
+        self.bytes = 0
+        self._handle = os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_APPEND, 0o600)
+        fcntl.flock(self._handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+
+    def append(self, frame: dict[str, Any], rows: int) -> None:
+        """Write one batch with one system call: 4 bytes length, 4 bytes CRC-32, MessagePack, big-endian.
+
+        Raises:
+            OSError: the disk refused it, or took only a part; the part is cut off again.
+        """
+        payload = _encode(frame)
+        data = len(payload).to_bytes(4) + zlib.crc32(payload).to_bytes(4) + payload
+        written = os.write(self._handle, data)
+        if written != len(data):
+            os.ftruncate(self._handle, self.bytes)
+            raise OSError(28, "the disk took only a part")
+        self.rows += rows
+        self.bytes += written
+
+    def sync(self) -> None:
+        """Make it durable against a power cut too."""
+        os.fsync(self._handle)
+
+    def close(self) -> None:
+        """Give up the lock."""
+        os.close(self._handle)
+
+
+def left_behind(folder: Path) -> Iterator[Path]:
+    """Yield the journals whose writers are gone, oldest first."""
+    for path in sorted(folder.glob(f"*{ENDING}")):
+        try:
+            handle = os.open(path, os.O_RDONLY)
+        except FileNotFoundError:
+            continue
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            continue
+        finally:
+            os.close(handle)
+        yield path
+
+
+def read_journal(path: Path) -> Contents:
+    """Return every whole frame; stops at the first that is torn or does not match its checksum.
+
+    Raises:
+        FileNotFoundError: it was sealed meanwhile.
+    """
+    data = memoryview(path.read_bytes())
+    frames: list[dict[str, Any]] = []
+    at = 0
+    while at + _HEAD_BYTES <= len(data):
+        length = int.from_bytes(data[at : at + 4])
+        end = at + _HEAD_BYTES + length
+        if end > len(data):
+            break
+        payload = data[at + _HEAD_BYTES : end]
+        if zlib.crc32(payload) != int.from_bytes(data[at + 4 : at + _HEAD_BYTES]):
+            return Contents(frames=tuple(frames), whole=False, damaged=True)
+        frames.append(_decode(payload))
+        at = end
+    return Contents(frames=tuple(frames), whole=at == len(data), damaged=False)

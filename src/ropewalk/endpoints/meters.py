@@ -1,0 +1,78 @@
+"""What a gateway counts, kept as plain numbers per batch and shown in Prometheus' text format."""
+
+from __future__ import annotations
+
+from bisect import bisect_left
+from collections import Counter as Tally
+from collections.abc import Callable, Iterator
+
+from prometheus_client import CollectorRegistry, generate_latest
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
+from prometheus_client.registry import Collector
+
+BOUNDS_SECONDS = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0)
+_BOUNDS_US = tuple(int(bound * 1_000_000) for bound in BOUNDS_SECONDS)
+Labels = tuple[str, ...]
+
+
+class Meters(Collector):
+    """Counts predictions, refusals and time; the gateway adds gauges through `gauges`.
+
+    Args:
+        gauges: yields `(name, what it says, {labels: value})` when somebody looks.
+    """
+
+    def __init__(self, gauges: Callable[[], Iterator[tuple[str, str, dict[tuple[str, str], float]]]]) -> None:
+        self._gauges = gauges
+        self._rows: Tally[Labels] = Tally()
+        self._answers: Tally[Labels] = Tally()
+        self._spread: dict[Labels, list[int]] = {}
+        self._sums: Tally[Labels] = Tally()
+        self._registry = CollectorRegistry()
+        self._registry.register(self)
+
+    def batch(self, endpoint: str, release: str, role: list[str], status: list[str], latency_us: list[int]) -> None:
+        """Count a finished batch; lists have one value per row, latencies in microseconds."""
+        for (each, word), count in Tally(zip(role, status, strict=True)).items():
+            self._rows[endpoint, release, each, word] += count
+        spread = self._spread.setdefault((endpoint, release), [0] * (len(_BOUNDS_US) + 1))
+        for took in latency_us:
+            spread[bisect_left(_BOUNDS_US, took)] += 1
+        self._sums[endpoint, release] += sum(latency_us)
+
+    def answered(self, endpoint: str, status: int) -> None:
+        """Count an HTTP answer of a prediction route by its status."""
+        self._answers[endpoint, str(status)] += 1
+
+    def text(self) -> bytes:
+        """Return everything in Prometheus' text format."""
+        return generate_latest(self._registry)
+
+    def collect(self) -> Iterator[Metric]:
+        """Yield the metric families (prometheus-client calls this)."""
+        rows = CounterMetricFamily(
+            "ropewalk_predictions", "Predictions.", labels=["endpoint", "release", "role", "status"]
+        )
+        for labels, count in self._rows.items():
+            rows.add_metric(list(labels), count)
+        yield rows
+        answers = CounterMetricFamily("ropewalk_http_answers", "Answers by HTTP status.", labels=["endpoint", "status"])
+        for labels, count in self._answers.items():
+            answers.add_metric(list(labels), count)
+        yield answers
+        times = HistogramMetricFamily(
+            "ropewalk_prediction_seconds", "From arrival to answer.", labels=["endpoint", "release"]
+        )
+        for labels, spread in self._spread.items():
+            buckets: list[tuple[str, float]] = []
+            total = 0
+            for bound, count in zip((*map(str, BOUNDS_SECONDS), "+Inf"), spread, strict=True):
+                total += count
+                buckets.append((bound, float(total)))
+            times.add_metric(list(labels), buckets, self._sums[labels] / 1_000_000)
+        yield times
+        for name, says, values in self._gauges():
+            gauge = GaugeMetricFamily(name, says, labels=["endpoint", "release"])
+            for labels, value in values.items():
+                gauge.add_metric(list(labels), value)
+            yield gauge

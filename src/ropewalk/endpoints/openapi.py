@@ -1,0 +1,341 @@
+"""The gateway described: OpenAPI 3.1 of every route with a real row, and a page for people."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+from collections.abc import Mapping
+from html import escape
+from typing import Any
+
+import msgspec
+
+from ropewalk import __version__
+from ropewalk.data.contract import Column
+from ropewalk.endpoints.plain import KEY_LETTERS_MAX, RECORDS_MAX
+from ropewalk.endpoints.protocol import IDS, OF_TYPE
+from ropewalk.endpoints.served import Served
+from ropewalk.endpoints.switchboard import Route
+
+encode = msgspec.json.Encoder().encode
+Json = dict[str, Any]
+
+_TYPES: dict[str, Json] = {
+    "int": {"type": "integer", "minimum": -(1 << 63), "maximum": (1 << 63) - 1},
+    "float": {"type": "number"},
+    "bool": {"type": "boolean"},
+    "string": {"type": "string"},
+    "datetime": {"type": "string", "format": "date-time"},
+}
+_PROBLEM: Json = {
+    "type": "object",
+    "required": ["code", "what"],
+    "properties": {
+        **{name: {"type": "string"} for name in ("code", "what", "where", "why", "fix", "error")},
+        "problems": {
+            "type": "array",
+            "items": {
+                "type": "object",
+                "required": ["record", "field", "rule", "message"],
+                "properties": {
+                    "record": {"type": "integer"},
+                    "field": {"type": "string"},
+                    "rule": {"type": "string"},
+                    "message": {"type": "string"},
+                },
+            },
+        },
+    },
+}
+_STATUS = {
+    "400": "The body or a header is not of the form that is served here.",
+    "403": "A foreign Host or Origin.",
+    "404": "No such endpoint or release.",
+    "405": "The route does not know the method.",
+    "408": "The body did not arrive in time.",
+    "413": "The body is too large.",
+    "415": "The body is not JSON.",
+    "422": "A record breaks the model's contract; each problem names record and field.",
+    "500": "The model failed on these rows.",
+    "503": "The queue is full, the deadline passed, or no worker stands; Retry-After says when to come again.",
+}
+
+
+def document(routes: Mapping[str, Route]) -> Json:
+    """Return the OpenAPI 3.1 document of the gateway as it is now.
+
+    Args:
+        routes: who answers, by endpoint.
+    """
+    paths: dict[str, Json] = {
+        "/": _get("Endpoints and who answers at each", _json({"type": "object"})),
+        "/metrics": _get("Prometheus metrics", {"text/plain": {"schema": {"type": "string"}}}),
+        "/docs": _get("This description for people", {"text/html": {"schema": {"type": "string"}}}),
+        "/openapi.json": _get("This document", _json({"type": "object"})),
+        "/v2": _get("Open Inference Protocol: server", _json({"type": "object"})),
+        "/v2/health/live": _get("Whether the process lives", _json({"type": "object"})),
+        "/v2/health/ready": _get("Whether every champion stands warm", _json({"type": "object"}), "503"),
+    }
+    schemas: dict[str, Json] = {"Problem": _PROBLEM}
+    for name, route in routes.items():
+        served = route.champion.served
+        schemas |= _schemas(name, served)
+        paths |= _paths(name, served, _tensors(served))
+    return {
+        "openapi": "3.1.0",
+        "info": {
+            "title": "Ropewalk endpoints",
+            "version": __version__,
+            "description": "Predictions by name. Each answer carries an id by which it can be traced and replayed.",
+        },
+        "paths": paths,
+        "components": {"schemas": schemas},
+    }
+
+
+def _json(schema: Json, example: object = None) -> Json:
+    media: Json = {"schema": schema}
+    if example is not None:
+        media["example"] = example
+    return {"application/json": media}
+
+
+def _get(summary: str, content: Json, *more: str) -> Json:
+    responses = {"200": {"description": summary, "content": content}, **_problems("403", "404", *more)}
+    return {"get": {"summary": summary, "responses": responses}}
+
+
+def _problems(*statuses: str) -> dict[str, Json]:
+    content = _json({"$ref": "#/components/schemas/Problem"})
+    ready = _json({"type": "object"})
+    return {
+        status: {"description": _STATUS[status], "content": ready if len(statuses) == 3 and status == "503" else content}  # noqa: PLR2004
+        for status in statuses
+    }
+
+
+def _paths(name: str, served: Served, tensors: Json) -> dict[str, Json]:
+    base = f"/v2/models/{name}"
+    example = {"records": [served.example]} if served.example else None
+    release = {
+        "name": "X-Ropewalk-Release",
+        "in": "header",
+        "required": False,
+        "description": f"Ask this release and no other, such as {served.release}; it must stand warm here.",
+        "schema": {"type": "string", "enum": [served.release]},
+    }
+    deadline = {
+        "name": "X-Ropewalk-Deadline-Ms",
+        "in": "header",
+        "required": False,
+        "description": "How long the caller waits, in milliseconds.",
+        "schema": {"type": "integer", "minimum": 1000, "maximum": 3_600_000},
+    }
+    failures = _problems("400", "403", "404", "405", "408", "413", "415", "422", "500", "503")
+    infer = {
+        "summary": f"Open Inference Protocol: ask {name}",
+        "parameters": [release, deadline],
+        "requestBody": {
+            "required": True,
+            "content": _json({"$ref": f"#/components/schemas/{name}.Inference"}, tensors if served.example else None),
+        },
+        "responses": {
+            "200": {"description": "Output tensors", "content": _json({"$ref": "#/components/schemas/Tensors"})},
+            **failures,
+        },
+    }
+    predict = {
+        "summary": f"Ask {name} for predictions",
+        "parameters": [release, deadline],
+        "requestBody": {
+            "required": True,
+            "content": _json({"$ref": f"#/components/schemas/{name}.Records"}, example),
+        },
+        "responses": {
+            "200": {
+                "description": "One prediction per record, in order",
+                "content": _json({"$ref": f"#/components/schemas/{name}.Predictions"}),
+            },
+            **failures,
+        },
+    }
+    metadata = _json({"type": "object", "required": ["name", "inputs", "outputs"]})
+    return {
+        f"/endpoints/{name}/predict": {"post": predict},
+        base: _get(f"Open Inference Protocol: what {name} takes and gives", metadata, "503"),
+        f"{base}/ready": _get(f"Whether {name} stands warm", _json({"type": "object"}), "503"),
+        f"{base}/infer": {"post": infer},
+    }
+
+
+def _schemas(name: str, served: Served) -> dict[str, Json]:
+    columns = {column.name: _column(column) for column in served.contract.columns}
+    required = [column.name for column in served.contract.columns if not column.nullable]
+    record: Json = {"type": "object", "properties": columns, "additionalProperties": not served.contract.closed}
+    if required:
+        record["required"] = required
+    key: Json = {"type": "string", "maxLength": KEY_LETTERS_MAX}
+    outputs: Json = {one.name: {} if one.name == "label" else _TYPES[one.type] for one in served.outputs}
+    listed = {"type": "array", "items": {"$ref": f"#/components/schemas/{name}.Record"}}
+    return {
+        f"{name}.Record": record,
+        f"{name}.Records": {
+            "type": "object",
+            "required": ["records"],
+            "additionalProperties": False,
+            "properties": {
+                "records": {**listed, "minItems": 1, "maxItems": RECORDS_MAX},
+                "key": {**key, "description": "What the split among releases is sticky by, such as a customer number."},
+                "time": {"type": "string", "format": "date-time", "description": "When it happened, if not now."},
+            },
+        },
+        f"{name}.Predictions": {
+            "type": "object",
+            "required": ["release", "model_version", "predictions"],
+            "properties": {
+                "release": {"type": "string"},
+                "model_version": {"type": "string"},
+                "predictions": {
+                    "type": "array",
+                    "items": {
+                        "type": "object",
+                        "required": ["id"],
+                        "properties": {
+                            "id": {"type": "string"},
+                            **outputs,
+                            "release": {"type": "string"},
+                            "error": {"$ref": "#/components/schemas/Problem"},
+                            "warnings": {"type": "array", "items": {"type": "object"}},
+                        },
+                    },
+                },
+            },
+        },
+        f"{name}.Inference": _inference(served),
+        "Tensors": _TENSORS,
+    }
+
+
+def _column(column: Column) -> Json:
+    schema: Json = dict(_TYPES[column.type])
+    if column.strict:
+        bounds = {"minimum": column.min, "maximum": column.max} if column.type in ("int", "float") else {}
+        schema |= {name: bound for name, bound in bounds.items() if bound is not None}
+        if column.categories is not None:
+            schema["enum"] = [*column.categories, *([None] if column.nullable else [])]
+    if column.nullable:
+        schema["type"] = [schema["type"], "null"]
+    return schema
+
+
+_TENSORS: Json = {
+    "type": "object",
+    "required": ["model_name", "outputs"],
+    "properties": {
+        "model_name": {"type": "string"},
+        "model_version": {"type": "string"},
+        "id": {"type": "string"},
+        "outputs": {
+            "type": "array",
+            "items": {
+                "type": "object",
+                "required": ["name", "shape", "datatype", "data"],
+                "properties": {"name": {"type": "string"}, "datatype": {"type": "string"}, "data": {"type": "array"}},
+            },
+        },
+    },
+}
+
+
+def _inference(served: Served) -> Json:
+    names = [one.name for one in served.inputs]
+    tensor = {
+        "type": "object",
+        "required": ["name", "shape", "datatype", "data"],
+        "properties": {
+            "name": {"type": "string", "enum": names},
+            "shape": {"type": "array", "items": {"type": "integer", "minimum": 1}, "minItems": 1, "maxItems": 2},
+            "datatype": {"type": "string", "enum": sorted(set(OF_TYPE.values()))},
+            "data": {"type": "array"},
+        },
+    }
+    wanted = [*(one.name for one in served.outputs), IDS]
+    return {
+        "type": "object",
+        "required": ["inputs"],
+        "properties": {
+            "id": {"type": "string"},
+            "inputs": {"type": "array", "items": tensor, "minItems": 1, "maxItems": len(names)},
+            "outputs": {
+                "type": "array",
+                "items": {"type": "object", "required": ["name"], "properties": {"name": {"enum": wanted}}},
+            },
+        },
+    }
+
+
+def _tensors(served: Served) -> Json:
+    """Return the example row as tensors."""
+    return {
+        "inputs": [
+            {"name": one.name, "shape": [1], "datatype": OF_TYPE[one.type], "data": [served.example.get(one.name)]}
+            for one in served.inputs
+        ]
+    }
+
+
+_STYLE = (
+    "body{font:16px/1.5 system-ui,sans-serif;max-width:60rem;margin:2rem auto;padding:0 1rem;color:#1d2433;"
+    "background:#fff}code,pre{font:14px/1.5 ui-monospace,monospace;background:#f3f5f8;border-radius:4px}"
+    "pre{padding:1rem;overflow:auto}code{padding:.1rem .3rem}table{border-collapse:collapse;width:100%}"
+    "td,th{text-align:left;padding:.3rem .8rem .3rem 0;border-bottom:1px solid #dde2ea}"
+)
+_STYLE_HASH = base64.b64encode(hashlib.sha256(_STYLE.encode()).digest()).decode()
+PAGE_HEADERS: tuple[tuple[bytes, bytes], ...] = (
+    (b"content-type", b"text/html; charset=utf-8"),
+    (b"x-content-type-options", b"nosniff"),
+    (
+        b"content-security-policy",
+        f"default-src 'none'; style-src 'sha256-{_STYLE_HASH}'; frame-ancestors 'none'; base-uri 'none'".encode(),
+    ),
+)
+
+
+def page(routes: Mapping[str, Route]) -> bytes:
+    """Return the page for people: every endpoint with who answers, its fields and a call that works."""
+    parts = [_endpoint(name, route) for name, route in routes.items()]
+    body = "".join(parts) or "<p>Nothing is live yet: <code>ropewalk ship</code> brings the first release.</p>"
+    return (
+        '<!doctype html><html lang="en"><head><meta charset="utf-8"><title>Ropewalk endpoints</title>'
+        f"<style>{_STYLE}</style></head><body><h1>Endpoints</h1>{body}"
+        '<p>For programs: <a href="/openapi.json">/openapi.json</a>, <a href="/metrics">/metrics</a></p></body></html>'
+    ).encode()
+
+
+def _endpoint(name: str, route: Route) -> str:
+    served = route.champion.served
+    traffic = route.traffic
+    canary = f", {traffic.canary_weight_bp / 100:g} % by {traffic.canary}" if traffic.canary_weight_bp else ""
+    row = encode({"records": [served.example]}).decode().replace("'", "'\\''")
+    path = f"/endpoints/{name}/predict"
+    fields = "".join(
+        f"<tr><td><code>{escape(one.name)}</code></td><td>{one.type}{' or null' if one.nullable else ''}</td>"
+        f"<td>{escape(_range(one))}</td></tr>"
+        for one in served.contract.columns
+    )
+    call = f"curl -s \"$ADDRESS{path}\" -H 'Content-Type: application/json' -d '{row}'"
+    return (
+        f"<h2>{escape(name)}</h2><p>Answered by <code>{escape(traffic.champion)}</code>{escape(canary)}. "
+        f"Model <code>{escape(served.model)}/{served.version}</code>.</p>"
+        f"<p><code>POST {escape(path)}</code></p><pre>{escape(call)}</pre>"
+        f"<table><tr><th>field</th><th>type</th><th>ordinary values</th></tr>{fields}</table>"
+    )
+
+
+def _range(column: Column) -> str:
+    if column.categories is not None:
+        shown = ", ".join(column.categories[:8])
+        return shown + (f" and {len(column.categories) - 8} more" if len(column.categories) > 8 else "")  # noqa: PLR2004
+    if column.min is None and column.max is None:
+        return ""
+    return f"{'' if column.min is None else column.min} to {'' if column.max is None else column.max}"

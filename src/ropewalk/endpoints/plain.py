@@ -1,0 +1,107 @@
+"""The plain form: `{"records": [{...}], "key", "time"}` in, one object per record out."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+import msgspec
+from msgspec import Meta
+
+from ropewalk.clock import from_iso
+from ropewalk.endpoints.asking import Asked, Given
+from ropewalk.errors import Invalid
+
+RECORDS_MAX = 10_000
+KEY_LETTERS_MAX = 256
+Key = Annotated[str, Meta(max_length=KEY_LETTERS_MAX)]
+
+
+class Ask(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A request's body.
+
+    Attributes:
+        records: one object per row, a value per field of the model.
+        key: what the split is sticky by, such as a customer's number: one for all records, or one for each.
+        time: event time, ISO 8601, one for all or one for each; the arrival when it is left out.
+    """
+
+    records: Annotated[list[dict[str, Any]], Meta(min_length=1, max_length=RECORDS_MAX)]
+    key: Key | list[Key | None] | None = None
+    time: str | list[str | None] | None = None
+
+
+_decoder = msgspec.json.Decoder(Ask)
+
+
+def decode(body: bytes, now_us: int) -> Asked:
+    """Return the rows of a plain request.
+
+    Args:
+        body: JSON.
+        now_us: event time of records that say none.
+
+    Raises:
+        Invalid: it is not JSON, or not of this form; the error names the member.
+    """
+    try:
+        ask = _decoder.decode(body)
+    except msgspec.ValidationError as error:
+        raise Invalid(
+            "request-malformed",
+            "The request is not of the form that is served here.",
+            where="body",
+            why=str(error),
+            fix='send {"records": [{...}]}; /openapi.json has an example',
+        ) from error
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise Invalid(
+            "json-malformed", "The body is not JSON.", where="body", why=str(error), fix="send JSON in UTF-8"
+        ) from error
+    count = len(ask.records)
+    keys = ask.key if isinstance(ask.key, list) else [ask.key] * count
+    times = ask.time if isinstance(ask.time, list) else [ask.time] * count
+    for name, values in (("key", keys), ("time", times)):
+        if len(values) != count:
+            raise Invalid(
+                "request-malformed",
+                f"There must be one {name} for all records, or one for each.",
+                where=name,
+                why=f"{len(values)} for {count} records",
+                fix="send as many as records",
+            )
+    return Asked(ask.records, keys, None if ask.time is None else [_event(text, now_us) for text in times])
+
+
+def _event(text: str | None, now_us: int) -> int:
+    if text is None:
+        return now_us
+    try:
+        return from_iso(text)
+    except (ValueError, OverflowError) as error:
+        raise Invalid(
+            "request-malformed",
+            "An event time is not ISO 8601.",
+            where="time",
+            why=f"found {text[:60]!r}",
+            fix="send a time such as 2013-09-01T06:00:00Z",
+        ) from error
+
+
+def encode(given: Given) -> dict[str, Any]:
+    """Return the answer's body: the release above, one object per record in the order of the request.
+
+    A record that another release answered (a key of its own) names that release itself.
+    """
+    served = given.warm.served
+    predictions: list[dict[str, Any]] = []
+    for at, row in enumerate(given.rows):
+        one: dict[str, Any] = {"id": given.ids[at], **row}
+        if given.releases[at] != served.release:
+            one["release"] = given.releases[at]
+        if given.warnings[at]:
+            one["warnings"] = [
+                {"field": problem.field, "rule": problem.rule, "message": problem.message}
+                for problem in given.warnings[at]
+            ]
+        predictions.append(one)
+    return {"release": served.release, "model_version": f"{served.model}/{served.version}", "predictions": predictions}

@@ -1,0 +1,130 @@
+"""What the gateway has to know of a release to answer for it: its model's shape, contract and a real row."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from ropewalk.blobs.bucket import Bucket
+from ropewalk.clock import iso
+from ropewalk.data.contract import Contract, from_json
+from ropewalk.data.rows import Problem, row_checker
+from ropewalk.models.manifest import Field, Output, read_manifest
+from ropewalk.releases.bundle import Bundle, read_bundle
+from ropewalk.source.snapshot import materialize
+
+EXAMPLE_ROWS = 50
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Served:
+    """One release as the gateway sees it.
+
+    Attributes:
+        release: id such as `flights/3`.
+        bundle: digest of its bundle.
+        manifest: digest of the model's manifest.
+        model: the model's name.
+        version: the model's version.
+        inputs: columns that the model is given, in its own order.
+        outputs: columns that it answers.
+        contract: what a row must be.
+        check: the contract compiled for one row.
+        example: a real row of the golden rows, as JSON would say it.
+        allow_pickle: whether the environment lets models of the pickle family load.
+        code: digest of the code snapshot that the model may import from.
+    """
+
+    release: str
+    bundle: str
+    manifest: str
+    model: str
+    version: int
+    inputs: tuple[Field, ...]
+    outputs: tuple[Output, ...]
+    contract: Contract
+    check: Callable[[Mapping[str, object]], tuple[Problem, ...]]
+    example: dict[str, Any]
+    allow_pickle: bool
+    code: str
+
+    def load(self, blobs: Path, code: Path) -> dict[str, object]:
+        """Return the worker's load message.
+
+        Args:
+            blobs: folder of the blobs.
+            code: folder below which code snapshots are laid out.
+        """
+        return {
+            "blobs": str(blobs),
+            "manifest": self.manifest,
+            "code_folder": str(code),
+            "engine": "auto",
+            "allow_pickle": self.allow_pickle,
+        }
+
+
+def read_served(blobs: Bucket, release: str, bundle_digest: str, environment: str) -> Served:
+    """Return what a bundle serves, every part of it verified by its digest.
+
+    Raises:
+        NotFound: a blob is missing.
+        Corrupt: a blob does not hold what was recorded.
+    """
+    bundle: Bundle = read_bundle(blobs, bundle_digest)
+    manifest = read_manifest(blobs, bundle.manifest)
+    contract = from_json(blobs.get(bundle.contract)).without_target()
+    return Served(
+        release=release,
+        bundle=bundle_digest,
+        manifest=bundle.manifest,
+        model=bundle.model,
+        version=bundle.version,
+        inputs=manifest.signature.inputs,
+        outputs=manifest.signature.outputs,
+        contract=contract,
+        check=row_checker(contract),
+        example=_example(blobs, manifest.parts.get("golden.parquet", ""), [one.name for one in contract.columns]),
+        allow_pickle=bundle.environment(environment).allow_pickle,
+        code=bundle.code,
+    )
+
+
+def code_folder(blobs: Bucket, hidden: Path, digest: str) -> Path:
+    """Return a folder with the code snapshot laid out; made once."""
+    into = hidden / "code" / digest.removeprefix("sha256:")[:12]
+    materialize(blobs, digest, into)
+    return into
+
+
+def _example(blobs: Bucket, golden: str, names: list[str]) -> dict[str, Any]:
+    """Return the golden row with the fewest empty values."""
+    if not golden:
+        return {}
+    import polars as pl
+
+    table = pl.read_parquet(blobs.fetch(golden), n_rows=EXAMPLE_ROWS)
+    rows = table.select([name for name in names if name in table.columns]).to_dicts()
+    best = min(rows, key=lambda row: sum(value is None or value != value for value in row.values()), default={})
+    return {name: _plain(value) for name, value in best.items()}
+
+
+def _plain(value: Any) -> Any:  # noqa: ANN401 - a cell of any type
+    if isinstance(value, datetime):
+        return iso(int(value.timestamp() * 1_000_000))
+    return None if isinstance(value, float) and value != value else value  # noqa: PLR0124 - NaN is not itself
+
+
+def columns_of(served: Served, rows: list[dict[str, Any]]) -> dict[str, list[Any]]:
+    """Return checked rows as the model's columns; whole numbers become floats where the model wants floats."""
+    columns: dict[str, list[Any]] = {}
+    for field in served.inputs:
+        name = field.name
+        values = [row.get(name) for row in rows]
+        if field.type == "float":
+            values = [value if value is None or value.__class__ is float else float(value) for value in values]
+        columns[name] = values
+    return columns

@@ -1,0 +1,124 @@
+"""Where a gateway learns who answers: the project's traffic table, or one bundle alone."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Protocol
+
+from ropewalk.blobs.bucket import Bucket
+from ropewalk.endpoints.served import Served, code_folder, read_served
+from ropewalk.refs import short
+from ropewalk.releases import release as releases
+from ropewalk.releases import traffic as splits
+from ropewalk.releases.traffic import Traffic
+from ropewalk.site import Site
+
+
+class Source(Protocol):
+    """What a gateway follows; its functions may block, so they are called in threads."""
+
+    def version(self) -> int:
+        """Return a number that changes when `traffic` may have changed."""
+        ...
+
+    def traffic(self) -> dict[str, Traffic]:
+        """Return who answers now, by endpoint."""
+        ...
+
+    def served(self, release: str) -> Served:
+        """Return what a release serves, verified.
+
+        Raises:
+            RopewalkError: it is not there, or not what was recorded.
+        """
+        ...
+
+    def load(self, served: Served) -> dict[str, object]:
+        """Return the worker's load message for a release."""
+        ...
+
+
+class SiteSource:
+    """A project's traffic table, as far as it is of one environment.
+
+    Args:
+        site: the project.
+        environment: whose endpoints are served.
+    """
+
+    def __init__(self, site: Site, environment: str) -> None:
+        self._site = site
+        self._environment = environment
+
+    def version(self) -> int:
+        """Return the database's version: it changes with every commit of anybody."""
+        return self._site.db.version()
+
+    def traffic(self) -> dict[str, Traffic]:
+        """Return who answers now, by endpoint."""
+        found: dict[str, Traffic] = {}
+        with self._site.db.read() as reader:
+            for endpoint in splits.endpoints(reader):
+                now = splits.current(reader, endpoint)
+                champion = None if now is None else releases.find(reader, now.champion)
+                if now is not None and champion is not None and champion.environment == self._environment:
+                    found[endpoint] = now
+        return found
+
+    def served(self, release: str) -> Served:
+        """Return what a release serves, verified."""
+        with self._site.db.read() as reader:
+            bundle = releases.get(reader, release).bundle
+        return read_served(self._site.blobs, release, bundle, self._environment)
+
+    def load(self, served: Served) -> dict[str, object]:
+        """Return the worker's load message; lays the code out."""
+        code = code_folder(self._site.blobs, self._site.hidden, served.code)
+        return served.load(self._site.hidden / "blobs", code)
+
+
+class BundleSource:
+    """One bundle that answers everything, for staging and qa.
+
+    Args:
+        blobs: where the bundle's parts are.
+        folder: the folder of those blobs, which the worker reads itself.
+        bundle: digest.
+        environment: whose configuration counts.
+        scratch: a folder for the code.
+    """
+
+    def __init__(self, blobs: Bucket, *, folder: Path, bundle: str, environment: str, scratch: Path) -> None:
+        self._blobs = blobs
+        self._folder = folder
+        self._scratch = scratch
+        self._served = read_served(blobs, f"{short(bundle)}/0", bundle, environment)
+
+    def version(self) -> int:
+        """Return 0: a bundle never changes."""
+        return 0
+
+    def traffic(self) -> dict[str, Traffic]:
+        """Return the one endpoint, called like the model."""
+        traffic = Traffic(
+            endpoint=self._served.model,
+            generation=0,
+            at_us=0,
+            actor="",
+            champion=self._served.release,
+            canary="",
+            canary_weight_bp=0,
+            shadow="",
+            previous="",
+            salt="",
+            reason="a bundle alone",
+        )
+        return {self._served.model: traffic}
+
+    def served(self, release: str) -> Served:  # noqa: ARG002 - there is only one
+        """Return what the bundle serves."""
+        return self._served
+
+    def load(self, served: Served) -> dict[str, object]:
+        """Return the worker's load message; lays the code out."""
+        return served.load(self._folder, code_folder(self._blobs, self._scratch, served.code))
