@@ -142,9 +142,7 @@ def _misfits(contract: Contract, schema: Schema, rows: int) -> Iterator[Violatio
         known = {column.name for column in contract.columns}
         for name in schema:
             if name not in known:
-                yield Violation(
-                    column=name, rule="unknown", level="error", count=rows, wanted="no column of this name"
-                )
+                yield Violation(column=name, rule="unknown", level="error", count=rows, wanted="no column of this name")
 
 
 def _fits(column: Column, dtype: pl.DataType) -> bool:
@@ -267,12 +265,19 @@ def _rule_tests(contract: Contract, schema: Schema) -> Iterator[_Test]:
     kinds = {column.name: column for column in contract.columns}
     for rule in contract.rules:
         dtypes = [schema.get(name) for name in (rule.left, rule.right)]
-        if not all(dtype is not None and _fits(kinds[name], dtype) for name, dtype in zip((rule.left, rule.right), dtypes, strict=True)):
+        if not all(
+            dtype is not None and _fits(kinds[name], dtype)
+            for name, dtype in zip((rule.left, rule.right), dtypes, strict=True)
+        ):
             continue
         left, right = (comparable_column(name, schema[name]) for name in (rule.left, rule.right))
         holds = {
-            "<": left < right, "<=": left <= right, "==": left == right,
-            "!=": left != right, ">=": left >= right, ">": left > right,
+            "<": left < right,
+            "<=": left <= right,
+            "==": left == right,
+            "!=": left != right,
+            ">=": left >= right,
+            ">": left > right,
         }[rule.op]
         gone = empty(rule.left, schema[rule.left]) | empty(rule.right, schema[rule.right])
         broken = ~holds & ~gone
@@ -293,7 +298,10 @@ def _second_look(lazy: pl.LazyFrame, broken: list[_Test]) -> Iterator[Violation]
         return
     counts = [test.broken.fill_null(value=False).sum().alias(str(place)) for place, test in enumerate(broken)]
     places = [
-        lazy.with_row_index("row ").filter(test.broken).select("row ", test.value.cast(pl.String).alias("value ")).head(SAMPLES)
+        lazy.with_row_index("row ")
+        .filter(test.broken)
+        .select("row ", test.value.cast(pl.String).alias("value "))
+        .head(SAMPLES)
         for test in broken
     ]
     found, *samples = pl.collect_all([lazy.select(counts), *places], engine="streaming")

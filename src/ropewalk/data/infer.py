@@ -63,7 +63,10 @@ def _looks(table: pl.DataFrame, name: str, kind: ColumnType) -> list[pl.Expr]:
     column = pl.col(name)
     looks = [empty(name, table.schema[name]).sum().alias(f"empty {name}")]
     if kind in ("int", "float"):
-        looks += [column.min().cast(pl.Float64).alias(f"min {name}"), column.max().cast(pl.Float64).alias(f"max {name}")]
+        looks += [
+            column.min().cast(pl.Float64).alias(f"min {name}"),
+            column.max().cast(pl.Float64).alias(f"max {name}"),
+        ]
     if kind in ("int", "string"):
         looks.append(column.n_unique().alias(f"distinct {name}"))
     return looks
@@ -90,9 +93,7 @@ def _column(table: pl.DataFrame, seen: dict[str, Any], name: str, kind: ColumnTy
     )
 
 
-def _range(
-    kind: ColumnType, low: float | None, high: float | None, slack: float
-) -> tuple[float | None, float | None]:
+def _range(kind: ColumnType, low: float | None, high: float | None, slack: float) -> tuple[float | None, float | None]:
     if low is None or high is None or not math.isfinite(low) or not math.isfinite(high):
         return None, None
     room = (high - low) * slack or abs(high) * slack

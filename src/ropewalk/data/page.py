@@ -35,7 +35,10 @@ def to_html(profile: Profile, title: str = "Profile") -> str:
 
 
 def _section(column: ColumnProfile) -> str:
-    facts = [("empty", f"{column.nulls:,} ({_share(column.nulls, column.rows)})"), ("different", f"{column.distinct:,}")]
+    facts = [
+        ("empty", f"{column.nulls:,} ({_share(column.nulls, column.rows)})"),
+        ("different", f"{column.distinct:,}"),
+    ]
     if column.infinite:
         facts.append(("infinite", f"{column.infinite:,}"))
     for name in ("min", "max", "mean", "std"):
@@ -105,4 +108,6 @@ def _bars(column: ColumnProfile) -> str:
         for place, (text, count) in enumerate(rows)
     )
     label = f"most frequent values of {column.name}"
-    return f'<svg role="img" aria-label="{escape(label)}" width="{WIDTH + 20}" height="{16 * len(rows) + 4}">{drawn}</svg>'
+    return (
+        f'<svg role="img" aria-label="{escape(label)}" width="{WIDTH + 20}" height="{16 * len(rows) + 4}">{drawn}</svg>'
+    )

@@ -59,9 +59,7 @@ def row_checker(contract: Contract) -> RowChecker:
     """
     tests = tuple((column.name, _test_of(column), column) for column in contract.inputs)
     known = frozenset(name for name, _, _ in tests)
-    rules = tuple(
-        _rule_of(rule, contract) for rule in contract.rules if rule.left in known and rule.right in known
-    )
+    rules = tuple(_rule_of(rule, contract) for rule in contract.rules if rule.left in known and rule.right in known)
     closed = contract.closed
 
     def check_row(record: Mapping[str, object]) -> tuple[Problem, ...]:

@@ -68,9 +68,7 @@ def artifact(reader: Reader, run_id: str, path: str, *, node: str | None = None)
         NotFound: the run has no such file.
         Conflict: several steps logged different bytes under this path.
     """
-    found = [
-        item for item in artifacts(reader, run_id) if item.path == path and (node is None or item.node == node)
-    ]
+    found = [item for item in artifacts(reader, run_id) if item.path == path and (node is None or item.node == node)]
     if not found:
         raise NotFound(
             "artifact-not-found", "The run has no such file.", where=f"run:{run_id} {path[:80]}", fix="ropewalk runs"

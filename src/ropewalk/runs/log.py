@@ -58,9 +58,7 @@ class LogEntry:
         kind, key, value, step, at_us = values
         if kind == "metric" and isinstance(value, dict):
             value = _UNSPEAKABLE[str(cast("dict[str, object]", value)["float"])]
-        return cls(
-            kind=cast("Kind", kind), key=str(key), value=value, step=cast("int", step), at_us=cast("int", at_us)
-        )
+        return cls(kind=cast("Kind", kind), key=str(key), value=value, step=cast("int", step), at_us=cast("int", at_us))
 
 
 class Collector:

@@ -96,7 +96,9 @@ def _wanted(reader: Reader, blobs: Bucket, run_id: str) -> dict[str, str]:
     def want(path: str, digest: str) -> None:
         if wanted.setdefault(path, digest) != digest:
             stem, dot, ending = path.rpartition(".")
-            wanted[f"{stem}-{short(digest)}.{ending}" if dot and "/" not in ending else f"{path}-{short(digest)}"] = digest
+            wanted[f"{stem}-{short(digest)}.{ending}" if dot and "/" not in ending else f"{path}-{short(digest)}"] = (
+                digest
+            )
 
     for item in snapshot.of_run(reader, run_id):
         want(f"data/{_plain(item.node)}/{_plain(item.name)}.parquet", item.digest)

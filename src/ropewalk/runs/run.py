@@ -327,9 +327,7 @@ def resume(tx: Transaction, site: Site, run_id: str, lease: Lease) -> Run:
             fix="wait for it, or end that process and run the same command again",
         )
     if RUNNING not in MOVES[run.state]:
-        raise Conflict(
-            "run-over", "The run is over.", where=run.subject, why=f"it is {run.state}", fix="ropewalk run"
-        )
+        raise Conflict("run-over", "The run is over.", where=run.subject, why=f"it is {run.state}", fix="ropewalk run")
     values = {"host": lease.host, "boot": lease.boot, "pid": lease.pid, "born": lease.born}
     tx.run("runs.resume", id=run_id, fence=run.fence, expires_us=lease.expires_us, **values)
     site.record(tx, "run.resumed", run.subject, {"fence": run.fence + 1})
@@ -363,5 +361,3 @@ def any_dead(reader: Reader, now_us: int) -> bool:
 def _interrupt(tx: Transaction, site: Site, run: Run) -> Run:
     why = f"process {run.pid} on {run.host} is gone"
     return move(tx, site, run.id, INTERRUPTED, fence=run.fence, error=why)
-
-

@@ -155,20 +155,23 @@ class SqliteDatabase:
             "create table if not exists migrations "
             "(number integer primary key, name text not null, digest text not null, at_us integer not null)"
         )
-        if _newest(connection) == len(wanted):
+        newest = wanted[-1].number
+        if _newest(connection) == newest:
             return
         connection.execute("begin immediate")
         try:
             done = _newest(connection)
-            if done > len(wanted):
+            if done > newest:
                 raise Conflict(
                     "store-newer",
                     "This folder was written by a newer Ropewalk.",
                     where=self._path.name,
-                    why=f"its schema is at step {done}, this release knows {len(wanted)}",
+                    why=f"its schema is at step {done}, this release knows {newest}",
                     fix="pip install --upgrade ropewalk",
                 )
-            for step in wanted[done:]:
+            for step in wanted:
+                if step.number <= done:
+                    continue
                 for statement in step.statements:
                     connection.execute(statement)
                 connection.execute(

@@ -1,0 +1,11 @@
+"""A folder behaves as every bucket must."""
+
+import pytest
+
+from ropewalk.testing.blobs import BucketCheck, FolderUnderTest, bucket_checks
+
+
+@pytest.mark.parametrize("check", bucket_checks(), ids=lambda check: check.name)
+def test_folder(check: BucketCheck, tmp_path):
+    (tmp_path / "own").mkdir()
+    check.run(FolderUnderTest(root=tmp_path / "blobs"), tmp_path / "own")
