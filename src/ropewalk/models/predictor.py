@@ -76,7 +76,7 @@ class Predictor:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Prepared:
-    """A model whose bytes are read and verified and whose libraries are imported, but which is not loaded yet.
+    """A model whose bytes are read and verified, and of which nothing has run yet.
 
     Attributes:
         manifest: what it is.
@@ -91,13 +91,14 @@ class Prepared:
     data: bytes
 
     def open(self, allowed: Iterable[str] = ()) -> Predictor:
-        """Load the model; call it confined.
+        """Import the libraries and load the model; call it confined.
 
         Args:
             allowed: globals beyond the defaults that a pickle may name, as for `formats.load`.
 
         Raises:
             Refused: the file names something that is not allowed.
+            Missing: a library that the model needs is not installed.
         """
         from ropewalk.models.native import NativeEngine
         from ropewalk.models.onnx import OnnxEngine
@@ -106,6 +107,9 @@ class Prepared:
         if self.engine == "onnx":
             engine: Engine = OnnxEngine(self.data, shape)
         else:
+            _import("sklearn", "sklearn")
+            for library in {"numpy": (), "pandas": ("pandas",), "polars": ("polars",)}[self.manifest.frame]:
+                _import(library, "sklearn")
             engine = NativeEngine(load(self.part, self.data, allowed), shape)
         by_one = self.manifest.batching.get(self.engine, "one") == "one"
         return Predictor(engine, shape, name=self.engine, by_one=by_one)
@@ -119,7 +123,7 @@ def shape_in(manifest: Manifest) -> Shape:
 def prepare(
     blobs: Bucket, manifest_digest: str, *, engine: Choice = "auto", allow_pickle: bool = True
 ) -> Prepared:
-    """Read a model's bytes, verified, and import what it will need; nothing of the model runs.
+    """Read a model's bytes, verified; nothing of the model runs and no library of models is imported.
 
     Args:
         blobs: where the parts lie.
@@ -131,7 +135,6 @@ def prepare(
         NotFound: a blob is missing, or there is no ONNX part and `onnx` was asked for.
         Corrupt: a blob's bytes no longer match its digest.
         Refused: the native part is a pickle and pickles are not allowed here.
-        Missing: the library that the model needs is not installed.
     """
     manifest = read_manifest(blobs, manifest_digest)
     if engine == "auto":
@@ -140,7 +143,6 @@ def prepare(
         if ONNX_PART not in manifest.parts:
             raise NotFound("onnx-part-missing", "This model has no ONNX form.", why=manifest.parity.reason)
         part = ONNX_PART
-        _import("onnxruntime", "onnx")
     else:
         part = manifest.native_part
         if manifest.needs_pickle and not allow_pickle:
@@ -151,9 +153,6 @@ def prepare(
                 why="skops could not write this model, so it was kept as a pickle",
                 fix="set allow_pickle = true for the environment in ropewalk.toml, or train a model that skops can write",
             )
-        _import("sklearn", "sklearn")
-        for library in {"numpy": (), "pandas": ("pandas",), "polars": ("polars",)}[manifest.frame]:
-            _import(library, "sklearn")
     return Prepared(manifest=manifest, engine=engine, part=part, data=blobs.get(manifest.parts[part]))
 
 
