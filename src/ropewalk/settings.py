@@ -95,6 +95,8 @@ class Canary(Part, frozen=True, kw_only=True):
         labels_min: labelled rows in both arms before quality counts, where labels are wanted.
         error_increase: smallest increase of the error rate that matters (share, 0.01 = one point).
         latency_ratio: candidate's latency quantile may be this many times the champion's.
+        latency_quantile: the quantile that is compared.
+        latency_floor_ms: a request below this is never slow, whatever the champion needs.
         loss_increase: smallest increase of the mean loss that matters (Brier or squared error).
         wait_labels: rise past the first step only with `labels_min` labels.
         shadow: mirror champion's traffic to the candidate first and compare pairs.
@@ -108,6 +110,7 @@ class Canary(Part, frozen=True, kw_only=True):
     error_increase: Positive = 0.005
     latency_ratio: Annotated[float, Meta(gt=1)] = 2.0
     latency_quantile: Annotated[float, Meta(gt=0, lt=1)] = 0.95
+    latency_floor_ms: Annotated[float, Meta(ge=0)] = 10.0
     loss_increase: Positive = 0.005
     wait_labels: bool = True
     shadow: bool = False

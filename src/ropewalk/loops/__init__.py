@@ -1,0 +1,1 @@
+"""Loops read the end of the line and move its beginning."""

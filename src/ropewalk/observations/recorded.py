@@ -1,0 +1,118 @@
+"""Sealed predictions: what evidence is made of, so that anybody can count again what was counted."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from io import BytesIO
+from typing import TYPE_CHECKING
+
+from ropewalk.endpoints.segment import segment_bytes, segments
+from ropewalk.observations import labels
+from ropewalk.refs import uuid7_time_us
+from ropewalk.site import Site
+
+if TYPE_CHECKING:
+    import polars as pl
+
+COLUMNS = (
+    "id",
+    "at_us",
+    "event_us",
+    "release",
+    "role",
+    "pair",
+    "key",
+    "status",
+    "latency_us",
+    "generation",
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Recorded:
+    """Captured rows and where they were read.
+
+    Attributes:
+        rows: columns `COLUMNS`, those that were asked for, and `label` (JSON text, null where none is known).
+        segments: digests of the segments that were read, in order.
+        labelled: how many rows have a label.
+    """
+
+    rows: pl.DataFrame
+    segments: tuple[str, ...]
+    labelled: int
+
+
+def read(
+    site: Site,
+    endpoint: str,
+    *,
+    since_us: int | None = None,
+    event_since_us: int | None = None,
+    event_until_us: int | None = None,
+    generation: int = 0,
+    releases: tuple[str, ...] = (),
+    columns: tuple[str, ...] = ("out.",),
+) -> Recorded:
+    """Return the sealed rows of a span with their labels; what is not sealed yet comes with the next look.
+
+    Args:
+        site: the project.
+        endpoint: whose predictions.
+        since_us: earliest arrival, microseconds since the epoch.
+        event_since_us: earliest event time.
+        event_until_us: end of event time, not included.
+        generation: earliest generation of traffic.
+        releases: only these; empty for all.
+        columns: further columns by name, or by a beginning that ends with a dot.
+
+    Raises:
+        Corrupt: a segment's bytes are not the ones that were sealed.
+    """
+    import polars as pl
+
+    with site.db.read() as reader:
+        known = segments(
+            reader, endpoint, since_us=since_us, event_since_us=event_since_us, event_until_us=event_until_us
+        )
+        keep = pl.col("generation") >= generation
+        for name, low, high in (("at_us", since_us, None), ("event_us", event_since_us, event_until_us)):
+            keep = keep & (pl.col(name) >= low if low is not None else True)
+            keep = keep & (pl.col(name) < high if high is not None else True)
+        if releases:
+            keep = keep & pl.col("release").is_in(releases)
+        tables = [_table(segment_bytes(site, segment), columns).filter(keep) for segment in known]
+        rows = pl.concat(tables, how="diagonal_relaxed") if tables else _empty()
+        ids = rows.select(pl.col("id").min().alias("low"), pl.col("id").max().alias("high")).row(0)
+        # A shadow's label is that of the prediction it is paired with, whose id may be a little older.
+        pairs = rows.get_column("pair").drop_nulls().drop_nulls().min()
+        if rows.height:
+            low = min(ids[0], str(pairs)) if pairs else ids[0]
+            told = labels.read(reader, endpoint, since_us=uuid7_time_us(low), until_us=uuid7_time_us(ids[1]) + 1)
+        else:
+            told = labels.read(reader, endpoint, since_us=0, until_us=0)
+    rows = labels.join(rows, *told)
+    return Recorded(
+        rows=rows,
+        segments=tuple(segment.digest for segment in known),
+        labelled=rows.height - rows.get_column("label").null_count(),
+    )
+
+
+def _table(data: bytes, columns: tuple[str, ...]) -> pl.DataFrame:
+    import polars as pl
+
+    there = pl.read_parquet_schema(BytesIO(data))
+    wanted = [
+        name
+        for name in there
+        if name in COLUMNS or any(name == one or (one.endswith(".") and name.startswith(one)) for one in columns)
+    ]
+    return pl.read_parquet(BytesIO(data), columns=wanted)
+
+
+def _empty() -> pl.DataFrame:
+    import polars as pl
+
+    numbers = ("at_us", "event_us", "latency_us", "generation")
+    return pl.DataFrame(schema={name: pl.Int64 if name in numbers else pl.String for name in COLUMNS})

@@ -1,0 +1,50 @@
+-- name: label_insert
+insert into labels (endpoint, prediction, key, value, known_us, at_us, batch)
+values (:endpoint, :prediction, :key, :value, :known_us, :at_us, :batch)
+on conflict (endpoint, prediction, key, known_us, batch) do nothing;
+-- name: label_last
+select value, known_us from labels where endpoint = :endpoint and prediction = :prediction and key = :key
+    and (:key = '' or known_us = :known_us)
+order by known_us desc, batch desc limit 1;
+-- name: labels_of_time
+select prediction, key, value, known_us, batch from labels
+where endpoint = :endpoint and at_us >= :since_us and at_us < :until_us
+order by known_us, batch;
+-- name: labels_of_batch
+select endpoint, prediction, key, value, known_us from labels where batch = :batch order by prediction, key;
+-- name: labels_count
+select count(*) from labels where endpoint = :endpoint;
+-- name: labels_newest
+select coalesce(max(batch), 0) from labels where endpoint = :endpoint;
+-- name: labels_touched
+select coalesce(min(at_us), 0) as first_us, coalesce(max(at_us), -1) as last_us
+from labels where endpoint = :endpoint and batch > :batch;
+-- name: window_put
+insert into monitor_windows (endpoint, monitor, release, start_us, end_us, count, reading, low, threshold, says, at_us)
+values (:endpoint, :monitor, :release, :start_us, :end_us, :count, :reading, :low, :threshold, :says, :at_us)
+on conflict (endpoint, monitor, release, start_us) do update set end_us = excluded.end_us, count = excluded.count,
+    reading = excluded.reading, low = excluded.low, threshold = excluded.threshold, says = excluded.says,
+    at_us = excluded.at_us;
+-- name: windows
+select endpoint, monitor, release, start_us, end_us, count, reading, low, threshold, says, at_us
+from monitor_windows where endpoint = :endpoint and monitor = :monitor
+order by start_us desc, release desc limit :count;
+-- name: alert_insert
+insert into alerts (id, endpoint, monitor, kind, release, state, retrain, window_us, reading, threshold, reason,
+    evidence, opened_us, closed_us, closed_why, closed_evidence, run)
+values (:id, :endpoint, :monitor, :kind, :release, 'open', :retrain, :window_us, :reading, :threshold, :reason,
+    :evidence, :opened_us, null, '', '', '');
+-- name: alert_close
+update alerts set state = 'closed', closed_us = :closed_us, closed_why = :why, closed_evidence = :evidence
+where id = :id and state = 'open';
+-- name: alert_run
+update alerts set run = :run where id = :id and run = :seen;
+-- name: alert
+select * from alerts where id = :id;
+-- name: alert_open
+select * from alerts where endpoint = :endpoint and monitor = :monitor and state = 'open';
+-- name: alerts
+select * from alerts where (:endpoint = '' or endpoint = :endpoint) and (:state = '' or state = :state)
+order by opened_us desc, id desc limit :count;
+-- name: alerts_to_retrain
+select * from alerts where retrain = 1 and run = '' order by opened_us, id;
