@@ -1,0 +1,177 @@
+"""Worker processes on this machine, started once and used for many jobs."""
+
+from __future__ import annotations
+
+import os
+import selectors
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Mapping
+from contextlib import suppress
+from pathlib import Path
+from types import TracebackType
+
+from ropewalk.compute.channel import PIECE_BYTES, Frames, send
+from ropewalk.compute.pool import Answer, Ending, Job, Lost
+
+GOODBYE_SECONDS = 2.0
+
+
+class _Worker:
+    """One process with our end of its socket."""
+
+    def __init__(self, module: str, *, cwd: Path, log: Path, environ: Mapping[str, str]) -> None:
+        ours, theirs = socket.socketpair()
+        with theirs, log.open("ab") as out:
+            # -P: the project's live folder stays off the path; -u: what was printed before a kill is in the log.
+            self.process = subprocess.Popen(
+                [sys.executable, "-P", "-u", "-m", module, str(theirs.fileno()), str(os.getpid())],
+                stdin=subprocess.DEVNULL,
+                stdout=out,
+                stderr=out,
+                cwd=cwd,
+                env=dict(environ),
+                pass_fds=[theirs.fileno()],
+                process_group=0,
+            )
+        ours.setblocking(True)
+        self.channel = ours
+        self.frames = Frames()
+        self.job: Job | None = None
+        self.deadline: float | None = None
+
+    def kill(self) -> int:
+        """End the process and everything it started; return its status."""
+        with suppress(ProcessLookupError, PermissionError):
+            os.killpg(self.process.pid, signal.SIGKILL)
+        self.channel.close()
+        return self.process.wait()
+
+
+class LocalPool:
+    """A pool of up to `workers_max` processes that run `python -m MODULE FD PARENT`.
+
+    The process that makes the pool must not end the thread it made workers in before `close`: Linux ends a child with
+    the thread that started it.
+
+    Args:
+        module: the worker's main module; it calls `ropewalk.compute.serve.serve`.
+        cwd: the workers' folder.
+        log: file for what a worker prints outside of a job.
+        workers_max: how many processes there may be.
+        environ: variables that are set on top of ours.
+    """
+
+    def __init__(
+        self, module: str, *, cwd: Path, log: Path, workers_max: int, environ: Mapping[str, str] | None = None
+    ) -> None:
+        self._module = module
+        self._cwd = cwd
+        self._log = log
+        self._workers_max = workers_max
+        self._environ = {**os.environ, **(environ or {})}
+        self._workers: list[_Worker] = []
+        self._selector = selectors.DefaultSelector()
+
+    def __enter__(self) -> LocalPool:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def warm(self, count: int) -> None:
+        """Have so many workers started, as far as the pool allows, without waiting for them."""
+        while len(self._workers) < min(count, self._workers_max):
+            self._start()
+
+    def _start(self) -> _Worker:
+        self._log.parent.mkdir(parents=True, exist_ok=True)
+        worker = _Worker(self._module, cwd=self._cwd, log=self._log, environ=self._environ)
+        self._workers.append(worker)
+        self._selector.register(worker.channel, selectors.EVENT_READ, worker)
+        return worker
+
+    def free(self) -> int:
+        """Return how many jobs can be taken now."""
+        return self._workers_max - sum(worker.job is not None for worker in self._workers)
+
+    def submit(self, job: Job) -> None:
+        """Start a job in an idle worker, or in a new one."""
+        assert self.free() > 0, "ask free() first"
+        idle = [worker for worker in self._workers if worker.job is None]
+        worker = idle[0] if idle else self._start()
+        worker.job = job
+        worker.deadline = None if job.timeout_seconds is None else time.monotonic() + job.timeout_seconds
+        # A worker that has gone is seen by `wait`, as the end of its socket.
+        with suppress(BrokenPipeError, ConnectionResetError):
+            send(worker.channel, {"log": str(job.log) if job.log else "", "job": job.message})
+
+    def wait(self, seconds: float | None) -> list[Ending]:
+        """Wait until some job ended, or so long; return what ended."""
+        until = None if seconds is None else time.monotonic() + seconds
+        while True:
+            now = time.monotonic()
+            ends = [item.deadline for item in self._workers if item.deadline is not None]
+            soonest = min([*ends, *([until] if until is not None else [])], default=None)
+            ready = self._selector.select(None if soonest is None else max(0.0, soonest - now))
+            found = [ending for key, _ in ready for ending in self._read(key.data)]
+            found += self._overdue()
+            if found or (until is not None and time.monotonic() >= until):
+                return found
+
+    def _read(self, worker: _Worker) -> list[Ending]:
+        try:
+            data = worker.channel.recv(PIECE_BYTES)
+        except ConnectionResetError:
+            data = b""
+        if not data:
+            return self._drop(worker, "died")
+        answers: list[Ending] = []
+        for message in worker.frames.feed(data):
+            assert worker.job is not None, "an answer without a job"
+            answers.append(Answer(job=worker.job.id, message=message))
+            worker.job, worker.deadline = None, None
+        return answers
+
+    def _overdue(self) -> list[Ending]:
+        now = time.monotonic()
+        late = [item for item in self._workers if item.deadline is not None and item.deadline <= now]
+        return [ending for worker in late for ending in self._drop(worker, "timeout")]
+
+    def _drop(self, worker: _Worker, why: str) -> list[Ending]:
+        """Forget a worker; its job, if it had one, is lost."""
+        self._selector.unregister(worker.channel)
+        self._workers.remove(worker)
+        status = _own_status(worker) if why == "died" else None
+        killed = worker.kill()
+        if worker.job is None:
+            return []
+        status = killed if status is None else status
+        return [Lost(job=worker.job.id, why="timeout" if why == "timeout" else "died", status=status)]
+
+    def close(self) -> None:
+        """Kill what still works, end what is idle; returns when every process is gone."""
+        for worker in self._workers:
+            self._selector.unregister(worker.channel)
+            if worker.job is None:
+                worker.channel.close()
+            else:
+                worker.kill()
+        for worker in self._workers:
+            with suppress(subprocess.TimeoutExpired):
+                worker.process.wait(GOODBYE_SECONDS)
+            worker.kill()
+        self._workers.clear()
+        self._selector.close()
+
+
+def _own_status(worker: _Worker) -> int | None:
+    """Return how the process ended by itself: its socket closes a moment before it can be waited for."""
+    with suppress(subprocess.TimeoutExpired):
+        return worker.process.wait(GOODBYE_SECONDS)
+    return None

@@ -1,0 +1,80 @@
+"""The port: a pool runs one job at a time in each of its workers and says how it ended."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal, Protocol
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Job:
+    """Something for a worker to do.
+
+    Attributes:
+        id: how the caller calls it; comes back with the ending.
+        message: JSON-able, given to the worker as it is.
+        log: file that what the job prints is appended to; None keeps the last one.
+        timeout_seconds: after so long the worker is killed; None for never.
+    """
+
+    id: str
+    message: Mapping[str, object]
+    log: Path | None = None
+    timeout_seconds: float | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Answer:
+    """The job ended and the worker said something.
+
+    Attributes:
+        job: the job's id.
+        message: what it said.
+    """
+
+    job: str
+    message: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Lost:
+    """The worker is gone before it answered.
+
+    Attributes:
+        job: the job's id.
+        why: `timeout` when the pool killed it, `died` otherwise.
+        status: exit status, negative for a signal.
+    """
+
+    job: str
+    why: Literal["died", "timeout"]
+    status: int
+
+
+Ending = Answer | Lost
+
+
+class Pool(Protocol):
+    """Where jobs run."""
+
+    def warm(self, count: int) -> None:
+        """Have so many workers started, as far as the pool allows, without waiting for them."""
+        ...
+
+    def free(self) -> int:
+        """Return how many jobs can be taken now."""
+        ...
+
+    def submit(self, job: Job) -> None:
+        """Start a job; `free` must have said that there is room."""
+        ...
+
+    def wait(self, seconds: float | None) -> list[Ending]:
+        """Wait until some job ended, or so long; return what ended."""
+        ...
+
+    def close(self) -> None:
+        """Kill what still works, end what is idle; returns when every process is gone."""
+        ...

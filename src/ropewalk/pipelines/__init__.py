@@ -1,0 +1,1 @@
+"""What to run: steps, the graph they make, the cache that knows their code, and the walk over it."""

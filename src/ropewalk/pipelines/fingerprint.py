@@ -1,0 +1,219 @@
+"""What a step's code really is: bytecode and values, followed through everything of the project that it reaches."""
+
+from __future__ import annotations
+
+import importlib
+import importlib.util
+import platform
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from types import FunctionType, ModuleType
+from typing import Any
+
+from ropewalk.pipelines.bytecode import Scan, scan
+from ropewalk.pipelines.declare import StepOptions, options_of
+from ropewalk.pipelines.effects import effects_of
+from ropewalk.pipelines.graph import Code
+from ropewalk.pipelines.ownership import Ownership
+from ropewalk.pipelines.walk import Facts, Ref, Walk
+from ropewalk.refs import canonical, digest_of, short
+from ropewalk.source.environment import is_library, library_version
+
+FORMAT = 1
+# Names by which code reaches code that cannot be followed: then the whole project counts.
+UNFOLLOWED = frozenset(
+    {"globals", "vars", "eval", "exec", "compile", "__import__", "import_module", "importlib", "runpy", "subprocess"}
+    | {"run_module", "run_path", "system", "popen", "Popen", "spec_from_file_location", "__globals__", "modules"}
+)
+
+
+# Names by which code reaches the files of a library that it names by a text.
+_NAMED_LIBRARIES = UNFOLLOWED | {"find_spec", "files", "distribution", "version", "get_data", "resources"}
+NOTHING = Scan(token=[], chains=(), imports=(), names=frozenset(), words=frozenset())
+
+
+class Fingerprinter:
+    """Reads the code of steps as they are in this process: make it before any step has run.
+
+    Args:
+        owned: says which modules are the project's.
+        tree: digest of all the project's files, for code that cannot be followed.
+    """
+
+    def __init__(self, owned: Ownership, tree: str) -> None:
+        self._owned = owned
+        self._tree = tree
+        self._facts: dict[tuple[object, ...], Facts] = {}
+        self._keep: list[object] = []
+        self._effects: list[Ref] | None = None
+        self._modules = len(owned.modules())
+
+    def code_of(self, function: Callable[..., Any]) -> Code:
+        """Return the code of a step, or of any function.
+
+        The root's own default arguments are left out: they are inputs.
+        """
+        code, modules = self._walk(function), len(self._owned.modules())
+        if modules != self._modules:
+            # An import inside a function has brought modules whose statements count too.
+            self._modules, self._effects = modules, None
+            return self.code_of(function)
+        return code
+
+    def _walk(self, function: Callable[..., Any]) -> Code:
+        first = Ref(name="", value=function, kind="root")
+        order: dict[tuple[object, ...], int] = {}
+        lines: list[list[Any]] = []
+        parts: dict[str, str] = {"python": f"{platform.python_implementation()} {platform.python_version()}"}
+        reads: dict[str, None] = {}
+        pending = [first, *self._module_effects()]
+        while pending:
+            facts, key = self._look(pending.pop(0))
+            if key in order:
+                continue
+            order[key] = len(order)
+            pending += facts.refs
+            reads.update(dict.fromkeys(facts.reads))
+            parts[_free(facts.name, parts)] = facts.shown
+            lines.append([facts.name, facts.token, list(facts.refs)])
+        for line in lines:
+            line[2] = [order[self._look(ref)[1]] for ref in line[2]]
+        return Code(digest=digest_of(canonical([FORMAT, parts["python"], lines])), parts=parts, reads=tuple(reads))
+
+    def globals_of(self, objects: Mapping[str, object]) -> dict[str, str]:
+        """Return the code digest of each function or class of the project, for values that refer to them."""
+        return {
+            name: self.code_of(value).digest if isinstance(value, FunctionType) else self._class_digest(value)
+            for name, value in sorted(objects.items())
+        }
+
+    def _class_digest(self, value: object) -> str:
+        def holder() -> object:
+            return value
+
+        return self.code_of(holder).digest
+
+    def _module_effects(self) -> list[Ref]:
+        if self._effects is None:
+            self._effects = [
+                Ref(name=f"{module.__name__} (statements)", value=(module, code), kind="effects")
+                for module, code in effects_of(self._owned)
+            ]
+        return self._effects
+
+    def _look(self, ref: Ref) -> tuple[Facts, tuple[object, ...]]:
+        """Return what is known of one thing, by itself, and the key that it is known by."""
+        value = ref.value
+        if ref.kind in ("root", "follow"):
+            options = options_of(value)
+            if options is not None:
+                value = getattr(value, "__wrapped__")  # noqa: B009 - functools.wraps set it
+            key: tuple[object, ...] = (ref.kind, id(value))
+        else:
+            options = None
+            key = (ref.kind, ref.name, value if isinstance(value, str) else id(value))
+        if key not in self._facts:
+            self._keep.append(value)
+            self._facts[key] = self._make(ref, value, options)
+        return self._facts[key], key
+
+    def _make(self, ref: Ref, value: Any, options: StepOptions | None) -> Facts:  # noqa: ANN401 - any object
+        if ref.kind == "library":
+            version = "-" if ref.value == "ropewalk" else library_version(str(ref.value))
+            return Facts(name=f"library {ref.value}", token=version, shown=version, refs=(), reads=())
+        if ref.kind == "project":
+            return Facts(name="the whole project", token=self._tree, shown=short(self._tree), refs=(), reads=())
+        if ref.kind == "effects":
+            module, code = value
+            return self._function_facts(ref.name, scan(code), vars(module), module.__name__, [], [])
+        if isinstance(value, FunctionType):
+            return self._function(value, root=ref.kind == "root", options=options)
+        walk = Walk(self._owned)
+        if isinstance(value, type) and ref.kind == "follow":
+            return walk.class_facts(value)
+        if isinstance(value, ModuleType) and ref.kind == "follow":
+            return walk.module_facts(value)
+        return walk.value_facts(ref.name, value)
+
+    def _function(self, function: FunctionType, *, root: bool, options: StepOptions | None) -> Facts:
+        name = f"{function.__module__}.{function.__qualname__}"
+        refs: list[Ref] = []
+        extra: list[Any] = []
+        walk = Walk(self._owned)
+        cells = zip(function.__code__.co_freevars, function.__closure__ or (), strict=True)
+        for variable, cell in cells:
+            extra.append(["cell", variable, walk.cell(f"{name}({variable})", cell, refs)])
+        if not root:
+            given = (function.__defaults__, function.__kwdefaults__)
+            if any(given):
+                refs.append(Ref(name=f"{name}(defaults)", value=given, kind="value"))
+                extra.append("defaults")
+        own = {key: value for key, value in vars(function).items() if key != "__wrapped__"}
+        if own:
+            extra.append(["attributes", walk.state(f"{name}(attributes)", own, refs)])
+        found = scan(function.__code__)
+        if self._owned.is_library_file(function.__code__.co_filename):
+            top = str(function.__globals__.get("__name__", "")).partition(".")[0]
+            refs.append(Ref(name=top, value=top, kind="library"))
+            found = NOTHING
+            extra.append(["library code", function.__code__.co_name])
+        facts = self._function_facts(name, found, function.__globals__, function.__module__ or "", refs, extra)
+        return facts if options is None else replace(facts, reads=options.reads)
+
+    def _function_facts(
+        self,
+        name: str,
+        found: Scan,
+        namespace: Mapping[str, Any],
+        module: str,
+        refs: list[Ref],
+        extra: list[Any],
+    ) -> Facts:
+        """Return a code object's facts with everything that its global names and imports are bound to."""
+        walk = Walk(self._owned)
+        bound = [walk.chain(chain, namespace, module, refs) for chain in found.chains]
+        package = str(namespace.get("__package__") or "")
+        for item in found.imports:
+            absolute = "." * item.level + item.module
+            absolute = importlib.util.resolve_name(absolute, package) if item.level else absolute
+            bound.append(walk.imported(absolute, item.names, refs))
+        if found.names & UNFOLLOWED:
+            refs.append(Ref(name="", value="", kind="project"))
+        if found.names & _NAMED_LIBRARIES:
+            named = sorted(word for word in found.words if is_library(word))
+            refs += [Ref(name=word, value=word, kind="library") for word in named]
+        token = digest_of(canonical([found.token, bound, extra]))
+        return Facts(name=name, token=token, shown=short(token), refs=tuple(refs), reads=())
+
+
+def _free(name: str, parts: Mapping[str, str]) -> str:
+    """Return a name that no part has yet: two closures of one factory have one name."""
+    number, free = 1, name
+    while free in parts:
+        number += 1
+        free = f"{name} #{number}"
+    return free
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Change:
+    """One difference between two codes.
+
+    Attributes:
+        part: the function, class, constant or library.
+        before: what it was; empty when it was not there.
+        after: what it is; empty when it is gone.
+    """
+
+    part: str
+    before: str
+    after: str
+
+
+def changes(before: Mapping[str, str], after: Mapping[str, str]) -> tuple[Change, ...]:
+    """Return the parts that differ, by name."""
+    return tuple(
+        Change(part=name, before=before.get(name, ""), after=after.get(name, ""))
+        for name in sorted({*before, *after})
+        if before.get(name) != after.get(name)
+    )

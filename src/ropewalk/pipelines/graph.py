@@ -1,0 +1,151 @@
+"""The recorded graph: which step takes what from which, as plain data that needs no user code."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from ropewalk.refs import canonical, digest_of
+
+REF = "$ref"
+Tree = Any
+"""JSON: what a value is written as. `{"$ref": [node, key, ...]}` stands for (a part of) what a node gives."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Code:
+    """What a step's code is, by the parts that it really uses.
+
+    Attributes:
+        digest: over all parts.
+        parts: name of each function, class, constant and library to what it is: short values as they are, versions,
+            digests for the rest.
+        reads: declared files of the step and of the steps it calls itself.
+    """
+
+    digest: str
+    parts: Mapping[str, str]
+    reads: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Node:
+    """One call of a step.
+
+    Attributes:
+        id: the step's name, `fit-2` for its second call.
+        step: `module:qualified.name` of the function.
+        where: `file:line` of the function, relative to the project.
+        inputs: each parameter's tree.
+        code: digest of its code, a key of `Graph.codes`.
+        retries: how often it is tried again.
+        timeout_seconds: longest attempt, None for any.
+        backoff_seconds: wait before the first retry.
+        cache: whether an earlier run's outcome may be used.
+    """
+
+    id: str
+    step: str
+    where: str
+    inputs: Mapping[str, Tree]
+    code: str
+    retries: int
+    timeout_seconds: float | None
+    backoff_seconds: float
+    cache: bool
+
+    def needs(self) -> tuple[str, ...]:
+        """Return the ids of the nodes that it waits for, each once, in order."""
+        return tuple(dict.fromkeys(path[0] for path in refs(list(self.inputs.values()))))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Graph:
+    """A pipeline's calls in the order they were recorded, which is an order they can run in.
+
+    Attributes:
+        pipeline: `FILE.py:FUNCTION`.
+        args: canonical JSON of the pipeline's arguments after defaults.
+        nodes: the calls.
+        codes: each code that the nodes name.
+        entries: what the pipeline's own body logged, as JSON records.
+    """
+
+    pipeline: str
+    args: str
+    nodes: tuple[Node, ...]
+    codes: Mapping[str, Code]
+    entries: tuple[Mapping[str, Any], ...]
+
+    def shape(self) -> str:
+        """Return the digest of what is called with what, the code left out: every worker must record the same."""
+        return digest_of(canonical([[node.id, node.step, dict(node.inputs)] for node in self.nodes]))
+
+    def node(self, name: str) -> Node | None:
+        """Return a node by its id, or None."""
+        return next((node for node in self.nodes if node.id == name), None)
+
+    def width(self) -> int:
+        """Return how many nodes there are at most on one level of the graph: more workers are never of use."""
+        levels: dict[str, int] = {}
+        counts: dict[int, int] = {}
+        for node in self.nodes:
+            level = 1 + max((levels[name] for name in node.needs()), default=0)
+            levels[node.id] = level
+            counts[level] = counts.get(level, 0) + 1
+        return max(counts.values(), default=0)
+
+
+def refs(tree: Tree) -> Iterator[list[Any]]:
+    """Yield the path of each reference in a tree, `[node, key, ...]`."""
+    if isinstance(tree, dict):
+        if REF in tree:
+            yield tree[REF]
+            return
+        for part in tree.values():
+            yield from refs(part)
+    elif isinstance(tree, list):
+        for part in tree:
+            yield from refs(part)
+
+
+def resolve(tree: Tree, values: Mapping[str, Tree]) -> Tree:
+    """Return a tree with every reference replaced by what the node gave.
+
+    Raises:
+        LookupError: what the node gave has no such part.
+    """
+    if isinstance(tree, dict):
+        if REF in tree:
+            node, *path = tree[REF]
+            return select(values[node], path)
+        return {key: resolve(part, values) for key, part in tree.items()}
+    if isinstance(tree, list):
+        return [resolve(part, values) for part in tree]
+    return tree
+
+
+def select(tree: Tree, path: list[Any]) -> Tree:
+    """Return the part of a value's tree that indexing the value itself with the path would give.
+
+    Args:
+        tree: a value's tree.
+        path: trees of the keys: positions of lists and tuples, keys of dicts.
+
+    Raises:
+        LookupError: there is no such part, or the value has no parts.
+    """
+    for key in path:
+        items = tree.get("$tuple") if isinstance(tree, dict) else tree
+        pairs = tree.get("$dict") if isinstance(tree, dict) else None
+        if isinstance(items, list) and isinstance(key, int):
+            tree = items[key]
+        elif pairs is not None:
+            found = [value for name, value in pairs if name == key and type(name) is type(key)]
+            if not found:
+                raise KeyError(key)
+            tree = found[0]
+        else:
+            raise LookupError(f"a value without parts has no [{key!r}]")
+    return tree

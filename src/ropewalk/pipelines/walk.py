@@ -1,0 +1,304 @@
+"""One thing of the project at a time: what it is by itself, and which other things it refers to."""
+
+from __future__ import annotations
+
+import builtins
+import enum
+import functools
+import importlib
+import io
+import pickle
+import re
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass
+from types import BuiltinFunctionType, CellType, CodeType, FunctionType, MethodType, ModuleType
+from typing import Any, Literal, cast
+
+from ropewalk.pipelines.bytecode import constant, scan
+from ropewalk.pipelines.ownership import Ownership
+from ropewalk.refs import canonical, digest_of, short
+
+SHOWN_MAX = 60
+FOREIGN_DEPTH_MAX = 3
+_SCALARS = (type(None), bool, int, float, complex, str, bytes)
+_ADDRESS = re.compile(r" at 0x[0-9a-fA-F]+")
+# Made anew by the interpreter or derived from what is read anyway.
+_CLASS_NOISE = frozenset(
+    {"__doc__", "__module__", "__dict__", "__weakref__", "__qualname__", "__firstlineno__", "__static_attributes__"}
+    | {"__abstractmethods__", "_abc_impl", "__dataclass_fields__", "__dataclass_params__", "__annotations__"}
+    | {"__annotate__", "__annotate_func__", "__annotations_cache__", "__orig_bases__"}
+)
+Kind = Literal["root", "follow", "value", "library", "project", "effects"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ref:
+    """A thing that is referred to.
+
+    Attributes:
+        name: how people call it, where the thing does not know that itself.
+        value: the thing.
+        kind: `follow` for functions, classes and modules of the project, `value` for what a name holds, `library` for
+            a library by its name, `project` for everything, `effects` for a module's statements.
+    """
+
+    name: str
+    value: Any
+    kind: Kind
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Facts:
+    """What one thing is.
+
+    Attributes:
+        name: how people call it.
+        token: changes whenever the thing by itself does.
+        shown: what people read: a short value, a version, or the beginning of the token.
+        refs: what it refers to, in order.
+        reads: files that it says it reads.
+    """
+
+    name: str
+    token: str
+    shown: str
+    refs: tuple[Ref, ...]
+    reads: tuple[str, ...]
+
+
+class Walk:
+    """Turns things into JSON-able tokens; what they refer to is appended to a list and stands there as `["ref"]`.
+
+    Args:
+        owned: says which modules are the project's.
+    """
+
+    def __init__(self, owned: Ownership) -> None:
+        self._owned = owned
+        self._stack: set[int] = set()
+        self._foreign = 0
+
+    def value_facts(self, name: str, value: object) -> Facts:
+        """Return the facts of what a name holds."""
+        refs: list[Ref] = []
+        token = digest_of(canonical(self.value(name, value, refs)))
+        small = type(value) in _SCALARS or (type(value) in (tuple, list, dict) and len(cast("Any", value)) <= SHOWN_MAX)
+        shown = repr(value) if small else ""
+        readable = shown and len(shown) <= SHOWN_MAX and not _ADDRESS.search(shown)
+        return Facts(name=name, token=token, shown=shown if readable else short(token), refs=tuple(refs), reads=())
+
+    def class_facts(self, value: type) -> Facts:
+        """Return the facts of a class: bases, annotations, and each attribute."""
+        name = f"{value.__module__}.{value.__qualname__}"
+        refs: list[Ref] = []
+        token: list[Any] = [self.value(name, base, refs) for base in (type(value), *value.__bases__)]
+        token.append([[key, _plain(note)] for key, note in vars(value).get("__annotations__", {}).items()])
+        for key, attribute in sorted(vars(value).items()):
+            if key not in _CLASS_NOISE:
+                token.append([key, self.value(f"{name}.{key}", attribute, refs)])
+        whole = digest_of(canonical(token))
+        return Facts(name=name, token=whole, shown=short(whole), refs=tuple(refs), reads=())
+
+    def module_facts(self, module: ModuleType) -> Facts:
+        """Return the facts of a whole module, for code that takes it in its hand."""
+        refs: list[Ref] = []
+        token: list[Any] = []
+        for key, value in sorted(vars(module).items()):
+            if not (key.startswith("__") and key.endswith("__")):
+                token.append([key, self._named(f"{module.__name__}.{key}", value, refs)])
+        whole = digest_of(canonical(token))
+        return Facts(name=f"module {module.__name__}", token=whole, shown=short(whole), refs=tuple(refs), reads=())
+
+    def chain(self, chain: tuple[str, ...], namespace: Mapping[str, Any], module: str, refs: list[Ref]) -> list[Any]:
+        """Return what a global name with its attributes is bound to."""
+        name = chain[0]
+        if name not in namespace:
+            return [name, "builtin" if hasattr(builtins, name) else "unbound"]
+        value, full, rest = namespace[name], f"{module}.{name}", list(chain[1:])
+        while isinstance(value, ModuleType) and rest and self._owned.owns(value.__name__):
+            attribute = rest.pop(0)
+            full = f"{value.__name__}.{attribute}"
+            try:
+                value = getattr(value, attribute)
+            except AttributeError:
+                return [list(chain), "unbound"]
+        return [list(chain), self._named(full, value, refs)]
+
+    def imported(self, module: str, names: tuple[str, ...], refs: list[Ref]) -> list[Any]:
+        """Return what an import inside a function brings; a module of the project is imported for it."""
+        if not self._owned.owns(module):
+            self._library(module, refs)
+            return [module, list(names)]
+        try:
+            found = importlib.import_module(module)
+        except ImportError:
+            return [module, "not there"]
+        if not names:
+            return [module, self.value(module, found, refs)]
+        bound: list[Any] = []
+        for name in names:
+            value = getattr(found, name, None)
+            if value is None and name not in vars(found):
+                bound.append(self.imported(f"{module}.{name}", (), refs))
+            else:
+                bound.append([name, self._named(f"{module}.{name}", value, refs)])
+        return [module, bound]
+
+    def cell(self, name: str, cell: CellType, refs: list[Ref]) -> list[Any]:
+        """Return what a variable of an enclosing function holds."""
+        try:
+            value = cell.cell_contents
+        except ValueError:
+            return ["empty"]
+        return self._named(name, value, refs)
+
+    def state(self, name: str, attributes: Mapping[str, Any], refs: list[Ref]) -> list[Any]:
+        """Return attributes by name, in order of their names."""
+        return [[str(key), self.value(f"{name}.{key}", value, refs)] for key, value in sorted(attributes.items(), key=lambda pair: str(pair[0]))]
+
+    def _named(self, name: str, value: object, refs: list[Ref]) -> list[Any]:
+        """Return what a name is bound to; a value becomes a thing of its own, so that people can see it change."""
+        if isinstance(value, FunctionType | type | ModuleType | BuiltinFunctionType):
+            return self.value(name, value, refs)
+        refs.append(Ref(name=name, value=value, kind="value"))
+        return ["ref"]
+
+    def _library(self, module: str, refs: list[Ref]) -> None:
+        top = module.partition(".")[0]
+        if top and top not in sys.stdlib_module_names:
+            refs.append(Ref(name=top, value=top, kind="library"))
+
+    def _code(self, module: str | None, name: str, value: object, refs: list[Ref]) -> list[Any]:
+        """Return a function, class or module: followed when it is the project's, told by its version otherwise."""
+        if self._owned.owns(module):
+            refs.append(Ref(name=name, value=value, kind="follow"))
+            return ["ref"]
+        self._library(module or "", refs)
+        return ["library", module, name]
+
+    def value(self, name: str, value: object, refs: list[Ref]) -> list[Any]:
+        """Return the token of anything."""
+        if type(value) in _SCALARS:
+            return constant(value)
+        if id(value) in self._stack:
+            return ["around"]
+        self._stack.add(id(value))
+        try:
+            return self._compound(name, value, refs)
+        finally:
+            self._stack.discard(id(value))
+
+    def _compound(self, name: str, value: Any, refs: list[Ref]) -> list[Any]:  # noqa: ANN401 - any object
+        kind = type(value)
+        if kind in (list, tuple):
+            return [kind.__name__, [self.value(name, item, refs) for item in value]]
+        if kind is dict:
+            return ["dict", [[self.value(name, key, refs), self.value(name, item, refs)] for key, item in value.items()]]
+        if kind in (set, frozenset):
+            items = sorted(value, key=_plain)
+            return [kind.__name__, [self.value(name, item, refs) for item in items]]
+        if isinstance(value, ModuleType):
+            return self._code(value.__name__, value.__name__, value, refs)
+        if isinstance(value, type):
+            return self._code(value.__module__, value.__qualname__, value, refs)
+        if isinstance(value, FunctionType):
+            if self._owned.is_library_file(value.__code__.co_filename) and not self._owned.owns(value.__module__):
+                return self._code(value.__module__, value.__qualname__, value, refs)
+            refs.append(Ref(name=name, value=value, kind="follow"))
+            return ["ref"]
+        inner = self._wrapping(name, value, refs)
+        return self._object(name, value, refs) if inner is None else [kind.__name__, inner]
+
+    def _wrapping(self, name: str, value: Any, refs: list[Ref]) -> list[Any] | None:  # noqa: ANN401 - any object
+        """Return what the interpreter's own wrappers hold, or None when it is none of them."""
+        if isinstance(value, CodeType):
+            return scan(value).token
+        if isinstance(value, BuiltinFunctionType):
+            owner = getattr(value, "__self__", None)
+            if owner is None or isinstance(owner, ModuleType):
+                return self._code(value.__module__ or "builtins", value.__qualname__, value, refs)
+            return [value.__name__, self.value(name, owner, refs)]
+        if isinstance(value, MethodType):
+            return [self.value(name, value.__func__, refs), self.value(name, value.__self__, refs)]
+        if isinstance(value, staticmethod | classmethod):
+            return self.value(name, value.__func__, refs)
+        if isinstance(value, property):
+            return [self.value(name, part, refs) for part in (value.fget, value.fset, value.fdel)]
+        if isinstance(value, functools.cached_property):
+            return self.value(name, value.func, refs)
+        if isinstance(value, functools.partial):
+            parts = (value.func, value.args, value.keywords)
+            return [self.value(name, part, refs) for part in parts]
+        if isinstance(value, functools.partialmethod):
+            return [self.value(name, part, refs) for part in (value.func, value.args, value.keywords)]
+        if type(value).__name__ == "_lru_cache_wrapper":
+            return self.value(name, value.__wrapped__, refs)
+        return None
+
+    def _object(self, name: str, value: Any, refs: list[Ref]) -> list[Any]:  # noqa: ANN401 - any object
+        kind = type(value)
+        if isinstance(value, enum.Enum):
+            return ["enum", self.value(name, kind, refs), value.name, self.value(name, value.value, refs)]
+        if self._owned.owns(kind.__module__):
+            return ["object", self.value(name, kind, refs), self._content(name, value, refs)]
+        self._library(kind.__module__, refs)
+        pickled = self._pickled(name, value, refs)
+        if pickled is not None:
+            return ["object", kind.__module__, kind.__qualname__, pickled]
+        self._foreign += 1
+        deep = self._foreign > FOREIGN_DEPTH_MAX
+        inside = [] if deep else self._content(name, value, refs)
+        self._foreign -= 1
+        return ["object", kind.__module__, kind.__qualname__, _plain(value), inside]
+
+    def _content(self, name: str, value: Any, refs: list[Ref]) -> list[Any]:  # noqa: ANN401 - any object
+        """Return the state of an object: attributes, slots, and what it holds as a list, dict, ... that it is."""
+        held: list[Any] = []
+        for kind in (list, tuple, set, frozenset, dict, str, bytes, int, float):
+            if isinstance(value, kind):
+                held = [self.value(name, kind(value), refs)]
+                break
+        attributes: dict[str, Any] = dict(getattr(value, "__dict__", {}))
+        for cls in type(value).__mro__:
+            slots = vars(cls).get("__slots__", ())
+            for slot in (slots,) if isinstance(slots, str) else slots:
+                if slot not in ("__dict__", "__weakref__") and hasattr(value, slot):
+                    attributes[slot] = getattr(value, slot)
+        return [held, self.state(name, attributes, refs)]
+
+    def _pickled(self, name: str, value: object, refs: list[Ref]) -> str | None:
+        """Return the digest of an object's pickle, in which code of the project is followed and not named."""
+        file = io.BytesIO()
+        found: list[Ref] = []
+        pickler = _Follower(file, self, name, found)
+        try:
+            pickler.dump(value)
+        except Exception:  # noqa: BLE001 - a foreign object may refuse in any way; then its parts are looked at
+            return None
+        refs += found
+        return digest_of(file.getvalue())
+
+    def persistent(self, name: str, value: object, refs: list[Ref]) -> str | None:
+        """Return how a pickle names a piece of code, or None for anything else."""
+        if not isinstance(value, FunctionType | type | ModuleType):
+            return None
+        return canonical(self.value(name, value, refs)).decode()
+
+
+class _Follower(pickle.Pickler):
+    """Pickles, for the digest alone: code in it is handed to the walk."""
+
+    def __init__(self, file: io.BytesIO, walk: Walk, name: str, refs: list[Ref]) -> None:
+        super().__init__(file, protocol=5)
+        self._walk = walk
+        self._name = name
+        self._refs = refs
+
+    def persistent_id(self, obj: Any) -> str | None:  # noqa: ANN401 - pickle's signature
+        return self._walk.persistent(self._name, obj, self._refs)
+
+
+def _plain(value: object) -> str:
+    """Return an object's words without addresses."""
+    return _ADDRESS.sub("", repr(value))

@@ -1,0 +1,80 @@
+"""The process in which the user's code runs: `python -m ropewalk.pipelines.worker FD PARENT`."""
+
+from __future__ import annotations
+
+import os
+import traceback
+from typing import Any
+
+from ropewalk.compute.serve import serve
+from ropewalk.pipelines.failures import told
+from ropewalk.pipelines.ownership import Ownership
+from ropewalk.pipelines.session import Session, plain_node
+from ropewalk.pipelines.values import digest_of_tree
+from ropewalk.runs.log import Collector, collecting
+
+
+class Worker:
+    """Answers jobs: `describe` records the graph with codes, `run` runs one node."""
+
+    def __init__(self) -> None:
+        self._session: Session | None = None
+        self._shape = ""
+
+    def handle(self, message: dict[str, Any]) -> dict[str, Any]:
+        """Return `{"ok": ...}` or `{"error": ...}`; nothing that the user's code does ends the worker."""
+        project = message["project"]
+        try:
+            if message["op"] == "describe":
+                return {"ok": self._describe(project)}
+            return {"ok": self._run(message)}
+        except BaseException as error:  # noqa: BLE001 - sys.exit() in a step is a failure of the step, no more
+            owned = Ownership(str(project["code"]))
+            if not isinstance(error, MemoryError):
+                traceback.print_exc()
+            return {"error": told(error, owned, str(project["root"]))}
+
+    def _open(self, project: dict[str, Any], *, with_codes: bool) -> dict[str, Any]:
+        session = Session(project)
+        graph = session.graph(with_codes=with_codes)
+        self._session, self._shape = session, graph.shape()
+        return {
+            "pipeline": graph.pipeline,
+            "args": graph.args,
+            "nodes": [plain_node(node) for node in graph.nodes],
+            "codes": [{"digest": c.digest, "parts": dict(c.parts), "reads": list(c.reads)} for c in graph.codes.values()],
+            "entries": [entry["plain"] for entry in graph.entries],
+        }
+
+    def _describe(self, project: dict[str, Any]) -> dict[str, Any]:
+        assert self._session is None, "a graph is described before anything has run"
+        return self._open(project, with_codes=True)
+
+    def _run(self, message: dict[str, Any]) -> dict[str, Any]:
+        if self._session is None:
+            self._open(message["project"], with_codes=False)
+        session = self._session
+        assert session is not None, "it was opened above"
+        if self._shape != message["shape"]:
+            raise RuntimeError(
+                "the pipeline's body called other steps in this process than in the one that planned it; "
+                "it must not depend on time, randomness or the environment"
+            )
+        os.environ["ROPEWALK_RUN_ID"] = message["run"]
+        shelf = session.shelf
+        shelf.frames.clear()
+        inputs = {name: shelf.decode(tree) for name, tree in message["inputs"].items()}
+        collector = Collector(session.blobs, session.clock)
+        with collecting(collector):
+            value = session.calls[message["node"]].run(inputs)
+        tree = shelf.encode(value)
+        return {
+            "tree": tree,
+            "digest": digest_of_tree(tree),
+            "entries": [entry.plain() for entry in collector.entries],
+            "frames": list(shelf.frames),
+        }
+
+
+if __name__ == "__main__":
+    serve(Worker().handle)

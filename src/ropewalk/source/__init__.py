@@ -1,0 +1,1 @@
+"""What the code was: commit, files, environment."""
