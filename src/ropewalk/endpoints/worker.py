@@ -28,7 +28,7 @@ class Desk:
     """Answers messages; holds one model, because a confined process cannot read another one.
 
     Args:
-        wall: confines this process, given the folders that stay readable; a fake in tests that run in their own process.
+        wall: confines this process, given the folders that stay readable.
     """
 
     def __init__(self, wall: Callable[[Iterable[Path]], Confinement] = confine) -> None:
@@ -40,12 +40,13 @@ class Desk:
         began = perf_counter_ns()
         number = message.get("id", 0)
         try:
+            found: dict[str, Any]
             if message.get("op") == "predict":
-                found: dict[str, Any] = {"outputs": self._predict(message)}
+                found = {"outputs": self._predict(message)}
             elif message.get("op") == "load":
                 found = self._load(message)
             else:
-                raise Invalid("worker-message-unknown", "A worker knows load, predict and stop.")
+                found = {"error": Invalid("worker-message-unknown", "A worker knows load, predict and stop.").record()}
         except RopewalkError as error:
             found = {"error": error.record()}
         except Exception as error:  # noqa: BLE001 - the model's own code may raise anything; it becomes the answer

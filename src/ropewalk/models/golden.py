@@ -111,9 +111,7 @@ def parity_of(shape: Shape, native: Answers, onnx: Answers, rows: int, *, tolera
     limit = tolerance * scale
     largest = max(differences, default=0.0)
     odd = [
-        place
-        for place in range(rows)
-        if shape.task != "regression" and native["label"][place] != onnx["label"][place]
+        place for place in range(rows) if shape.task != "regression" and native["label"][place] != onnx["label"][place]
     ]
     ties = sum(_gap(shape, native, onnx, place) <= tolerance for place in odd)
     reason = ""

@@ -60,9 +60,7 @@ def log_model(
     if collector is None:
         return ""
     digest = build(collector.blobs, model, name, shape=shape, train=train, holdout=holdout, target=target)
-    collector.add(
-        LogEntry(kind="model", key=name, value={"manifest": digest}, at_us=collector.clock.now_us())
-    )
+    collector.add(LogEntry(kind="model", key=name, value={"manifest": digest}, at_us=collector.clock.now_us()))
     return digest
 
 
@@ -191,7 +189,7 @@ def _native(model: Any, shape: Shape, rows: _Rows) -> _Native:  # noqa: ANN401
             named = formats.named_globals(part, data)
             engine = NativeEngine(formats.load(part, data, named), shape)
             answers = engine.answer(rows.columns, rows.count)
-        except Exception as error:  # the libraries' savers raise what they like; the next form is tried
+        except Exception as error:  # noqa: BLE001 - the libraries' savers raise what they like; the next form is tried
             reasons.append(f"{part}: {_words(error)}")
             continue
         if any(name.startswith("__main__.") for name in named):

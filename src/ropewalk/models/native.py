@@ -84,7 +84,7 @@ def _array(fields: tuple[Field, ...], columns: Columns, rows: int) -> Any:  # no
     frame = np.empty((rows, len(fields)), dtype=np.float64)
     for place, field in enumerate(fields):
         try:
-            frame[:, place] = columns[field.name]
+            frame[:, place] = cast("Any", columns[field.name])
         except (TypeError, ValueError) as error:
             raise _wrong(field, error) from error
     return frame

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import warnings
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Mapping, Sequence
 from contextlib import contextmanager
 from importlib import import_module
 from typing import Any, cast
@@ -55,14 +55,15 @@ def convert(model: Any, shape: Shape, *, whole_as_float: bool) -> bytes:  # noqa
         options: Any = None if shape.task == "regression" else {id(model): {"zipmap": False}}
         try:
             with _whole_attributes():
-                made = cast("Any", skl2onnx).convert_sklearn(model, initial_types=columns, options=options, name="model")
+                to_onnx = cast("Any", skl2onnx).convert_sklearn
+                made = to_onnx(model, initial_types=columns, options=options, name="model")
         except Exception as error:  # converters raise what they like; any of it means that there is no ONNX form
             raise NotConvertible(f"{type(error).__name__}: {' '.join(str(error).split())[:200]}") from error
     return made.SerializeToString(deterministic=True)
 
 
 @contextmanager
-def _whole_attributes() -> Iterator[None]:
+def _whole_attributes() -> Generator[None]:
     """Let skl2onnx write 0 and 1 where it says False and True: protobuf 7 takes no booleans for whole numbers.
 
     Seen with skl2onnx 1.20 and boosted trees (`nodes_missing_value_tracks_true`).
@@ -158,7 +159,7 @@ class OnnxEngine:
             return matrix
         return texts if kind == "object" else numbers
 
-    def answer(self, columns: Columns, rows: int) -> dict[str, list[Any]]:
+    def answer(self, columns: Columns, rows: int) -> dict[str, list[Any]]:  # noqa: ARG002 - the columns tell
         """Return the outputs of all rows, computed together.
 
         Raises:

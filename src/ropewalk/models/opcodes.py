@@ -185,11 +185,11 @@ def scan_part(name: str, data: bytes, allowed: Iterable[str] = ()) -> tuple[Find
         return (Finding(name="", position=-1, why=f"cannot be unpacked: {error}"),)
 
 
-_PACKED: tuple[tuple[bytes, Callable[[bytes], Any]], ...] = (
-    (b"\x1f\x8b", lambda data: gzip.GzipFile(fileobj=io.BytesIO(data))),
-    (b"BZh", lambda data: bz2.BZ2File(io.BytesIO(data))),
-    (b"\xfd7zXZ", lambda data: lzma.LZMAFile(io.BytesIO(data))),
-    (b"]\x00\x00", lambda data: lzma.LZMAFile(io.BytesIO(data))),
+_PACKED: tuple[tuple[bytes, Callable[[io.BytesIO], Any]], ...] = (
+    (b"\x1f\x8b", lambda stream: gzip.GzipFile(fileobj=stream)),
+    (b"BZh", bz2.BZ2File),
+    (b"\xfd7zXZ", lzma.LZMAFile),
+    (b"]\x00\x00", lzma.LZMAFile),
 )
 _ENDINGS = (".pkl", ".pickle", ".joblib", ".pt", ".pth", ".bin", ".dill", ".cloudpickle")
 
@@ -200,7 +200,7 @@ def _look(name: str, data: bytes, trust: Trust, *, depth: int) -> Iterator[Findi
         return
     for magic, opened in _PACKED:
         if data.startswith(magic):
-            inner = opened(data).read(UNPACKED_BYTES_MAX + 1)
+            inner = opened(io.BytesIO(data)).read(UNPACKED_BYTES_MAX + 1)
             yield from _bounded(name, inner, trust, depth)
             return
     if data[:1] == b"x" and data[1:2] in (b"\x01", b"\x5e", b"\x9c", b"\xda"):

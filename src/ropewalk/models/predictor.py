@@ -120,9 +120,7 @@ def shape_in(manifest: Manifest) -> Shape:
     return Shape(task=manifest.task, frame=manifest.frame, classes=manifest.classes, signature=manifest.signature)
 
 
-def prepare(
-    blobs: Bucket, manifest_digest: str, *, engine: Choice = "auto", allow_pickle: bool = True
-) -> Prepared:
+def prepare(blobs: Bucket, manifest_digest: str, *, engine: Choice = "auto", allow_pickle: bool = True) -> Prepared:
     """Read a model's bytes, verified; nothing of the model runs and no library of models is imported.
 
     Args:
@@ -151,7 +149,7 @@ def prepare(
                 "This environment takes no models of the pickle family.",
                 where=manifest.name,
                 why="skops could not write this model, so it was kept as a pickle",
-                fix="set allow_pickle = true for the environment in ropewalk.toml, or train a model that skops can write",
+                fix="set allow_pickle = true for the environment in ropewalk.toml, or train what skops can write",
             )
     return Prepared(manifest=manifest, engine=engine, part=part, data=blobs.get(manifest.parts[part]))
 
@@ -171,5 +169,5 @@ def open_predictor(
     allow_pickle: bool = True,
     allowed: Iterable[str] = (),
 ) -> Predictor:
-    """Prepare and open a model in this process, which should be a confined worker; see `prepare` and `Prepared.open`."""
+    """Prepare and open a model in this process, a confined worker best; see `prepare` and `Prepared.open`."""
     return prepare(blobs, manifest_digest, engine=engine, allow_pickle=allow_pickle).open(allowed)

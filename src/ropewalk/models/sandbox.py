@@ -15,7 +15,8 @@ from ropewalk.models import landlock, seccomp
 
 _SYSTEM = (
     "/usr/lib", "/usr/lib64", "/lib", "/lib64", "/usr/local/lib", "/usr/share/zoneinfo", "/etc/ld.so.cache",
-    "/etc/localtime", "/sys/devices", "/sys/bus/pci", "/proc/self", "/proc/cpuinfo", "/proc/meminfo", "/dev/null", "/dev/urandom",
+    "/etc/localtime", "/sys/devices", "/sys/bus/pci", "/proc/self", "/proc/cpuinfo", "/proc/meminfo",
+    "/dev/null", "/dev/urandom",
 )  # fmt: skip
 MEMORY_BYTES = 8 << 30
 OPEN_FILES = 256
@@ -55,9 +56,7 @@ class Confinement:
         }
 
 
-def confine(
-    read: Iterable[Path], write: Iterable[Path] = (), *, memory_bytes: int = MEMORY_BYTES
-) -> Confinement:
+def confine(read: Iterable[Path], write: Iterable[Path] = (), *, memory_bytes: int = MEMORY_BYTES) -> Confinement:
     """Take from this process, for ever, all that a model does not need; file descriptors that are open stay usable.
 
     Afterwards it cannot start programs or processes, open sockets, signal others, read files outside `read` (Python
@@ -73,7 +72,7 @@ def confine(
     places = tuple(write)
     missing: list[str] = []
     limits = _limit(memory_bytes)
-    threads = len(os.listdir("/proc/self/task"))
+    threads = len(list(Path("/proc/self/task").iterdir()))
     why = landlock.restrict([*_python(), *map(Path, _SYSTEM), *read], places)
     active = 0 if why else landlock.version()
     if why:
@@ -94,7 +93,8 @@ def confine(
 
 def _python() -> list[Path]:
     """Return where Python finds its own modules."""
-    paths = {sys.prefix, sys.base_prefix, sys.exec_prefix, sysconfig.get_path("stdlib"), sysconfig.get_path("platstdlib")}
+    paths = {sys.prefix, sys.base_prefix, sys.exec_prefix}
+    paths |= {sysconfig.get_path("stdlib"), sysconfig.get_path("platstdlib")}
     paths.update(path for path in sys.path if path)
     # A prefix such as /usr would open more than libraries; its lib folders are in the system's list.
     return [Path(path) for path in sorted(paths) if path not in ("/", "/usr", "/usr/local")]

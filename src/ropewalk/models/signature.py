@@ -109,14 +109,15 @@ def _polars_type(dtype: Any) -> str:  # noqa: ANN401
         return "int"
     if dtype.is_numeric():
         return "float"
-    if dtype.is_temporal() and dtype != pl.Duration and dtype != pl.Time:
+    if dtype.is_temporal() and dtype not in (pl.Duration, pl.Time):
         return "datetime"
     return "string" if dtype in (pl.String, pl.Categorical, pl.Enum) else ""
 
 
 def _pandas_type(column: Any) -> str:  # noqa: ANN401
-    from pandas.api import types
+    import pandas as pd
 
+    types = cast("Any", pd.api.types)
     if types.is_bool_dtype(column.dtype):
         return "bool"
     if types.is_integer_dtype(column.dtype):
@@ -131,15 +132,16 @@ def _pandas_type(column: Any) -> str:  # noqa: ANN401
 
 
 def _task(model: Any) -> tuple[str, tuple[Class, ...]]:  # noqa: ANN401
-    from sklearn.base import is_classifier, is_regressor
+    from sklearn import base
 
-    if is_classifier(model):
+    kind = cast("Any", base)
+    if kind.is_classifier(model):
         found = getattr(model, "classes_", None)
         if found is None:
             raise Invalid("model-not-fitted", "The model is not fitted.", fix="call fit before log_model")
         classes = tuple(cast("Class", getattr(item, "item", lambda item=item: item)()) for item in found)
         return ("binary" if len(classes) == 2 else "multiclass"), classes  # noqa: PLR2004 - two is binary
-    if is_regressor(model):
+    if kind.is_regressor(model):
         return "regression", ()
     raise Invalid(
         "model-unknown", "A fitted scikit-learn classifier or regressor is wanted.", why=f"found {type(model).__name__}"

@@ -23,14 +23,17 @@ shmget 29 194|msgget 68 186|semget 64 190|mq_open 240 180
 """
 # What changes the tree of files without an open: denied when nothing may be written.
 _WRITERS = """
-creat 85 -1|rename 82 -1|renameat 264 38|renameat2 316 276|mkdir 83 -1|mkdirat 258 34|rmdir 84 -1|link 86 -1|linkat 265 37
+creat 85 -1|rename 82 -1|renameat 264 38|renameat2 316 276|mkdir 83 -1|mkdirat 258 34|rmdir 84 -1|link 86 -1
+linkat 265 37
 unlink 87 -1|unlinkat 263 35|symlink 88 -1|symlinkat 266 36|mknod 133 -1|mknodat 259 33|chmod 90 -1|fchmod 91 52
 fchmodat 268 53|fchmodat2 452 452|chown 92 -1|fchown 93 55|lchown 94 -1|fchownat 260 54|truncate 76 45|utime 132 -1
 utimes 235 -1|futimesat 261 -1|utimensat 280 88|setxattr 188 5|lsetxattr 189 6|fsetxattr 190 7|removexattr 197 14
 lremovexattr 198 15|fremovexattr 199 16
 """
 # Calls whose arguments decide, or that the C library replaces by an older one when told that they do not exist.
-_OTHERS = "clone 56 220|clone3 435 435|open 2 -1|openat 257 56|openat2 437 437|tgkill 234 131|prlimit64 302 261|seccomp 317 277"
+_OTHERS = """
+clone 56 220|clone3 435 435|open 2 -1|openat 257 56|openat2 437 437|tgkill 234 131|prlimit64 302 261|seccomp 317 277
+"""
 
 AUDIT_ARCH = {"x86_64": 0xC000003E, "aarch64": 0xC00000B7}
 _COLUMN = {"x86_64": 1, "aarch64": 2}

@@ -93,7 +93,7 @@ def trust_in(allowed: Iterable[str]) -> Trust:
 
 
 def project_modules(folder: Path) -> tuple[str, ...]:
-    """Return `module.*` for each module at the top of a folder of code; names of the standard library are never given."""
+    """Return `module.*` for each module at the top of a folder of code, never for names of the standard library."""
     found = {item.stem for item in folder.glob("*.py")}
     found |= {item.parent.name for item in folder.glob("*/__init__.py")}
     return tuple(f"{name}.*" for name in sorted(found) if name.isidentifier() and name not in sys.stdlib_module_names)
