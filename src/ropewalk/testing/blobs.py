@@ -131,7 +131,16 @@ def _says_what_is_not_there(under: BucketUnderTest, folder: Path) -> None:
 def _refuses_what_is_no_digest(under: BucketUnderTest, folder: Path) -> None:
     bucket = under.open()
     good = bucket.put(b"x")
-    for text in ("", "../../etc/passwd", "sha256:", good[:-1], good.upper(), good + "\n", "md5:" + good[7:], "sha256:.." + good[9:]):
+    for text in (
+        "",
+        "../../etc/passwd",
+        "sha256:",
+        good[:-1],
+        good.upper(),
+        good + "\n",
+        "md5:" + good[7:],
+        "sha256:.." + good[9:],
+    ):
         for work in (bucket.get, bucket.fetch, bucket.size, bucket.has, bucket.remove):
             _raises(Invalid, "digest-malformed", lambda work=work, text=text: work(text))
 

@@ -19,8 +19,6 @@ select run_id, node, name, digest, rows, columns, bytes, schema, at_us from snap
 order by at_us desc, run_id desc, node, name limit :count;
 -- name: parent
 insert into snapshot_parents (digest, parent) values (:digest, :parent) on conflict (digest, parent) do nothing;
--- name: parents
-select parent from snapshot_parents where digest = :digest order by parent;
 -- name: lineage
 with recursive line (digest, parent) as (
     select digest, parent from snapshot_parents where digest = :digest

@@ -47,8 +47,6 @@ values (:run_id, :kind, :key, :node, :value, :at_us)
 on conflict (run_id, kind, key, node) do update set value = excluded.value, at_us = excluded.at_us;
 -- name: value_of
 select value from run_values where run_id = :run_id and kind = :kind and key = :key and node = :node;
--- name: values
-select node, kind, key, value, at_us from run_values where run_id = :run_id order by kind, key, node;
 -- name: values_of_kind
 select node, kind, key, value, at_us from run_values where run_id = :run_id and kind = :kind order by key, node;
 -- name: metrics
