@@ -242,6 +242,17 @@ def interrupt_dead(tx: Transaction, site: Site) -> list[Release]:
     return [move(tx, site, one, INTERRUPTED, error="the process that walked it is gone") for one in dead]
 
 
+def set_bundle(tx: Transaction, release: Release, bundle: str) -> Release:
+    """Note the bundle that the build stage made; only the holder may.
+
+    Raises:
+        Conflict: somebody else holds the release now.
+    """
+    if tx.run("releases.set_bundle", id=release.id, fence=release.lease.fence, bundle=bundle) != 1:
+        raise Conflict("release-held", "Somebody else walks this release.", where=f"release {release.id}")
+    return get(tx, release.id)
+
+
 def set_schema(tx: Transaction, release: Release, schema_state: str) -> None:
     """Note where the release's SQL stands: `up`, `down-due` or `down`."""
     tx.run("releases.set_schema_state", id=release.id, schema_state=schema_state)
