@@ -13,7 +13,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from ropewalk.api.problems import status_of
+from ropewalk.endpoints.problems import status_of
 from ropewalk.errors import Invalid, RopewalkError
 from ropewalk.house import House
 

@@ -1,0 +1,96 @@
+"""The whole server as one ASGI app: the gateway for predictions, the native routes, and the pages it is given."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import msgspec
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import BaseRoute
+
+from ropewalk.api.document import document
+from ropewalk.api.native import DOORS
+from ropewalk.api.routes import problem_response, starlette_routes
+from ropewalk.endpoints import openapi
+from ropewalk.endpoints.gateway import Gateway
+from ropewalk.endpoints.guard import Guard
+from ropewalk.endpoints.problems import Receive, Scope, Send
+from ropewalk.errors import NotFound, RopewalkError
+from ropewalk.house import House
+
+Show = Callable[[Request, RopewalkError], Response]
+
+
+class Server:
+    """Sends each request to the gateway or to the routes; the gateway owns start and end.
+
+    Args:
+        house: the open project.
+        environment: whose endpoints are served.
+        pages: routes for people.
+        show: how an error is shown where a page was asked for; JSON when None.
+        on_ready: called when requests may come.
+    """
+
+    def __init__(
+        self,
+        house: House,
+        *,
+        environment: str = "production",
+        pages: Sequence[BaseRoute] = (),
+        show: Show | None = None,
+        on_ready: Callable[[], None] | None = None,
+    ) -> None:
+        self.gateway = Gateway(house.site, house.settings, environment=environment, on_ready=on_ready)
+        self._house = house
+        self._show = show
+        routes = Starlette(
+            routes=[*starlette_routes(house, DOORS), *pages],
+            exception_handlers={404: self._lost, 405: self._lost, RopewalkError: self._error},
+        )
+        self._routes = Guard(routes, body_bytes_max=house.settings.serve.body_bytes_max)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Speak ASGI."""
+        if scope["type"] == "lifespan":
+            await self.gateway(scope, receive, send)
+        elif scope["path"] == "/openapi.json":
+            await Guard(self._document)(scope, receive, send)
+        elif _is_prediction(scope["path"]):
+            await self.gateway(scope, receive, send)
+        else:
+            await self._routes(scope, receive, send)
+
+    async def _document(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer the OpenAPI document of everything that is served here."""
+        whole = openapi.document(self.gateway.board.routes)
+        own = document(self._house.settings.name, DOORS)
+        merged: dict[str, Any] = {**whole, "info": own["info"], "paths": {**whole["paths"], **own["paths"]}}
+        schemas = {**whole.get("components", {}).get("schemas", {}), **own["components"]["schemas"]}
+        merged["components"] = {**whole.get("components", {}), "schemas": schemas}
+        await Response(msgspec.json.encode(merged), media_type="application/json")(scope, receive, send)
+
+    async def _lost(self, request: Request, _error: Exception) -> Response:
+        found = NotFound(
+            "route-not-found", "Nothing is served here.", where=request.url.path[:200], fix="GET /openapi.json"
+        )
+        return self._told(request, found)
+
+    async def _error(self, request: Request, error: Exception) -> Response:
+        assert isinstance(error, RopewalkError), error
+        return self._told(request, error)
+
+    def _told(self, request: Request, error: RopewalkError) -> Response:
+        wants_page = "text/html" in request.headers.get("accept", "")
+        return self._show(request, error) if self._show and wants_page else problem_response(error)
+
+
+def _is_prediction(path: str) -> bool:
+    return (
+        path.startswith("/v2")
+        or path in ("/metrics", "/docs")
+        or (path.startswith("/endpoints/") and path.endswith("/predict"))
+    )

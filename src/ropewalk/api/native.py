@@ -1,0 +1,260 @@
+"""The native routes: what programs may ask of runs, releases, endpoints, alerts and the ledger, and labels told later."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import msgspec
+
+from ropewalk.api.routes import Ask, Door, whole_number
+from ropewalk.clock import from_iso
+from ropewalk.errors import Invalid, NotFound
+from ropewalk.evidence.trace import Trace, trace
+from ropewalk.ledger.chain import Entry
+from ropewalk.observations import alert, labels
+from ropewalk.releases import outcome, release, traffic
+from ropewalk.runs import run as runs
+from ropewalk.runs import search
+
+PAGE_MOST = 1000
+
+
+class LabelTold(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What really happened.
+
+    Attributes:
+        value: the class, 0 or 1, or the number.
+        id: the prediction's id; or give `key`.
+        key: the key of its request.
+        time: when it was known, ISO 8601; now when left out.
+    """
+
+    value: bool | int | float | str
+    id: str = ""
+    key: str = ""
+    time: str = ""
+
+
+class LabelsTold(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A batch of labels; all of it is kept, or nothing."""
+
+    labels: tuple[LabelTold, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunsPage:
+    """Runs, newest first; `next` is given as `after` to get those that follow."""
+
+    runs: tuple[runs.Run, ...]
+    next: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Delivery:
+    """A release with what each of its stages found."""
+
+    release: release.Release
+    stages: tuple[outcome.StageOutcome, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Serving:
+    """Who answers at an endpoint, now and before, newest first."""
+
+    name: str
+    generations: tuple[traffic.Traffic, ...]
+
+
+def list_runs(ask: Ask) -> RunsPage:
+    """Search runs."""
+    with ask.house.site.db.read() as rows:
+        page = search.search(
+            rows,
+            ask.query.get("filter", ""),
+            count=max(1, whole_number(ask.query, "count", 100, PAGE_MOST)),
+            token=ask.query.get("after", ""),
+        )
+    return RunsPage(runs=page.runs, next=page.token)
+
+
+def show_run(ask: Ask) -> search.Summary:
+    """Return one run with what it logged."""
+    with ask.house.site.db.read() as rows:
+        return search.summarize(rows, runs.find(rows, ask.path["run"]))
+
+
+def list_releases(ask: Ask) -> tuple[release.Release, ...]:
+    """Return releases, newest first."""
+    count = max(1, whole_number(ask.query, "count", 100, PAGE_MOST))
+    with ask.house.site.db.read() as rows:
+        return tuple(release.listed(rows, name=ask.query.get("name", ""), count=count))
+
+
+def show_release(ask: Ask) -> Delivery:
+    """Return one release with its stages."""
+    with ask.house.site.db.read() as rows:
+        found = release.get(rows, f"{ask.path['name']}/{ask.path['number']}")
+        return Delivery(release=found, stages=outcome.outcomes(rows, found.id))
+
+
+def list_endpoints(ask: Ask) -> tuple[Serving, ...]:
+    """Return who answers at each endpoint."""
+    with ask.house.site.db.read() as rows:
+        return tuple(
+            Serving(name=name, generations=tuple(traffic.history(rows, name, 1))) for name in traffic.endpoints(rows)
+        )
+
+
+def show_endpoint(ask: Ask) -> Serving:
+    """Return who answered at an endpoint, newest first."""
+    with ask.house.site.db.read() as rows:
+        found = traffic.history(rows, ask.path["name"], 100)
+    if not found:
+        raise NotFound(
+            "endpoint-not-found",
+            "There is no such endpoint.",
+            where=f"endpoint {ask.path['name'][:80]}",
+            fix="GET /api/v1/endpoints",
+        )
+    return Serving(name=ask.path["name"], generations=tuple(found))
+
+
+def add_labels(ask: Ask) -> labels.Added:
+    """Keep labels."""
+    site = ask.house.site
+    name = ask.path["name"]
+    now = site.clock.now_us()
+    told = [
+        labels.Label(value=one.value, prediction=one.id, key=one.key, known_us=_known(one.time, now))
+        for one in ask.body.labels
+    ]
+    with site.db.read() as rows:
+        known = traffic.endpoints(rows)
+    if name not in known:
+        raise NotFound(
+            "endpoint-not-found", "There is no such endpoint.", where=f"endpoint {name[:80]}", fix="ropewalk status"
+        )
+    return site.db.write(lambda tx: labels.add(tx, site, name, told))
+
+
+def _known(text: str, now_us: int) -> int:
+    if not text:
+        return now_us
+    try:
+        return from_iso(text)
+    except (ValueError, OverflowError) as error:
+        raise Invalid(
+            "label-malformed",
+            "A label's time is not ISO 8601; nothing of the batch was kept.",
+            where="time",
+            why=f"found {text[:80]!r}",
+            fix='"time": "2013-09-01T06:00:00Z"',
+        ) from error
+
+
+def show_prediction(ask: Ask) -> Trace:
+    """Return the line behind a prediction."""
+    return trace(ask.house.site, ask.path["prediction"])
+
+
+def list_alerts(ask: Ask) -> tuple[alert.Alert, ...]:
+    """Return alerts, newest first."""
+    with ask.house.site.db.read() as rows:
+        return tuple(alert.listed(rows, state=ask.query.get("state", "")))
+
+
+def list_ledger(ask: Ask) -> tuple[Entry, ...]:
+    """Return ledger entries from one on, oldest first."""
+    seq = whole_number(ask.query, "from", 1, 1 << 62)
+    with ask.house.site.db.read() as rows:
+        return tuple(rows.all(Entry, "ledger.from", seq=seq, count=whole_number(ask.query, "count", 100, PAGE_MOST)))
+
+
+_COUNT = {"count": f"how many, {PAGE_MOST} at most"}
+DOORS = (
+    Door(
+        method="GET",
+        path="/api/v1/runs",
+        summary="Search runs, newest first",
+        answer=list_runs,
+        result=RunsPage,
+        query={
+            "filter": "such as metrics.roc_auc > 0.7 and params.depth = '8'",
+            "after": "`next` of the page before",
+            **_COUNT,
+        },
+    ),
+    Door(
+        method="GET",
+        path="/api/v1/runs/{run}",
+        summary="One run with its metrics, parameters and tags",
+        answer=show_run,
+        result=search.Summary,
+        query={},
+    ),
+    Door(
+        method="GET",
+        path="/api/v1/releases",
+        summary="Releases, newest first",
+        answer=list_releases,
+        result=tuple[release.Release, ...],
+        query={"name": "only of this model", **_COUNT},
+    ),
+    Door(
+        method="GET",
+        path="/api/v1/releases/{name}/{number}",
+        summary="One release with what its nine stages found",
+        answer=show_release,
+        result=Delivery,
+        query={},
+    ),
+    Door(
+        method="GET",
+        path="/api/v1/endpoints",
+        summary="Who answers at each endpoint now",
+        answer=list_endpoints,
+        result=tuple[Serving, ...],
+        query={},
+    ),
+    Door(
+        method="GET",
+        path="/api/v1/endpoints/{name}",
+        summary="Who answered at an endpoint and since when, newest first",
+        answer=show_endpoint,
+        result=Serving,
+        query={},
+    ),
+    Door(
+        method="POST",
+        path="/endpoints/{name}/labels",
+        summary="Tell what really happened, by prediction id or by key",
+        answer=add_labels,
+        result=labels.Added,
+        query={},
+        body=LabelsTold,
+    ),
+    Door(
+        method="GET",
+        path="/api/v1/predictions/{prediction}",
+        summary="The line behind one prediction, down to its rows and commit",
+        answer=show_prediction,
+        result=Trace,
+        query={},
+    ),
+    Door(
+        method="GET",
+        path="/api/v1/alerts",
+        summary="Alerts, newest first",
+        answer=list_alerts,
+        result=tuple[alert.Alert, ...],
+        query={"state": "open or closed; both when left out"},
+    ),
+    Door(
+        method="GET",
+        path="/api/v1/ledger",
+        summary="Ledger entries, oldest first",
+        answer=list_ledger,
+        result=tuple[Entry, ...],
+        query={"from": "number of the first entry", **_COUNT},
+    ),
+)

@@ -1,0 +1,115 @@
+"""`ropewalk runs` lists runs and their metrics, or shows one."""
+
+from __future__ import annotations
+
+import argparse
+from typing import TYPE_CHECKING
+
+from ropewalk.cli.output import Output
+
+if TYPE_CHECKING:
+    from ropewalk.runs.search import Summary
+
+EXAMPLE = """
+ropewalk runs
+ropewalk runs --filter "metrics.roc_auc > 0.7 and params.depth = '8'"
+ropewalk runs train-3
+"""
+METRICS_SHOWN = 4
+
+
+def arguments(parser: argparse.ArgumentParser) -> None:
+    """Add a run, a filter and paging."""
+    parser.add_argument("run", nargs="?", default="", metavar="RUN", help="id, its first letters, or name; all if none")
+    parser.add_argument("--filter", default="", help="metrics.X, params.X, tags.X, state, pipeline... joined by and")
+    parser.add_argument("--count", type=int, default=20, help="how many, newest first")
+    parser.add_argument("--after", default="", metavar="TOKEN", help="as printed under the page before")
+
+
+def handle(options: argparse.Namespace, out: Output) -> None:
+    """Print a table of runs, or one run whole."""
+    from ropewalk.house import open_house
+    from ropewalk.loops.rescue import Rescue
+    from ropewalk.runs import run as runs
+    from ropewalk.runs import search
+
+    with open_house(options.project, create=False) as house:
+        Rescue(house.site).turn()
+        with house.site.db.read() as rows:
+            if options.run:
+                _one(search.summarize(rows, runs.find(rows, options.run)), out)
+                return
+            page = search.search(rows, options.filter, count=options.count, token=options.after)
+            found = [search.summarize(rows, run) for run in page.runs]
+    _many(found, out)
+    if page.token:
+        out.next(f"ropewalk runs --after {page.token}" + (f' --filter "{options.filter}"' if options.filter else ""))
+    elif found:
+        out.next(f"ropewalk runs {found[0].run.name}", "ropewalk diff RUN RUN", "ropewalk ship")
+
+
+def _many(found: list[Summary], out: Output) -> None:
+    from ropewalk.clock import iso
+
+    names = list(dict.fromkeys(point.key for one in found for point in one.metrics))[:METRICS_SHOWN]
+    table: list[tuple[object, ...]] = []
+    for one in found:
+        values = {point.key: point.value for point in one.metrics}
+        run = one.run
+        commit = run.commit_sha[:10] + ("+" if run.dirty else "")
+        table.append(
+            (run.name, run.id[:13], run.state, commit, iso(run.started_us)[:19], *(values.get(key) for key in names))
+        )
+    out.table(("run", "id", "state", "commit", "started", *names), table)
+    if not found:
+        out.line("no run fits")
+    out.result([_plain(one) for one in found])
+
+
+def _plain(one: Summary) -> dict[str, object]:
+    run = one.run
+    return {
+        "id": run.id,
+        "name": run.name,
+        "state": run.state,
+        "pipeline": run.pipeline,
+        "args": run.arguments(),
+        "commit": run.commit_sha,
+        "dirty": bool(run.dirty),
+        "started_us": run.started_us,
+        "ended_us": run.ended_us,
+        "error": run.error,
+        "metrics": {point.key: point.value for point in one.metrics},
+        "params": one.params,
+        "tags": one.tags,
+    }
+
+
+def _one(found: Summary, out: Output) -> None:
+    from ropewalk.clock import iso
+
+    run = found.run
+    out.fields(
+        {
+            "run": f"{run.name} ({run.id})",
+            "state": run.state,
+            "pipeline": f"{run.pipeline} {run.args}",
+            "commit": f"{run.commit_sha or 'no git'} on {run.branch or 'no branch'}{', with changes' if run.dirty else ''}",
+            "author": run.author,
+            "started": iso(run.started_us),
+            "ended": iso(run.ended_us) if run.ended_us else "",
+            "code": run.code,
+        }
+    )
+    if run.error:
+        out.line(run.error, style="red")
+    for title, pairs in (
+        ("metrics", [(point.key, point.value) for point in found.metrics]),
+        ("parameters", list(found.params.items())),
+        ("tags", list(found.tags.items())),
+    ):
+        if pairs:
+            out.line()
+            out.table((title, "value"), pairs)
+    out.result(_plain(found))
+    out.next(f"ropewalk restore {run.id[:13]} --into as-it-was", "ropewalk ship")

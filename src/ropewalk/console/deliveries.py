@@ -1,0 +1,154 @@
+"""What the console shows of releases: the line of each delivery, its stages and their evidence."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from typing import Any
+
+from ropewalk.console.charts import Line, Point, line_chart
+from ropewalk.console.words import at, share, span
+from ropewalk.errors import RopewalkError
+from ropewalk.house import House
+from ropewalk.releases import approval, outcome, release, rollout
+from ropewalk.releases.bundle import read_bundle
+from ropewalk.store.database import Reader
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Stage:
+    """One knot of the line, ready to be shown."""
+
+    name: str
+    state: str
+    summary: str
+    evidence: str
+    took: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Delivery:
+    """A release, ready to be shown."""
+
+    release: str
+    state: str
+    model: str
+    commit: str
+    bundle: str
+    author: str
+    created: str
+    told: str
+    stages: tuple[Stage, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Chart:
+    """A drawn chart with a sentence under it."""
+
+    title: str
+    svg: str
+    told: str
+
+
+def delivery(house: House, rows: Reader, found: release.Release) -> Delivery:
+    """Return one release with its nine stages."""
+    reached = {item.stage: item for item in outcome.outcomes(rows, found.id)}
+    stages: list[Stage] = []
+    for name in outcome.STAGES:
+        item = reached.get(name)
+        if item is not None:
+            took = span(item.started_us, item.ended_us)
+            stages.append(
+                Stage(name=name, state=item.state, summary=item.summary, evidence=item.evidence, took=took)
+            )
+            continue
+        state = "ahead"
+        if found.state == release.WALKING and (not stages or stages[-1].state in (outcome.PASSED, outcome.SKIPPED)):
+            state = "running"
+        stages.append(Stage(name=name, state=state, summary="", evidence="", took=""))
+    return Delivery(
+        release=found.id,
+        state=found.state,
+        model=f"{found.model}/{found.version}",
+        commit=_commit(house, found.bundle),
+        bundle=found.bundle,
+        author=found.author,
+        created=at(found.created_us),
+        told=found.error,
+        stages=tuple(stages),
+    )
+
+
+def _commit(house: House, bundle: str) -> str:
+    if not bundle:
+        return ""
+    try:
+        return read_bundle(house.site.blobs, bundle).commit
+    except RopewalkError:
+        return "damaged"
+
+
+def deliveries(house: House, rows: Reader, count: int) -> list[Delivery]:
+    """Return the newest releases, newest first."""
+    return [delivery(house, rows, found) for found in release.listed(rows, count=count)]
+
+
+def decisions(rows: Reader, release_id: str) -> list[dict[str, str]]:
+    """Return what was decided about a canary, newest first; looks that changed nothing are left out but the last."""
+    every = rollout.decisions(rows, release_id)
+    told = [look for look in every if look.decision != rollout.KEEP_WATCHING or look is every[-1]]
+    return [
+        {"at": at(look.at_us), "weight": share(look.weight_bp), "decision": look.decision, "reason": look.reason}
+        for look in reversed(told)
+    ]
+
+
+def approvals(rows: Reader, found: release.Release) -> list[dict[str, str]]:
+    """Return every word given about a release; void ones say so."""
+    holding = {(word.actor, word.at_us) for word in approval.valid(rows, found)}
+    return [
+        {
+            "who": word.actor,
+            "verdict": word.verdict,
+            "at": at(word.at_us),
+            "told": word.note
+            if word.verdict == approval.REJECT or (word.actor, word.at_us) in holding
+            else f"void: the evidence has changed since. {word.note}",
+        }
+        for word in approval.approvals(rows, found.id)
+    ]
+
+
+def canary_charts(house: House, rows: Reader, release_id: str) -> list[Chart]:
+    """Return a chart for each signal that the canary's looks measured."""
+    lines: dict[str, list[Point]] = {}
+    limits: dict[str, float] = {}
+    for look in rollout.decisions(rows, release_id):
+        for signal in _signals(house, look.evidence):
+            low, high = signal.get("low"), signal.get("high")
+            if not isinstance(low, float) or not isinstance(high, float) or not (-9 < low <= high < 9):
+                continue
+            point = Point(at_us=look.at_us, value=(low + high) / 2, low=low, high=high)
+            lines.setdefault(str(signal["name"]), []).append(point)
+            if isinstance(signal.get("margin"), float):
+                limits[str(signal["name"])] = signal["margin"]
+    told = "Canary minus champion with its anytime-valid interval at each look; the dashed line is the smallest harm that matters."
+    return [
+        Chart(
+            title=f"Canary: {name}",
+            svg=line_chart(
+                name, "difference", [Line(name=name, points=tuple(points))], [limits[name]] if name in limits else []
+            ),
+            told=told,
+        )
+        for name, points in lines.items()
+    ]
+
+
+def _signals(house: House, evidence: str) -> list[dict[str, Any]]:
+    try:
+        body = json.loads(house.site.blobs.get(evidence))
+    except (RopewalkError, ValueError):
+        return []
+    found = body.get("verdict", body).get("signals", []) if isinstance(body, dict) else []
+    return [item for item in found if isinstance(item, dict) and "name" in item]

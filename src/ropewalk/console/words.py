@@ -1,0 +1,30 @@
+"""How the console says times, spans and numbers."""
+
+from __future__ import annotations
+
+from ropewalk.clock import iso
+
+
+def at(at_us: int | None) -> str:
+    """Return a time to the second, or nothing."""
+    return "" if not at_us else iso(at_us)[:19].replace("T", " ")
+
+
+def span(start_us: int | None, end_us: int | None) -> str:
+    """Return how long something took, or nothing while it goes on."""
+    if not start_us or not end_us:
+        return ""
+    seconds = (end_us - start_us) / 1_000_000
+    if seconds < 1:
+        return f"{seconds * 1000:.0f} ms"
+    return f"{seconds:.1f} s" if seconds < 90 else f"{seconds / 60:.1f} min"
+
+
+def number(value: object) -> str:
+    """Return a number to five digits; anything else as text."""
+    return f"{value:.5g}" if isinstance(value, float) else str(value)
+
+
+def share(basis_points: int) -> str:
+    """Return basis points as percent."""
+    return f"{basis_points / 100:g} %"

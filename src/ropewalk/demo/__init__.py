@@ -1,0 +1,1 @@
+"""The year 2013 played through the whole line: what a newcomer sees first, and the test that everything holds together."""

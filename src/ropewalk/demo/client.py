@@ -1,0 +1,147 @@
+"""A bounded sender of live traffic: some keep-alive connections to one endpoint on this machine, labels when they are known."""
+
+from __future__ import annotations
+
+import asyncio
+import heapq
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import msgspec
+
+from ropewalk.clock import iso
+from ropewalk.errors import Unavailable
+
+LABEL_BATCH = 500
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Arrival:
+    """One request as the world makes it.
+
+    Attributes:
+        at_us: event time of the request.
+        key: what the split is sticky by.
+        row: the features.
+        label: what really happened.
+        known_us: when that was known.
+    """
+
+    at_us: int
+    key: str
+    row: Mapping[str, object]
+    label: int
+    known_us: int
+
+
+@dataclass(slots=True)
+class Tally:
+    """What came back.
+
+    Attributes:
+        answered: predictions with an answer.
+        refused: status of each answer that was none.
+        by_release: answers of each release.
+        labels: labels sent.
+        last_id: the newest prediction's id.
+        last_us: event time reached.
+    """
+
+    answered: int = 0
+    refused: Counter[int] = field(default_factory=Counter[int])
+    by_release: Counter[str] = field(default_factory=Counter[str])
+    labels: int = 0
+    last_id: str = ""
+    last_us: int = 0
+
+
+class Sender:
+    """Plays arrivals in time order and sends each label once event time has passed the moment it was known.
+
+    Args:
+        host: loopback address of the server.
+        port: its port.
+        endpoint: name of the endpoint.
+        connections: how many requests may be under way at once.
+    """
+
+    def __init__(self, host: str, port: int, endpoint: str, connections: int = 8) -> None:
+        self._host = host
+        self._port = port
+        self._endpoint = endpoint
+        self._connections = connections
+        self._waiting: list[tuple[int, str, int]] = []
+        self.tally = Tally()
+
+    def play(self, arrivals: Iterable[Arrival], *, until: Callable[[], bool] | None = None) -> None:
+        """Send arrivals until they end, or until `until()` is true (looked at between batches of requests)."""
+        asyncio.run(self._play(iter(arrivals), until))
+
+    async def _play(self, arrivals: Iterator[Arrival], until: Callable[[], bool] | None) -> None:
+        lanes = [await _Lane.open(self._host, self._port) for _ in range(self._connections)]
+        labels = await _Lane.open(self._host, self._port)
+        try:
+            while not (until is not None and until()):
+                batch = [arrival for _, arrival in zip(range(self._connections * 16), arrivals, strict=False)]
+                if not batch:
+                    break
+                shares = [batch[at :: self._connections] for at in range(self._connections)]
+                await asyncio.gather(*(self._drive(lane, share) for lane, share in zip(lanes, shares, strict=True)))
+                await self._tell(labels, batch[-1].at_us)
+        finally:
+            for lane in [*lanes, labels]:
+                lane.close()
+
+    async def _drive(self, lane: _Lane, arrivals: list[Arrival]) -> None:
+        tally = self.tally
+        for arrival in arrivals:
+            body = {"records": [arrival.row], "key": arrival.key, "time": iso(arrival.at_us)}
+            status, answer = await lane.post(f"/endpoints/{self._endpoint}/predict", body)
+            tally.last_us = max(tally.last_us, arrival.at_us)
+            if status != 200:
+                tally.refused[status] += 1
+                continue
+            prediction = answer["predictions"][0]
+            tally.answered += 1
+            tally.by_release[answer["release"]] += 1
+            tally.last_id = prediction["id"]
+            heapq.heappush(self._waiting, (arrival.known_us, prediction["id"], arrival.label))
+
+    async def _tell(self, lane: _Lane, now_us: int) -> None:
+        while self._waiting and self._waiting[0][0] <= now_us:
+            labels: list[dict[str, object]] = []
+            while self._waiting and self._waiting[0][0] <= now_us and len(labels) < LABEL_BATCH:
+                known_us, prediction, label = heapq.heappop(self._waiting)
+                labels.append({"id": prediction, "value": label, "time": iso(known_us)})
+            status, answer = await lane.post(f"/endpoints/{self._endpoint}/labels", {"labels": labels})
+            if status != 200:
+                raise Unavailable("demo-labels-refused", "The server refused labels.", why=str(answer))
+            self.tally.labels += len(labels)
+
+
+class _Lane:
+    """One keep-alive connection."""
+
+    def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, host: str) -> None:
+        self._reader = reader
+        self._writer = writer
+        self._host = host
+
+    @classmethod
+    async def open(cls, host: str, port: int) -> _Lane:
+        reader, writer = await asyncio.open_connection(host, port)
+        return cls(reader, writer, f"{host}:{port}")
+
+    async def post(self, path: str, body: object) -> tuple[int, Any]:
+        data = msgspec.json.encode(body)
+        head = f"POST {path} HTTP/1.1\r\nHost: {self._host}\r\nContent-Type: application/json\r\nContent-Length: {len(data)}\r\n\r\n"
+        self._writer.write(head.encode() + data)
+        answer = (await self._reader.readuntil(b"\r\n\r\n")).decode("latin-1").lower()
+        status = int(answer[9:12])
+        length = int(answer.partition("content-length:")[2].partition("\r\n")[0])
+        return status, msgspec.json.decode(await self._reader.readexactly(length))
+
+    def close(self) -> None:
+        self._writer.close()

@@ -1,0 +1,197 @@
+"""The only place that wires: it opens a project's folder and hands each room what the rooms above it can do."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from ropewalk.blobs.folder import FolderBucket
+from ropewalk.clock import Clock, SystemClock
+from ropewalk.errors import NotFound
+from ropewalk.ledger.head import write_head
+from ropewalk.ledger.sign import Signer
+from ropewalk.settings import Settings, read_settings
+from ropewalk.site import HIDDEN, Site, who
+from ropewalk.store.database import Transaction
+from ropewalk.store.sqlite import SqliteDatabase
+
+# What only some commands need is imported where it is handed on: `ropewalk runs` starts without an endpoint's libraries.
+if TYPE_CHECKING:
+    import polars as pl
+
+    from ropewalk.pipelines.execute import Progress as StepProgress
+    from ropewalk.pipelines.execute import RunResult
+    from ropewalk.releases.release import Release
+    from ropewalk.releases.walk import Doors
+    from ropewalk.releases.walk import Progress as StageProgress
+    from ropewalk.runs.run import Run
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class House:
+    """An open project.
+
+    Attributes:
+        site: folder and floor.
+        settings: what `ropewalk.toml` says.
+    """
+
+    site: Site
+    settings: Settings
+
+
+@contextmanager
+def open_house(root: Path, *, create: bool = True, clock: Clock | None = None) -> Iterator[House]:
+    """Open a project's folder; on leaving, its signed head is written and everything is closed.
+
+    Args:
+        root: the project's folder.
+        create: make `.ropewalk` when it is not there; reading commands pass False.
+        clock: the time; the machine's when None.
+
+    Raises:
+        NotFound: nothing was ever recorded here and `create` is False.
+        Invalid: `ropewalk.toml` is not valid.
+    """
+    settings = read_settings(root)
+    hidden = root / HIDDEN
+    if not create and not (hidden / "ropewalk.db").exists():
+        raise NotFound(
+            "project-empty",
+            "Nothing has been recorded in this folder yet.",
+            where=str(root.name),
+            why="a project's records begin with its first run",
+            fix="ropewalk run",
+        )
+    time = clock or SystemClock()
+    hidden.mkdir(parents=True, exist_ok=True, mode=0o700)
+    db = SqliteDatabase(hidden / "ropewalk.db", time)
+    site = Site(
+        root=root,
+        db=db,
+        blobs=FolderBucket(hidden / "blobs"),
+        clock=time,
+        signer=Signer.create(hidden / "keys"),
+        actor=who(root),
+    )
+    try:
+        yield House(site=site, settings=settings)
+    finally:
+        write_head(db, site.signer, hidden)
+        db.close()
+
+
+def run(
+    house: House,
+    *,
+    target: str = "",
+    args: Mapping[str, str] | None = None,
+    on_progress: Callable[[StepProgress], None],
+) -> RunResult:
+    """Run a pipeline; the models that its steps logged are registered in the transaction that finishes the run.
+
+    Args:
+        house: the open project.
+        target: `FILE.py:FUNCTION`; the project's own pipeline when empty.
+        args: the pipeline's arguments as typed on a command line, or as values.
+        on_progress: told of each step.
+    """
+    from ropewalk.pipelines.execute import run_pipeline
+
+    return run_pipeline(
+        house.site,
+        target=target or house.settings.pipeline,
+        args=dict(args or {}),
+        on_progress=on_progress,
+        on_finish=partial(_register, house.site),
+    )
+
+
+def _register(site: Site, tx: Transaction, finished: Run) -> None:
+    from ropewalk.models import versions
+    from ropewalk.runs import keep
+
+    for fact in keep.facts(tx, finished.id, "model"):
+        manifest = str(fact.content()["manifest"])
+        versions.register(tx, site, name=fact.key, manifest=manifest, run_id=finished.id)
+
+
+def score(site: Site) -> Callable[[str, pl.DataFrame], pl.DataFrame]:
+    """Return what answers a frame of inputs with a bundle, in a confined worker of its own."""
+    from ropewalk.endpoints import batch
+
+    return partial(batch.score, site)
+
+
+def doors(site: Site) -> Doors:
+    """Return what a release's walk may ask of the rooms above it."""
+    from ropewalk.endpoints.staging import serve_bundle
+    from ropewalk.releases.walk import Doors
+
+    def serve(bundle: str, environment: str) -> object:
+        return serve_bundle(site, bundle, environment=environment)
+
+    return Doors(serve=serve, predict=score(site), recorded=partial(recorded, site))  # type: ignore[arg-type]
+
+
+def recorded(site: Site, endpoint: str, rows: int) -> pl.DataFrame:
+    """Return the newest captured inputs of an endpoint, oldest first; what nobody asked is left out."""
+    import polars as pl
+
+    from ropewalk.endpoints.capture import read
+    from ropewalk.endpoints.segment import segments
+
+    with site.db.read() as reader:
+        known = segments(reader, endpoint)
+    held, since_us = 0, 0
+    for segment in reversed(known):
+        held += segment.rows
+        if held >= 2 * rows:
+            since_us = segment.first_us
+            break
+    table = read(site, endpoint, since_us=since_us)
+    wanted = [name for name in table.columns if name == "event_us" or name.startswith("in.")]
+    return table.filter(pl.col("role") != "shadow").tail(rows).select(wanted)
+
+
+def ship(
+    house: House,
+    *,
+    model: str = "",
+    release: str = "",
+    environment: str = "production",
+    on_progress: Callable[[StageProgress], None],
+    wait: bool = True,
+) -> Release:
+    """Walk a model version through the nine stages, or go on with a release.
+
+    Args:
+        house: the open project.
+        model: `NAME/VERSION`, or an alias or version of the project's model; its newest when empty.
+        release: id of a release to go on with, such as after an approval.
+        environment: where it is to serve.
+        on_progress: told of each stage.
+        wait: stay until the canary is decided.
+    """
+    from ropewalk.models import versions
+    from ropewalk.releases import line
+
+    site, settings = house.site, house.settings
+    if release:
+        return line.resume(site, settings, release, doors=doors(site), on_progress=on_progress, wait=wait)
+    name, _, wanted = model.rpartition("/") if "/" in model else (settings.model_name, "", model)
+    with site.db.read() as reader:
+        version = versions.resolve(reader, name, wanted or versions.LATEST)
+    return line.ship(
+        site,
+        settings,
+        version=version,
+        environment=environment,
+        doors=doors(site),
+        on_progress=on_progress,
+        wait=wait,
+    )
