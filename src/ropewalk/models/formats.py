@@ -12,7 +12,7 @@ from typing import Any, cast
 
 from ropewalk.errors import Refused, missing_extra
 from ropewalk.models.opcodes import Finding, globals_of, scan_part, skops_globals
-from ropewalk.models.trust import EXACT, Trust, trust_in
+from ropewalk.models.trust import EXACT, Trust, modern, trust_in
 
 SKOPS = "model.skops"
 PICKLE = "model.pkl"
@@ -136,6 +136,7 @@ class _Careful(pickle.Unpickler):
     def find_class(self, module_name: str, global_name: str, /) -> Any:  # noqa: ANN401 - a class or a function
         if not self._trust.allows(module_name, global_name):
             raise _not_trusted(module_name, global_name, "is not on the allow-list")
+        module_name = modern(module_name)
         found = getattr(importlib.import_module(module_name), global_name)
         whole = f"{module_name}.{global_name}"
         if whole in EXACT or whole in self._trust.names:
