@@ -237,7 +237,15 @@ def _canary(walk: Walk) -> None:
     walk.say(Progress(release=name, stage="canary", state="begins", text=""))
     endpoint = traffic.endpoint_name(walk.release.name, walk.release.environment)
     alone = site.blobs.put(
-        canonical({"schema": 1, "release": name, "stage": "canary", "found": {"endpoint": endpoint, "champion": ""}})
+        canonical(
+            {
+                "schema": 1,
+                "release": name,
+                "stage": "canary",
+                "state": outcome.SKIPPED,
+                "found": {"bundle": walk.release.bundle, "endpoint": endpoint, "champion": ""},
+            }
+        )
     )
 
     def enter(tx: Transaction) -> tuple[Release, str]:

@@ -65,7 +65,7 @@ def run(walk: Walk) -> Found:
 
 def is_stale(walk: Walk, outcome: StageOutcome) -> bool:
     """Say whether what the scan looked at beside the bundle, the advisories above all, has changed since."""
-    looked_at = json.loads(walk.site.blobs.get(outcome.evidence)).get("inputs")
+    looked_at = json.loads(walk.site.blobs.get(outcome.evidence))["found"].get("inputs")
     return bool(looked_at != _inputs(walk, read_advisories(walk.site.root / walk.settings.scan.advisories)))
 
 
