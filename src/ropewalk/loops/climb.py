@@ -1,0 +1,120 @@
+"""Climbing: each canary's evidence is collected and judged, and what follows is one transaction."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from typing import Any
+
+import msgspec
+
+from ropewalk.errors import Conflict, RopewalkError
+from ropewalk.loops.work import Loop
+from ropewalk.observations.arms import collect
+from ropewalk.refs import canonical
+from ropewalk.releases import rollout as rollouts
+from ropewalk.releases.rollout import KEEP_WATCHING, Decision, Rollout
+from ropewalk.releases.verdict import Verdict, verdict
+from ropewalk.site import Site
+from ropewalk.store.database import Transaction
+
+SCHEMA = 1
+LOOK_SECONDS = 1.0
+# A look that changes nothing is written down when it says something else than before, or after so long.
+KEEP_SECONDS = 10.0
+
+
+class Climb:
+    """Looks at every rollout that has not ended.
+
+    kill -9 at any point leaves it legal: evidence is a blob that nothing refers to until the decision is committed, and
+    the decision is committed with the traffic, the release's state and the ledger entry, or not at all.
+
+    Args:
+        site: the project.
+    """
+
+    def __init__(self, site: Site) -> None:
+        self._site = site
+        self._seen: dict[tuple[str, int], float] = {}
+
+    def loop(self, seconds: float = LOOK_SECONDS) -> Loop:
+        """Return the loop that does this."""
+        return Loop("climb", self.turn, seconds=seconds)
+
+    def turn(self) -> bool:
+        """Look at each canary once; return True when one of them rose, since more may follow at once.
+
+        Raises:
+            RopewalkError: the first problem that a look had, after all of them were taken.
+        """
+        with self._site.db.read() as reader:
+            active = rollouts.active(reader)
+        self._seen = {
+            place: at for place, at in self._seen.items() if place in {(one.release, one.step) for one in active}
+        }
+        moved = False
+        for one in active:
+            try:
+                found = self.look(one)
+            except Conflict:
+                continue  # decided by somebody else meanwhile; the next look sees what it is now
+            moved = moved or found.decision == rollouts.PROMOTE
+        return moved
+
+    def look(self, rollout: Rollout) -> Verdict:
+        """Judge one rollout and act on it.
+
+        Raises:
+            Conflict: somebody decided since it was read.
+            Corrupt: a segment's bytes are not the ones that were sealed.
+        """
+        plan = rollout.canary
+        step = rollout.step - (1 if plan.shadow else 0)
+        waited = self._waited(rollout)
+        found = collect(
+            self._site,
+            rollout.endpoint,
+            champion=rollout.champion,
+            canary=rollout.release,
+            since_generation=rollout.begun_generation,
+            plan=plan,
+        )
+        judged = verdict(plan, found.evidence, step=step, waited_seconds=waited)
+        if judged.decision == KEEP_WATCHING and not self._is_news(rollout, judged):
+            return judged
+        account: dict[str, Any] = {
+            "schema": SCHEMA,
+            "release": rollout.release,
+            "step": step,
+            "waited_seconds": waited,
+            "plan": msgspec.to_builtins(plan),
+            **found.facts,
+            "verdict": asdict(judged),
+        }
+        evidence = self._site.blobs.put(canonical(account))
+        self._site.db.write(lambda tx: self._act(tx, rollout, judged, evidence))
+        return judged
+
+    def _act(self, tx: Transaction, rollout: Rollout, judged: Verdict, evidence: str) -> None:
+        act = {"promote": rollouts.rise, "fall_back": rollouts.fall, "keep_watching": rollouts.keep}[judged.decision]
+        act(tx, self._site, rollout, evidence=evidence, reason=judged.reason)
+
+    def _waited(self, rollout: Rollout) -> float:
+        """Return how long this step has run: a wall clock that jumps ahead makes nobody lose patience."""
+        since = self._seen.setdefault((rollout.release, rollout.step), self._site.clock.monotonic())
+        watched = self._site.clock.monotonic() - since
+        told = (self._site.clock.now_us() - rollout.step_us) / 1_000_000
+        return max(min(watched, told), 0.0)
+
+    def _is_news(self, rollout: Rollout, judged: Verdict) -> bool:
+        last = self._last(rollout)
+        if last is None or last.decision != KEEP_WATCHING:
+            return True
+        if last.reason == judged.reason:
+            return False
+        return self._site.clock.now_us() - last.at_us >= KEEP_SECONDS * 1_000_000
+
+    def _last(self, rollout: Rollout) -> Decision | None:
+        with self._site.db.read() as reader:
+            made = rollouts.decisions(reader, rollout.release)
+        return made[-1] if made else None

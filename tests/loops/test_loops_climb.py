@@ -1,0 +1,206 @@
+"""Canaries climb on evidence, fall on harm, and stand legal wherever the climber is killed."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from loops.rollouts import begin, now, with_plan
+from observations.captured import ENDPOINT, capture
+from ropewalk.ledger import chain
+from ropewalk.ledger.sign import Checker
+from ropewalk.loops.climb import Climb
+from ropewalk.observations import labels
+from ropewalk.releases import outcome, traffic
+from ropewalk.releases import release as releases
+from ropewalk.releases import rollout as rollouts
+from ropewalk.releases.promote import promote
+from ropewalk.releases.rollout import Rollout
+from ropewalk.site import Site
+from ropewalk.testing.fakes import SetClock
+
+CHILD = Path(__file__).with_name("killed_climber.py")
+
+
+def serve(site: Site, rollout: Rollout, *, failing: int = 0, rows: int = 300) -> list[str]:
+    """Let both arms answer at the present generation; so many of the canary's rows fail."""
+    with site.db.read() as reader:
+        here = traffic.current(reader, ENDPOINT)
+    assert here is not None
+    capture(site, rollout.champion, 10 * rows, generation=here.generation)
+    status = ["error"] * failing + ["ok"] * (rows - failing)
+    return capture(site, rollout.release, rows, role="canary", generation=here.generation, status=status)
+
+
+def share(site: Site) -> tuple[str, str, int]:
+    with site.db.read() as reader:
+        here = traffic.current(reader, ENDPOINT)
+    assert here is not None
+    return here.champion, here.canary, here.canary_weight_bp
+
+
+def test_a_good_candidate_climbs_every_step_to_live(site: Site, clock: SetClock) -> None:
+    rollout = begin(site, clock)
+    climb = Climb(site)
+    shares = [share(site)]
+
+    for _ in range(2):
+        serve(site, rollout)
+        assert climb.turn()
+        shares.append(share(site))
+
+    assert shares == [
+        (rollout.champion, rollout.release, 1000),
+        (rollout.champion, rollout.release, 5000),
+        (rollout.release, "", 0),
+    ]
+    assert now(site, rollout).state == rollouts.LIVE
+    with site.db.read() as reader:
+        assert releases.get(reader, rollout.release).state == releases.LIVE
+        assert [one.decision for one in rollouts.decisions(reader, rollout.release)] == ["promote"] * 2
+        assert outcome.last_outcome(reader, rollout.release, "canary").holds
+    assert not climb.turn()
+
+
+def test_a_failing_candidate_falls_and_the_champion_has_all_traffic_again(site: Site, clock: SetClock) -> None:
+    rollout = begin(site, clock)
+    serve(site, rollout, rows=40, failing=20)
+
+    Climb(site).turn()
+
+    assert share(site) == (rollout.champion, "", 0)
+    with site.db.read() as reader:
+        release = releases.get(reader, rollout.release)
+        decision = rollouts.decisions(reader, rollout.release)[-1]
+    assert release.state == releases.FALLEN
+    assert "50.00% of 40 failed" in release.error
+    account = json.loads(site.blobs.get(decision.evidence))
+    assert account["verdict"]["decision"] == "fall_back"
+    assert account["counts"]["strata"][0]["canary"]["errors"] == 20
+    assert len(account["segments"]) == 2
+
+
+def test_without_traffic_it_waits_and_says_so_once(site: Site, clock: SetClock) -> None:
+    rollout = begin(site, clock)
+    climb = Climb(site)
+
+    for _ in range(5):
+        clock.advance(60)
+        assert not climb.turn()
+
+    with site.db.read() as reader:
+        (decision,) = rollouts.decisions(reader, rollout.release)
+    assert decision.decision == rollouts.KEEP_WATCHING
+    assert decision.reason == "0 of 100 answered rows at this step"
+    assert now(site, rollout).weight_bp == 1000
+
+
+def test_it_writes_down_what_it_waits_for_but_not_at_every_look(site: Site, clock: SetClock) -> None:
+    rollout = begin(site, clock)
+    climb = Climb(site)
+
+    for _ in range(8):
+        serve(site, rollout, rows=5)
+        climb.turn()
+        clock.advance(4)
+
+    with site.db.read() as reader:
+        made = rollouts.decisions(reader, rollout.release)
+    assert [one.reason.split()[0] for one in made] == ["5", "20", "35"]
+
+
+def test_a_shadow_takes_its_first_share_from_pairs(site: Site, clock: SetClock) -> None:
+    rollout = begin(site, clock, with_plan(shadow=True))
+    assert share(site)[1:] == ("", 0)
+    ids = capture(site, rollout.champion, 150, generation=rollout.begun_generation)
+    capture(site, rollout.release, 150, role="shadow", pair=ids, generation=rollout.begun_generation)
+
+    Climb(site).turn()
+
+    assert share(site) == (rollout.champion, rollout.release, 1000)
+
+
+def test_it_waits_for_labels_and_then_rises(site: Site, clock: SetClock) -> None:
+    rollout = begin(site, clock, with_plan(wait_labels=True, labels_min=50, loss_increase=0.05))
+    generation = rollout.begun_generation
+    first = capture(site, rollout.champion, 2000, generation=generation, probability=[0.1, 0.3] * 1000)
+    second = capture(site, rollout.release, 300, role="canary", generation=generation, probability=[0.1, 0.3] * 150)
+    climb = Climb(site)
+
+    assert not climb.turn()
+    told = [(one, at % 5 == 0, clock.now_us()) for ids in (first, second) for at, one in enumerate(ids)]
+    site.db.write(lambda tx: labels.add(tx, site, ENDPOINT, told))
+    assert climb.turn()
+
+    with site.db.read() as reader:
+        reasons = [one.reason for one in rollouts.decisions(reader, rollout.release)]
+    assert reasons[0] == "0 of 50 labelled in the smaller arm"
+    assert "loss" in reasons[1]
+
+
+def test_a_wall_clock_that_jumps_ahead_makes_nobody_lose_patience(site: Site, clock: SetClock) -> None:
+    rollout = begin(site, clock, with_plan(patience_seconds=100.0))
+    climb = Climb(site)
+
+    climb.turn()
+    clock.jump(400 * 86_400)
+    climb.turn()
+    assert now(site, rollout).state == rollouts.CLIMBING
+    clock.jump(-800 * 86_400)
+    climb.turn()
+    assert now(site, rollout).state == rollouts.CLIMBING
+    clock.jump(400 * 86_400)
+    clock.advance(101)
+    climb.turn()
+
+    assert now(site, rollout).state == rollouts.FALLEN
+
+
+def test_a_person_who_decides_first_wins(site: Site, clock: SetClock, monkeypatch: pytest.MonkeyPatch) -> None:
+    rollout = begin(site, clock)
+    serve(site, rollout, rows=40, failing=20)
+    climb = Climb(site)
+    site.db.write(lambda tx: promote(tx, site, rollout.release))
+    monkeypatch.setattr(rollouts, "active", lambda _: [rollout])
+
+    assert not climb.turn()
+
+    assert share(site) == (rollout.release, "", 0)
+
+
+@pytest.mark.fault
+@pytest.mark.parametrize("point", ["before-evidence", "after-evidence", "in-transaction", "before-commit", "after"])
+@pytest.mark.parametrize("failing", [0, 150])
+def test_killed_at_any_point_it_is_legal_and_the_next_look_finishes(
+    site: Site, clock: SetClock, point: str, failing: int
+) -> None:
+    rollout = begin(site, clock)
+    serve(site, rollout, failing=failing)
+
+    child = subprocess.run(
+        [sys.executable, str(CHILD), str(site.root), str(clock.now_us()), point],
+        env=os.environ | {"PYTHONPATH": str(CHILD.parents[1])},
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
+    )
+
+    assert child.returncode == -signal.SIGKILL, child.stderr
+    decided = point == "after"
+    end = ("fallen" if failing else "climbing", 0 if failing else 5000)
+    assert share(site)[2] == (end[1] if decided else 1000)
+    assert now(site, rollout).state == (end[0] if decided else "climbing")
+    Climb(site).turn()
+    assert (now(site, rollout).state, share(site)[2]) == end
+    with site.db.read() as reader:
+        made = [one.decision for one in rollouts.decisions(reader, rollout.release)]
+        assert chain.first_break(reader, Checker(site.signer.public)) is None
+    acted = "fall_back" if failing else "promote"
+    assert made.count(acted) == 1
