@@ -45,7 +45,8 @@ class StageOutcome:
 
 def stages(reader: Reader, release: str) -> list[StageOutcome]:
     """Return every stored outcome of a release, oldest first, failed attempts too."""
-    return reader.all(StageOutcome, "releases.stages", release=release)
+    found = reader.all(StageOutcome, "releases.stages", release=release)
+    return sorted(found, key=lambda one: (one.ended_us, STAGES.index(one.stage), one.attempt))
 
 
 def last_outcome(reader: Reader, release: str, stage: str) -> StageOutcome | None:
