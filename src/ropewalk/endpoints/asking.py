@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from os import urandom
 from typing import Any
 
 from ropewalk.clock import Clock
@@ -91,6 +92,12 @@ def pinned(route: Route, release: str) -> Warm:
     return warm
 
 
+def ids_of(at_us: int, count: int) -> list[str]:
+    """Return prediction ids of one moment that sort in the order of the rows."""
+    base = int.from_bytes(urandom(7)) << 4
+    return [uuid7(at_us, lambda size, at=at: (base + at).to_bytes(size)) for at in range(count)]
+
+
 async def ask(
     route: Route, asked: Asked, *, clock: Clock, seconds_max: float, pin: str = "", receive: Receive | None = None
 ) -> Given:
@@ -112,7 +119,7 @@ async def ask(
     at_us = clock.now_us()
     begun = clock.monotonic()
     traffic = route.traffic
-    ids = [uuid7(at_us) for _ in asked.rows]
+    ids = ids_of(at_us, len(asked.rows))
     first = pinned(route, pin) if pin else route.champion
     groups: dict[str, list[int]] = {}
     if pin:
@@ -189,7 +196,7 @@ def _shadow(route: Route, asked: Asked, item: Item, places: list[int]) -> None:
     same = warm.served.contract == route.champion.served.contract
     unfit = not same and any(problem.strict for row in rows for problem in warm.served.check(row))
     twin = Item(
-        ids=[uuid7(item.at_us) for _ in places],
+        ids=ids_of(item.at_us, len(places)),
         columns=item.columns if unfit else columns_of(warm.served, rows),
         role="shadow",
         generation=item.generation,

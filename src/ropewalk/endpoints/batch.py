@@ -27,7 +27,14 @@ ROWS_A_MESSAGE = 2048
 STOP_SECONDS_MAX = 5.0
 
 
-def score(site: Site, bundle_digest: str, frame: pl.DataFrame, *, environment: str = "production") -> pl.DataFrame:
+def score(
+    site: Site,
+    bundle_digest: str,
+    frame: pl.DataFrame,
+    *,
+    environment: str = "production",
+    allowed: tuple[str, ...] = (),
+) -> pl.DataFrame:
     """Return the outputs of a bundle for every row of a frame, in order: the bits that the endpoint would answer.
 
     Args:
@@ -35,6 +42,7 @@ def score(site: Site, bundle_digest: str, frame: pl.DataFrame, *, environment: s
         bundle_digest: which bundle.
         frame: the model's columns; others are ignored.
         environment: whose configuration counts.
+        allowed: globals that the model may import besides the defaults (`scan.globals`).
 
     Raises:
         Invalid: a column of the model is not in the frame.
@@ -42,7 +50,7 @@ def score(site: Site, bundle_digest: str, frame: pl.DataFrame, *, environment: s
     """
     bundle = read_bundle(site.blobs, bundle_digest)
     allow = bundle.environment(environment).allow_pickle
-    return score_model(site, bundle.manifest, frame, code=bundle.code, allow_pickle=allow)
+    return score_model(site, bundle.manifest, frame, code=bundle.code, allow_pickle=allow, allowed=allowed)
 
 
 def score_model(
@@ -53,6 +61,7 @@ def score_model(
     code: str = "",
     engine: str = "auto",
     allow_pickle: bool = True,
+    allowed: tuple[str, ...] = (),
 ) -> pl.DataFrame:
     """Return the outputs of a model for every row of a frame, in order.
 
@@ -63,6 +72,7 @@ def score_model(
         code: digest of a code snapshot that the model may import from; empty for none.
         engine: `auto`, `onnx` or `native`.
         allow_pickle: whether a model of the pickle family may load.
+        allowed: globals that the model may import besides the defaults.
 
     Raises:
         Invalid: a column of the model is not in the frame.
@@ -77,13 +87,14 @@ def score_model(
             "columns-missing", "The frame lacks columns of the model.", why=f"missing: {', '.join(missing[:20])}"
         )
     load: dict[str, object] = {
-        "blobs": str(site.hidden / "blobs"),
+        "blobs": str((site.hidden / "blobs").resolve()),
         "manifest": manifest_digest,
         "engine": engine,
         "allow_pickle": allow_pickle,
+        "allowed": list(allowed),
     }
     if code:
-        load["code_folder"] = str(code_folder(site.blobs, site.hidden, code))
+        load["code_folder"] = str(code_folder(site.blobs, site.hidden, code).resolve())
     outputs: dict[str, list[Any]] = {}
     with _worker(load) as connection:
         for at in range(0, max(frame.height, 1), ROWS_A_MESSAGE):

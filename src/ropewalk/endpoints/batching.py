@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import Callable
-from math import ceil, isfinite
+from math import isfinite
 from typing import Any
 
 from ropewalk.clock import Clock
@@ -117,7 +117,6 @@ class Lane:
         self._idle: list[Worker] = []
         self._workers: set[Worker] = set()
         self._running = 0
-        self._seconds_a_row = 0.001
         self._loop = asyncio.get_running_loop()
         self._ready = asyncio.Event()
         self._tried = asyncio.Event()
@@ -179,10 +178,6 @@ class Lane:
         """Write an item down as failed without asking the model, and answer it with the error."""
         self._fail([item], error, ERROR)
 
-    def retry_seconds(self) -> int:
-        """Return after how many whole seconds the queue will have room, at least 1."""
-        return max(1, min(60, ceil(self.queued_rows * self._seconds_a_row)))
-
     async def drain(self) -> None:
         """Answer what is queued, then end the workers."""
         await self._quiet.wait()
@@ -197,6 +192,7 @@ class Lane:
             keeper.cancel()
         await asyncio.gather(*self._keepers, return_exceptions=True)
         await asyncio.gather(*(worker.stop() for worker in tuple(self._workers)))
+        self._workers.clear()
         gone = Unavailable("endpoint-stopping", "The endpoint is stopping.", fix="send it again")
         while self._queue:
             self._fail([self._queue.popleft()], gone, ERROR)
@@ -289,7 +285,6 @@ class Lane:
             elif answer is None or answer.get("error"):
                 self._fail(batch, failure(answer, worker.tail), ERROR, columns)
             else:
-                self._seconds_a_row += 0.1 * ((self._clock.monotonic() - began) / rows - self._seconds_a_row)
                 self._finish(batch, columns, answer.get("outputs", {}), rows)
             if answer is not None:
                 self._idle.append(worker)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import threading
 from contextlib import suppress
 from io import BytesIO
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
 SEAL_SECONDS = 1.0
 SEAL_ROWS = 20_000
 SEAL_BYTES = 8 << 20
+log = logging.getLogger(__name__)
 
 
 class Capture:
@@ -89,6 +91,8 @@ class Capture:
         self._seal_all()
 
     def _seal_all(self) -> None:
+        from polars.exceptions import PolarsError
+
         with self._lock:
             due = [*self._waiting, *self._open.items()]
             self._waiting, self._open = [], {}
@@ -96,9 +100,10 @@ class Capture:
             try:
                 journal.sync()
                 segment = seal(self._site, endpoint, journal.path)
-            except (OSError, RopewalkError) as error:
-                # The rows are safe in the journal; it is tried again, and the problem is shown by /metrics and ready.
+            except (OSError, RopewalkError, ValueError, TypeError, PolarsError) as error:
+                # The rows are safe in the journal; it is tried again, and the problem is shown by /metrics.
                 self.problem = error if isinstance(error, RopewalkError) else _unsealed(error)
+                log.warning("%s %s", self.problem.what, self.problem.why)
                 with self._lock:
                     self._waiting.append((endpoint, journal))
             else:
@@ -107,8 +112,8 @@ class Capture:
                 journal.close()
 
 
-def _unsealed(error: OSError) -> RopewalkError:
-    return RopewalkError("capture-not-sealed", "Captured rows could not be sealed yet.", why=error.strerror or str(error))
+def _unsealed(error: Exception) -> RopewalkError:
+    return RopewalkError("capture-not-sealed", "Captured rows could not be sealed yet.", why=str(error)[:300])
 
 
 def recover(site: Site) -> list[Segment]:
@@ -232,5 +237,3 @@ def find(site: Site, prediction_id: str) -> dict[str, Any] | None:
             return {name: row[name] for name in own}
     return None
 
-
-__all__ = ["Capture", "find", "read", "recover"]

@@ -161,6 +161,9 @@ class Doorway:
             weights[name, route.traffic.champion] = 1 - share
             if route.traffic.canary:
                 weights[name, route.traffic.canary] = share
+        if self._capture is not None:
+            failing = float(self._capture.problem is not None)
+            yield "ropewalk_capture_failing", "1 while captured rows cannot be sealed.", {("", ""): failing}
         yield "ropewalk_traffic_share", "Share of the traffic, 0 to 1.", weights
 
     # --------------------------------------------------------------------------------------------- answers
@@ -321,7 +324,7 @@ class Gateway(Doorway):
         on_ready: Callable[[], None] | None = None,
     ) -> None:
         super().__init__(
-            SiteSource(site, environment),
+            SiteSource(site, environment, allowed=settings.scan.globals),
             serve=settings.serve,
             clock=site.clock,
             capture=Capture(site),

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import re
+import secrets
 from collections.abc import Callable, Iterable
+from contextlib import suppress
 from typing import Any
 
 import msgspec
@@ -13,6 +16,9 @@ from ropewalk.endpoints.problems import App, Message, Receive, Scope, Send, answ
 from ropewalk.errors import Invalid, Refused, RopewalkError
 
 JSON_DEPTH_MAX = 64
+DISCARD_BYTES = 1 << 20
+DISCARD_SECONDS = 0.5
+log = logging.getLogger(__name__)
 BODY_SECONDS_MAX = 10.0
 _LOOPBACK = ("127.0.0.1", "localhost", "[::1]")
 _DEFAULT_PORT = {"http": 80, "https": 443}
@@ -62,9 +68,12 @@ class Guard:
             await self._app(scope, receive, send)
             return
         cap = self._cap(scope["path"])
-        problem = problem or _announced(headers.get(b"content-length"), cap)
+        length = headers.get(b"content-length", b"0")
+        problem = problem or _announced(length, cap)
         if problem is not None:
-            await answer_error(send, problem, ((b"connection", b"close"),))
+            # A short body is read and thrown away, so that the caller, who is still sending, gets to read the answer.
+            brief = length.isdigit() and int(length[:20]) <= DISCARD_BYTES
+            await answer_error(send, problem, () if brief else _CLOSE)
             return
         await self._counted(scope, receive, send, cap)
 
@@ -114,9 +123,31 @@ class Guard:
         except _Stop as stop:
             if started:
                 raise
-            await answer_error(send, stop.error, ((b"connection", b"close"),))
+            await _discard(receive)
+            await answer_error(send, stop.error, _CLOSE)
+        except Exception:
+            # A defect of ours: the whole of it goes to the log, a number by which to find it there to the caller.
+            number = secrets.token_hex(8)
+            log.exception("internal error %s at %s", number, scope["path"])
+            if started:
+                raise
+            words = RopewalkError("internal", "This is a defect of Ropewalk.", where=number, fix="report it with the log")
+            await answer_error(send, words, _CLOSE)
 
 
+async def _discard(receive: Receive) -> None:
+    """Read a little of what still comes, so that the caller gets to read the answer."""
+    left = DISCARD_BYTES
+    with suppress(TimeoutError):
+        async with asyncio.timeout(DISCARD_SECONDS):
+            while left > 0:
+                message = await receive()
+                left -= len(message.get("body", b"")) or 1
+                if not message.get("more_body", False):
+                    return
+
+
+_CLOSE = ((b"connection", b"close"),)
 _LOOKED_AT = frozenset((b"host", b"origin", b"sec-fetch-site", b"content-length"))
 
 
@@ -133,8 +164,8 @@ def too_large(cap: int) -> Invalid:
     )
 
 
-def _announced(length: bytes | None, cap: int) -> RopewalkError | None:
-    if length is None or not cap:
+def _announced(length: bytes, cap: int) -> RopewalkError | None:
+    if not cap:
         return None
     return too_large(cap) if not length.isdigit() or int(length[:20]) > cap else None
 

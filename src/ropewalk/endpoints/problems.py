@@ -59,7 +59,7 @@ async def answer_json(send: Send, status: int, value: object, headers: Headers =
     await answer(send, status, msgspec.json.encode(value), (*JSON_HEADERS, *headers))
 
 
-async def answer_error(send: Send, error: RopewalkError, headers: Headers = (), **more: object) -> None:
+async def answer_error(send: Send, error: RopewalkError, headers: Headers = (), /, **more: object) -> None:
     """Send an error as `{"code", "what", "where", "why", "fix"}` with its status.
 
     Args:

@@ -51,19 +51,21 @@ class Served:
     allow_pickle: bool
     code: str
 
-    def load(self, blobs: Path, code: Path) -> dict[str, object]:
+    def load(self, blobs: Path, code: Path, allowed: tuple[str, ...]) -> dict[str, object]:
         """Return the worker's load message.
 
         Args:
             blobs: folder of the blobs.
-            code: folder below which code snapshots are laid out.
+            code: folder with the code snapshot laid out.
+            allowed: globals that the model may import besides the defaults.
         """
         return {
-            "blobs": str(blobs),
+            "blobs": str(blobs.resolve()),
             "manifest": self.manifest,
-            "code_folder": str(code),
+            "code_folder": str(code.resolve()),
             "engine": "auto",
             "allow_pickle": self.allow_pickle,
+            "allowed": list(allowed),
         }
 
 

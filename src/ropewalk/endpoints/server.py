@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import signal
 import socket
+import threading
 from typing import Any, cast
 
 import uvicorn
@@ -69,7 +71,15 @@ def run(app: object, listener: socket.socket, *, drain_seconds_max: int = DRAIN_
         Unavailable: the app refused to start; the reason is in the log.
     """
     server = make(app, drain_seconds_max=drain_seconds_max)
-    server.run(sockets=[listener])
+    # uvicorn raises the signal that ended it once more, for the handlers that were there before: with these the caller
+    # gets to do his own tidying instead of being ended.
+    ours = threading.current_thread() is threading.main_thread()
+    before = {each: signal.signal(each, lambda *_: None) for each in (signal.SIGTERM, signal.SIGINT) if ours}
+    try:
+        server.run(sockets=[listener])
+    finally:
+        for each, handler in before.items():
+            signal.signal(each, handler)
     if not server.started:
         raise Unavailable("gateway-not-started", "The gateway did not start.", fix="ropewalk status")
 

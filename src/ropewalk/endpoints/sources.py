@@ -44,9 +44,11 @@ class SiteSource:
     Args:
         site: the project.
         environment: whose endpoints are served.
+        allowed: globals that models may import besides the defaults.
     """
 
-    def __init__(self, site: Site, environment: str) -> None:
+    def __init__(self, site: Site, environment: str, *, allowed: tuple[str, ...] = ()) -> None:
+        self._allowed = allowed
         self._site = site
         self._environment = environment
 
@@ -74,7 +76,7 @@ class SiteSource:
     def load(self, served: Served) -> dict[str, object]:
         """Return the worker's load message; lays the code out."""
         code = code_folder(self._site.blobs, self._site.hidden, served.code)
-        return served.load(self._site.hidden / "blobs", code)
+        return served.load(self._site.hidden / "blobs", code, self._allowed)
 
 
 class BundleSource:
@@ -86,9 +88,20 @@ class BundleSource:
         bundle: digest.
         environment: whose configuration counts.
         scratch: a folder for the code.
+        allowed: globals that the model may import besides the defaults.
     """
 
-    def __init__(self, blobs: Bucket, *, folder: Path, bundle: str, environment: str, scratch: Path) -> None:
+    def __init__(
+        self,
+        blobs: Bucket,
+        *,
+        folder: Path,
+        bundle: str,
+        environment: str,
+        scratch: Path,
+        allowed: tuple[str, ...] = (),
+    ) -> None:
+        self._allowed = allowed
         self._blobs = blobs
         self._folder = folder
         self._scratch = scratch
@@ -121,4 +134,5 @@ class BundleSource:
 
     def load(self, served: Served) -> dict[str, object]:
         """Return the worker's load message; lays the code out."""
-        return served.load(self._folder, code_folder(self._blobs, self._scratch, served.code))
+        code = code_folder(self._blobs, self._scratch, served.code)
+        return served.load(self._folder, code, self._allowed)

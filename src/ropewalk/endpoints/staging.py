@@ -26,7 +26,9 @@ STOP_SECONDS_MAX = 15.0
 
 
 @contextmanager
-def serve_bundle(site: Site, bundle_digest: str, *, environment: str = "staging") -> Iterator[str]:
+def serve_bundle(
+    site: Site, bundle_digest: str, *, environment: str = "staging", allowed: tuple[str, ...] = ()
+) -> Iterator[str]:
     """Serve a bundle on a free port of this machine; nothing is captured.
 
     The gateway is a process of its own; it ends with the block, and by itself when this process dies.
@@ -35,6 +37,7 @@ def serve_bundle(site: Site, bundle_digest: str, *, environment: str = "staging"
         site: the project whose blobs hold the bundle.
         bundle_digest: which.
         environment: whose configuration counts.
+        allowed: globals that the model may import besides the defaults (`scan.globals`).
 
     Yields:
         The base URL, once the model stands warm.
@@ -50,6 +53,7 @@ def serve_bundle(site: Site, bundle_digest: str, *, environment: str = "staging"
                 *(sys.executable, "-m", "ropewalk.endpoints.staging"),
                 *("--blobs", str(site.hidden / "blobs"), "--bundle", bundle_digest, "--environment", environment),
                 *("--listener", str(listener.fileno()), "--ready", str(theirs), "--scratch", scratch),
+                *(word for name in allowed for word in ("--allowed", name)),
             ],
             stdin=subprocess.PIPE,
             pass_fds=(listener.fileno(), theirs),
@@ -122,6 +126,7 @@ def main(argv: list[str] | None = None) -> int:
         parser.add_argument(f"--{name}", required=True)
     for name in ("listener", "ready"):
         parser.add_argument(f"--{name}", required=True, type=int)
+    parser.add_argument("--allowed", action="append", default=[])
     given = parser.parse_args(argv)
     _end_with_parent()
     listener = socket.socket(fileno=given.listener)
@@ -133,6 +138,7 @@ def main(argv: list[str] | None = None) -> int:
             bundle=given.bundle,
             environment=given.environment,
             scratch=Path(given.scratch),
+            allowed=tuple(given.allowed),
         )
     except RopewalkError as error:
         os.write(given.ready, json.dumps(error.record()).encode())
