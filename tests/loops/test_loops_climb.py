@@ -13,6 +13,7 @@ import pytest
 
 from loops.rollouts import begin, now, with_plan
 from observations.captured import ENDPOINT, capture
+from ropewalk.errors import Corrupt
 from ropewalk.ledger import chain
 from ropewalk.ledger.sign import Checker
 from ropewalk.loops.climb import Climb
@@ -204,3 +205,17 @@ def test_killed_at_any_point_it_is_legal_and_the_next_look_finishes(
         assert chain.first_break(reader, Checker(site.signer.public)) is None
     acted = "fall_back" if failing else "promote"
     assert made.count(acted) == 1
+
+
+def test_evidence_that_was_tampered_with_decides_nothing(site: Site, clock: SetClock) -> None:
+    rollout = begin(site, clock)
+    serve(site, rollout, failing=150)
+    path = next((site.hidden / "capture" / ENDPOINT).glob("*.parquet"))
+    data = bytearray(path.read_bytes())
+    data[len(data) // 2] ^= 1
+    path.write_bytes(data)
+
+    with pytest.raises(Corrupt, match="no longer holds"):
+        Climb(site).turn()
+
+    assert now(site, rollout).decided == 0

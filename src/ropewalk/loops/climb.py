@@ -49,16 +49,19 @@ class Climb:
         """
         with self._site.db.read() as reader:
             active = rollouts.active(reader)
-        self._seen = {
-            place: at for place, at in self._seen.items() if place in {(one.release, one.step) for one in active}
-        }
+        here = {(one.release, one.step) for one in active}
+        self._seen = {place: at for place, at in self._seen.items() if place in here}
         moved = False
+        problem: RopewalkError | None = None
         for one in active:
             try:
-                found = self.look(one)
+                moved = self.look(one).decision == rollouts.PROMOTE or moved
             except Conflict:
                 continue  # decided by somebody else meanwhile; the next look sees what it is now
-            moved = moved or found.decision == rollouts.PROMOTE
+            except RopewalkError as error:
+                problem = problem or error  # told once every other canary has been looked at
+        if problem is not None:
+            raise problem
         return moved
 
     def look(self, rollout: Rollout) -> Verdict:
