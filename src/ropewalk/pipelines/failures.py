@@ -6,6 +6,7 @@ import linecache
 import os
 import traceback
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 from ropewalk.errors import RopewalkError
@@ -13,6 +14,7 @@ from ropewalk.pipelines.ownership import Ownership
 
 FRAMES_MAX = 12
 LETTERS_MAX = 2000
+TAIL_BYTES = 4000
 
 
 def told(error: BaseException, owned: Ownership, root: str) -> dict[str, Any]:
@@ -37,7 +39,7 @@ def told(error: BaseException, owned: Ownership, root: str) -> dict[str, Any]:
         "frames": frames[-FRAMES_MAX:],
     }
     if isinstance(error, RopewalkError):
-        facts["record"] = error.record()
+        facts["record"] = {**error.record(), "kind": error.kind}
         facts["record"]["where"] = _told_path(error.where, owned, root)
     return facts
 
@@ -66,7 +68,23 @@ def place(facts: dict[str, Any]) -> str:
     return f"{file}:{line} in {name}" if name else f"{file}:{line}"
 
 
+def source(facts: dict[str, Any]) -> str:
+    """Return the text of that last line."""
+    return str(facts["frames"][-1][3]) if facts["frames"] else ""
+
+
 def lines(facts: dict[str, Any]) -> str:
     """Return the lines of the project in the order they were called, for people."""
     frames: Sequence[Sequence[Any]] = facts["frames"]
     return "\n".join(f"{file}:{line} in {name or '?'}: {source}" for file, line, name, source in frames)
+
+
+def tail(log: Path, facts: dict[str, Any]) -> str:
+    """Return the last of what a step printed itself, without the traceback that follows it in the log."""
+    try:
+        with log.open("rb") as file:
+            end = int(facts.get("printed", file.seek(0, os.SEEK_END)))
+            file.seek(max(0, end - TAIL_BYTES))
+            return file.read(min(end, TAIL_BYTES)).decode(errors="replace").strip()
+    except OSError:
+        return ""

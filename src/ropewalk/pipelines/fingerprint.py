@@ -6,7 +6,7 @@ import importlib
 import importlib.util
 import platform
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from types import FunctionType, ModuleType
 from typing import Any
 
@@ -193,27 +193,3 @@ def _free(name: str, parts: Mapping[str, str]) -> str:
         number += 1
         free = f"{name} #{number}"
     return free
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Change:
-    """One difference between two codes.
-
-    Attributes:
-        part: the function, class, constant or library.
-        before: what it was; empty when it was not there.
-        after: what it is; empty when it is gone.
-    """
-
-    part: str
-    before: str
-    after: str
-
-
-def changes(before: Mapping[str, str], after: Mapping[str, str]) -> tuple[Change, ...]:
-    """Return the parts that differ, by name."""
-    return tuple(
-        Change(part=name, before=before.get(name, ""), after=after.get(name, ""))
-        for name in sorted({*before, *after})
-        if before.get(name) != after.get(name)
-    )

@@ -69,14 +69,14 @@ class Graph:
         args: canonical JSON of the pipeline's arguments after defaults.
         nodes: the calls.
         codes: each code that the nodes name.
-        entries: what the pipeline's own body logged, as JSON records.
+        entries: what the pipeline's own body logged, as `LogEntry.plain` gives it.
     """
 
     pipeline: str
     args: str
     nodes: tuple[Node, ...]
     codes: Mapping[str, Code]
-    entries: tuple[Mapping[str, Any], ...]
+    entries: tuple[list[Any], ...]
 
     def shape(self) -> str:
         """Return the digest of what is called with what, the code left out: every worker must record the same."""

@@ -69,7 +69,7 @@ class Session:
             args=canonical({key: _json_able(value) for key, value in values.items()}).decode(),
             nodes=tuple(call.node for call in recorder.calls.values()),
             codes=recorder.codes,
-            entries=tuple({"plain": entry.plain()} for entry in collector.entries),
+            entries=tuple(entry.plain() for entry in collector.entries),
         )
 
     def _pipeline(self) -> tuple[Callable[..., Any], str]:

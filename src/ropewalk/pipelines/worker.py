@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 import traceback
 from typing import Any
 
@@ -29,10 +30,11 @@ class Worker:
                 return {"ok": self._describe(project)}
             return {"ok": self._run(message)}
         except BaseException as error:  # noqa: BLE001 - sys.exit() in a step is a failure of the step, no more
-            owned = Ownership(str(project["code"]))
-            if not isinstance(error, MemoryError):
-                traceback.print_exc()
-            return {"error": told(error, owned, str(project["root"]))}
+            sys.stdout.flush()
+            facts = told(error, Ownership(str(project["code"])), str(project["root"]))
+            facts["printed"] = os.fstat(1).st_size
+            traceback.print_exception(error)
+            return {"error": facts}
 
     def _open(self, project: dict[str, Any], *, with_codes: bool) -> dict[str, Any]:
         session = Session(project)
@@ -43,7 +45,7 @@ class Worker:
             "args": graph.args,
             "nodes": [plain_node(node) for node in graph.nodes],
             "codes": [{"digest": c.digest, "parts": dict(c.parts), "reads": list(c.reads)} for c in graph.codes.values()],
-            "entries": [entry["plain"] for entry in graph.entries],
+            "entries": list(graph.entries),
         }
 
     def _describe(self, project: dict[str, Any]) -> dict[str, Any]:

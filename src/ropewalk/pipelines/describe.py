@@ -1,0 +1,134 @@
+"""Opening a pipeline: its code is kept, a worker imports it and tells its graph; nothing of it is imported here."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+from ropewalk.compute.local import LocalPool
+from ropewalk.compute.pool import Answer, Job, Lost, Pool
+from ropewalk.errors import Conflict, Corrupt, Invalid, NotFound, RopewalkError, Unavailable
+from ropewalk.pipelines import failures
+from ropewalk.pipelines.graph import Code, Graph, Node
+from ropewalk.settings import FILE
+from ropewalk.site import Site
+from ropewalk.source.snapshot import CodeSnapshot, code_folder, snapshot_code
+
+WORKER = "ropewalk.pipelines.worker"
+_KINDS: dict[str, type[RopewalkError]] = {kind.kind: kind for kind in (Invalid, NotFound, Conflict, Corrupt, Unavailable)}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Described:
+    """A pipeline whose graph is known.
+
+    Attributes:
+        graph: what it calls.
+        code: the snapshot that runs.
+        project: what every worker is told of the project.
+        pool: the workers; the first has the project imported.
+    """
+
+    graph: Graph
+    code: CodeSnapshot
+    project: Mapping[str, Any]
+    pool: Pool
+
+
+@contextmanager
+def described(
+    site: Site, target: str, args: Mapping[str, Any], *, workers_max: int | None = None
+) -> Iterator[Described]:
+    """Keep the code as it is now, start a worker on it and have the graph told; the workers end with the block.
+
+    Args:
+        site: the project.
+        target: `FILE.py:FUNCTION`.
+        args: the pipeline's arguments; text is read as its parameters say.
+        workers_max: how many processes there may be; None for one a core.
+
+    Raises:
+        NotFound: there is no such file or pipeline.
+        Invalid: an argument does not fit, or the user's code fails when it is imported or recorded.
+    """
+    logs = site.hidden / "logs"
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    pool = LocalPool(
+        WORKER,
+        cwd=site.root,
+        log=logs / "workers.log",
+        workers_max=workers_max or cores,
+        # The same order of sets in every process: values and fingerprints must not depend on chance.
+        environ={"PYTHONHASHSEED": "0", "ROPEWALK_ACTOR": site.actor},
+    )
+    with pool:
+        pool.warm(1)  # it starts while git looks at the files
+        code = snapshot_code(site)
+        project: dict[str, Any] = {
+            "code": str(code_folder(site, code).resolve()),
+            "root": str(site.root.resolve()),
+            "blobs": str((site.hidden / "blobs").resolve()),
+            "target": target,
+            "args": dict(args),
+            "tree": code.tree,
+            "globals": list(_trusted(site)),
+        }
+        log = logs / "describe.log"
+        log.unlink(missing_ok=True)
+        pool.submit(Job(id="describe", message={"op": "describe", "project": project}, log=log))
+        (ending,) = pool.wait(None)
+        if isinstance(ending, Lost):
+            raise Unavailable(
+                "worker-lost",
+                "The process that reads the pipeline ended before it answered.",
+                where=target,
+                why=f"its status was {ending.status}",
+                fix=f"look at {log.relative_to(site.root)}, then run the same command again",
+            )
+        yield Described(graph=_graph(ending, target), code=code, project=project, pool=pool)
+
+
+def _trusted(site: Site) -> tuple[str, ...]:
+    """Return the names that the project trusts in pickles besides the usual ones."""
+    if not (site.root / FILE).exists():
+        return ()
+    from ropewalk.settings import read_settings
+
+    return read_settings(site.root).scan.globals
+
+
+def _graph(answer: Answer, target: str) -> Graph:
+    if "error" in answer.message:
+        raise _failure(answer.message["error"], target)
+    told = answer.message["ok"]
+    codes = [Code(digest=item["digest"], parts=item["parts"], reads=tuple(item["reads"])) for item in told["codes"]]
+    return Graph(
+        pipeline=told["pipeline"],
+        args=told["args"],
+        nodes=tuple(Node(**item) for item in told["nodes"]),
+        codes={code.digest: code for code in codes},
+        entries=tuple(told["entries"]),
+    )
+
+
+def _failure(facts: dict[str, Any], target: str) -> RopewalkError:
+    """Return the error of a pipeline that could not be imported or recorded."""
+    if "record" in facts:
+        return rebuilt(facts["record"], facts)
+    return Invalid(
+        "pipeline-failed-to-load",
+        f"The pipeline cannot be read: {failures.headline(facts)}",
+        where=failures.place(facts) or target,
+        why=failures.source(facts) or "its file fails when it is imported",
+        fix="mend that line, then run the same command again",
+    )
+
+
+def rebuilt(record: dict[str, str], facts: Mapping[str, Any]) -> RopewalkError:
+    """Return an error of ours that was raised in a worker, with the user's line where it names none."""
+    kind = _KINDS.get(record.get("kind", ""), Invalid)
+    where = record["where"] or failures.place(dict(facts))
+    return kind(record["code"], record["what"], where=where, why=record["why"], fix=record["fix"])

@@ -1,0 +1,149 @@
+"""Running a pipeline: from a command to a finished run, resumed where an earlier one was killed."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from typing import Any
+
+from ropewalk import leases
+from ropewalk.errors import Interrupted, RopewalkError
+from ropewalk.pipelines import outcomes
+from ropewalk.pipelines.describe import Described, described
+from ropewalk.pipelines.progress import Progress, RunResult
+from ropewalk.pipelines.turns import Turns
+from ropewalk.runs import keep
+from ropewalk.runs import run as runs
+from ropewalk.runs.log import LogEntry
+from ropewalk.runs.run import Run
+from ropewalk.site import Site
+from ropewalk.source.environment import environment_blob
+from ropewalk.store.database import Transaction
+
+
+def run_pipeline(
+    site: Site,
+    *,
+    target: str,
+    args: Mapping[str, Any],
+    on_progress: Callable[[Progress], None] = lambda _: None,
+    on_finish: Callable[[Transaction, Run], None] = lambda _tx, _run: None,
+    name: str = "",
+    experiment: str = "",
+    parent: str = "",
+    workers_max: int | None = None,
+) -> RunResult:
+    """Run a pipeline on the code as it is now; steps whose outcomes are kept do not run again.
+
+    The same command after a kill takes the interrupted run of the same pipeline, arguments and code up again.
+
+    Args:
+        site: the project.
+        target: `FILE.py:FUNCTION`.
+        args: the pipeline's arguments; text is read as its parameters say.
+        on_progress: told of each node that begins or ends; outside of any transaction.
+        on_finish: called in the transaction that finishes the run.
+        name: what people call the run; empty for the next number.
+        experiment: what the run belongs to.
+        parent: id of the run that started this one.
+        workers_max: how many steps may run at once; None for one a core.
+
+    Raises:
+        NotFound: there is no such file or pipeline; no run is made.
+        Invalid: an argument does not fit or the code cannot be read (no run is made); a step failed (the run is
+            `failed`, the outcomes of the steps before it are kept).
+        Interrupted: Ctrl-C, or another process took the run over; the same command resumes it.
+    """
+    with described(site, target, args, workers_max=workers_max) as opened:
+        environment = environment_blob(site)
+
+        def begin(tx: Transaction) -> tuple[Run, bool]:
+            return _begin(tx, site, opened, environment, name=name, experiment=experiment, parent=parent)
+
+        run, resumed = site.db.write(begin)
+        turns = Turns(site, opened, run, on_progress)
+        try:
+            turns.walk()
+            done = site.db.write(lambda tx: _finish(tx, site, run, on_finish))
+        except KeyboardInterrupt as error:
+            raise _interrupted(site, run) from error
+        except Interrupted:
+            raise
+        except Exception as error:
+            _fail(site, run, turns, error)
+            raise
+    with site.db.read() as reader:
+        steps = outcomes.steps_of(reader, run.id, running=False)
+    return RunResult(run=done, steps=steps, resumed=resumed)
+
+
+def _begin(
+    tx: Transaction, site: Site, opened: Described, environment: str, *, name: str, experiment: str, parent: str
+) -> tuple[Run, bool]:
+    """Take the interrupted run of this command up again, or start one."""
+    graph, code = opened.graph, opened.code
+    arguments = json.loads(graph.args)
+    runs.interrupt_dead(tx, site)
+    lease = leases.take(site.clock.now_us(), 1)
+    earlier = runs.resumable(tx, pipeline=graph.pipeline, args=arguments, code=code.digest)
+    if earlier is not None:
+        run = runs.resume(tx, site, earlier.id, lease)
+        tx.run("pipelines.end_left", run_id=run.id)
+    else:
+        run = runs.start(
+            tx,
+            site,
+            kind="pipeline",
+            pipeline=graph.pipeline,
+            args=arguments,
+            code=code.digest,
+            commit=code.commit,
+            environment=environment,
+            lease=lease,
+            name=name,
+            experiment=experiment,
+            parent=parent,
+        )
+    for digest, item in graph.codes.items():
+        outcomes.keep_code(tx, digest, item.parts)
+    entries = [LogEntry.from_plain(values) for values in graph.entries]
+    keep.apply(tx, run.id, entries, at_us=site.clock.now_us())
+    return run, earlier is not None
+
+
+def _finish(tx: Transaction, site: Site, run: Run, on_finish: Callable[[Transaction, Run], None]) -> Run:
+    steps = outcomes.steps_of(tx, run.id, running=True)
+    site.record(tx, "run.steps", run.subject, {"steps": [[step.node, step.state, step.key] for step in steps]})
+    done = runs.move(tx, site, run.id, runs.FINISHED, fence=run.fence)
+    on_finish(tx, done)
+    return done
+
+
+def _fail(site: Site, run: Run, turns: Turns, error: Exception) -> None:
+    """Write that the run failed, with what never ran; a run that is somebody else's now is left alone."""
+    why = error.what if isinstance(error, RopewalkError) else f"{type(error).__name__}: {error}"
+
+    def work(tx: Transaction) -> None:
+        tx.run("pipelines.end_left", run_id=run.id)
+        turns.skip_rest(tx)
+        runs.move(tx, site, run.id, runs.FAILED, fence=run.fence, error=why)
+
+    with suppress(RopewalkError):  # the first error is the one to tell
+        site.db.write(work)
+
+
+def _interrupted(site: Site, run: Run) -> Interrupted:
+    def work(tx: Transaction) -> None:
+        tx.run("pipelines.end_left", run_id=run.id)
+        runs.move(tx, site, run.id, runs.INTERRUPTED, fence=run.fence, error="stopped by hand")
+
+    with suppress(RopewalkError):
+        site.db.write(work)
+    return Interrupted(
+        "run-interrupted",
+        f"The run {run.name} was stopped.",
+        where=run.subject,
+        why="somebody pressed Ctrl-C; every finished step is kept",
+        fix=f"ropewalk run {run.pipeline}",
+    )

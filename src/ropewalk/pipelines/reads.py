@@ -1,0 +1,75 @@
+"""Files that steps declare with `reads=`: what they hold now, looked at once while they stay as they are."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable
+from pathlib import Path
+
+from ropewalk.errors import Invalid
+from ropewalk.refs import digest_of_file
+from ropewalk.site import HIDDEN
+
+ABSENT = "absent"
+FILES_MAX = 100_000
+Stamp = tuple[int, int, int, int]
+
+
+class DeclaredFiles:
+    """Digests of files below a project's folder, for one run.
+
+    Args:
+        root: the project's folder.
+    """
+
+    def __init__(self, root: Path) -> None:
+        self._root = root
+        self._known: dict[Path, tuple[Stamp, str]] = {}
+
+    def digests(self, patterns: Iterable[str]) -> dict[str, str]:
+        """Return the digest of each file that the patterns mean, by its path relative to the project.
+
+        Args:
+            patterns: files, folders (everything below them) or patterns with `*`, `?`, `**`. A file that is not
+                there is `absent`: when it appears, that is a change.
+
+        Raises:
+            Invalid: a pattern leaves the project or is too wide.
+        """
+        found: dict[str, str] = {}
+        for pattern in patterns:
+            if os.path.isabs(pattern) or ".." in Path(pattern).parts:
+                raise Invalid(
+                    "reads-outside",
+                    "A step may declare files of the project only.",
+                    where=pattern,
+                    why="only they can be found again when the project is moved",
+                    fix="copy or link the file into the project",
+                )
+            files = self._files(pattern)
+            if not files:
+                found[pattern] = ABSENT
+            for path in files:
+                found[path.relative_to(self._root).as_posix()] = self._digest(path)
+            if len(found) > FILES_MAX:
+                raise Invalid("reads-too-wide", "A step reads too many files.", why=f"the limit is {FILES_MAX:,}")
+        return dict(sorted(found.items()))
+
+    def _files(self, pattern: str) -> list[Path]:
+        path = self._root / pattern
+        if path.is_dir():
+            return [item for item in sorted(path.rglob("*")) if item.is_file() and HIDDEN not in item.parts]
+        if path.is_file():
+            return [path]
+        if not any(letter in pattern for letter in "*?["):
+            return []
+        return [item for item in sorted(self._root.glob(pattern)) if item.is_file() and HIDDEN not in item.parts]
+
+    def _digest(self, path: Path) -> str:
+        facts = path.stat()
+        stamp = (facts.st_mtime_ns, facts.st_ctime_ns, facts.st_size, facts.st_ino)
+        known = self._known.get(path)
+        if known is None or known[0] != stamp:
+            known = (stamp, digest_of_file(path))
+            self._known[path] = known
+        return known[1]
