@@ -84,7 +84,9 @@ def test_the_bill_of_materials_keeps_the_schema_that_cyclonedx_publishes(site: S
     _, bundle = built(site)
     names = ("bom-1.6", "spdx", "jsf-0.82")
     main, *others = (json.loads((folder / f"{name}.SNAPSHOT.schema.json").read_text()) for name in names)
-    registry = schemas.Registry([(one["$id"], one) for one in others])
+    place = main["$id"].rpartition("/")[0]
+    named = [f"{place}/{name}.SNAPSHOT.schema.json" for name in names[1:]]
+    registry = schemas.Registry(list(zip(named, others, strict=True)))
 
     validator = schemas.Draft7Validator(main, registry=registry)
 
