@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from itertools import pairwise
 from typing import Any
 
 import msgspec
@@ -164,9 +165,27 @@ def _edges(values: pl.Series) -> tuple[tuple[float, ...], int]:
     if distinct <= BINS_MAX:
         cuts = values.filter(changes.fill_null(value=False))
     else:
-        cuts = values.gather([place * len(values) // BINS_MAX for place in range(1, BINS_MAX)]).unique().sort()
+        cuts = pl.Series(_cuts(values), dtype=values.dtype).unique().sort()
         cuts = cuts.filter(cuts > values[0])
     return tuple(edge for edge in map(float, cuts.to_list()) if math.isfinite(edge)), distinct
+
+
+def _cuts(values: pl.Series) -> list[Any]:
+    """Return values at equal shares; one that fills several shares gets a bin of its own, the others share the rest."""
+    spots = _spread(values, BINS_MAX)
+    heavy = [value for value, next_ in pairwise([values[0], *spots]) if value == next_]
+    heavy = list(dict.fromkeys(heavy))
+    if not heavy:
+        return spots
+    above = values.search_sorted(pl.Series(heavy, dtype=values.dtype), side="right").to_list()
+    ends = [values[place] for place in above if place < len(values)]
+    light = values.filter(~values.is_in(heavy))
+    return heavy + ends + (_spread(light, BINS_MAX - 2 * len(heavy)) if len(light) else [])
+
+
+def _spread(values: pl.Series, parts: int) -> list[Any]:
+    """Return the sorted values at the inner borders of so many equal parts."""
+    return values.gather([place * len(values) // parts for place in range(1, parts)]).to_list()
 
 
 def count_bins(values: pl.Series, edges: Sequence[float], *, ordered: bool = False) -> tuple[int, ...]:
