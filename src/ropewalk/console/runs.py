@@ -6,7 +6,7 @@ from typing import Any
 
 from ropewalk.console.words import at, number, span
 from ropewalk.house import House
-from ropewalk.pipelines import history
+from ropewalk.pipelines import outcomes
 from ropewalk.refs import short
 from ropewalk.runs import run as runs
 from ropewalk.runs import search
@@ -63,12 +63,12 @@ def one(house: House, rows: Reader, text: str) -> dict[str, Any]:
             {
                 "node": item.node,
                 "state": item.state,
-                "cached": item.cached,
+                "cached": item.state == outcomes.CACHED,
                 "attempt": item.attempt,
                 "took": span(item.started_us, item.ended_us),
-                "outcome": short(item.outcome) if item.outcome else "",
+                "outcome": short(item.key) if item.key else "",
             }
-            for item in history.steps(rows, run.id)
+            for item in outcomes.steps_of(rows, run.id, running=run.state == runs.RUNNING)
         ],
         "artifacts": files,
     }

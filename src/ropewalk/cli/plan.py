@@ -1,0 +1,34 @@
+"""`ropewalk plan` says what would run and why, before anything does."""
+
+from __future__ import annotations
+
+import argparse
+from dataclasses import asdict
+
+from ropewalk.cli.output import Output
+from ropewalk.cli.run import arguments, split
+
+EXAMPLE = """
+ropewalk plan
+ropewalk plan pipeline.py:train month_to=6
+"""
+__all__ = ["EXAMPLE", "arguments", "handle"]
+
+
+def handle(options: argparse.Namespace, out: Output) -> None:
+    """Record the graph, look each step up, print what would happen."""
+    from ropewalk.house import open_house
+    from ropewalk.pipelines.plan import plan
+
+    target, args = split(options.words)
+    with open_house(options.project) as house:
+        found = plan(house.site, target or house.settings.pipeline, args)
+    out.table(
+        ("step", "would", "after", "why"),
+        [(node.node, node.verdict, ", ".join(node.needs), "; ".join(node.why)) for node in found.nodes],
+    )
+    counts = {word: found.count(word) for word in ("hit", "run", "unknown")}
+    out.line()
+    out.line(", ".join(f"{count} {word}" for word, count in counts.items()))
+    out.result(asdict(found))
+    out.next("ropewalk run " + " ".join(options.words) if options.words else "ropewalk run")

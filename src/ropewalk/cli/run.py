@@ -1,0 +1,96 @@
+"""`ropewalk run` runs the project's pipeline: what has not changed is answered from the cache."""
+
+from __future__ import annotations
+
+import argparse
+from typing import TYPE_CHECKING
+
+from ropewalk.cli.output import Output
+from ropewalk.errors import Invalid
+
+if TYPE_CHECKING:
+    from ropewalk.pipelines.progress import Progress
+
+EXAMPLE = """
+ropewalk run
+ropewalk run pipeline.py:train month_to=6 leaves=7,15
+"""
+MARKS = {"done": "+", "cached": "=", "failed": "x", "retrying": "~"}
+
+
+def arguments(parser: argparse.ArgumentParser) -> None:
+    """Add target and arguments."""
+    parser.add_argument(
+        "words",
+        nargs="*",
+        metavar="[FILE.py:FUNCTION] [NAME=VALUE]",
+        help="the pipeline, ropewalk.toml's when left out, and its arguments",
+    )
+
+
+def handle(options: argparse.Namespace, out: Output) -> None:
+    """Run it and print each step when it ends; the same command again resumes a killed run."""
+    from ropewalk.house import open_house, run
+    from ropewalk.models import versions
+    from ropewalk.runs import keep
+
+    target, args = split(options.words)
+    with open_house(options.project) as house:
+        done = run(house, target=target, args=args, on_progress=lambda progress: _tell(progress, out))
+        with house.site.db.read() as rows:
+            points = keep.metrics(rows, done.run.id)
+            models = versions.of_run(rows, done.run.id)
+    cached = done.count("cached")
+    out.line()
+    out.line(f"{done.run.name} {done.run.state}: {len(done.steps)} steps, {cached} from the cache", style="bold")
+    if points:
+        out.table(("metric", "value"), [(point.key, point.value) for point in points])
+    for model in models:
+        out.line(f"model {model.ref}  {model.manifest}")
+    out.result(
+        {
+            "run": done.run.id,
+            "name": done.run.name,
+            "state": done.run.state,
+            "resumed": done.resumed,
+            "steps": [{"node": step.node, "state": step.state} for step in done.steps],
+            "metrics": {point.key: point.value for point in points},
+            "models": [model.ref for model in models],
+        }
+    )
+    out.next("ropewalk ship" if models else "ropewalk runs", f"ropewalk runs {done.run.name}", "ropewalk plan")
+
+
+def split(words: list[str]) -> tuple[str, dict[str, str]]:
+    """Return target and arguments of the words that were typed.
+
+    Raises:
+        Invalid: a word is neither.
+    """
+    targets = [word for word in words if "=" not in word]
+    if len(targets) > 1:
+        raise Invalid(
+            "usage",
+            "The command line is not understood.",
+            where="ropewalk run",
+            why=f"one pipeline at a time; found {', '.join(targets)}",
+            fix="ropewalk run --help",
+        )
+    pairs = [word.partition("=") for word in words if "=" in word]
+    return "".join(targets), {name: value for name, _, value in pairs}
+
+
+def line_of(progress: Progress) -> str:
+    """Return one line for a step that ended, or nothing."""
+    mark = MARKS.get(progress.state)
+    if mark is None:
+        return ""
+    took = f"{progress.seconds:6.2f} s" if progress.state == "done" else f"{progress.state:>8}"
+    told = f"  {progress.message}" if progress.state in ("failed", "retrying") else ""
+    return f"{mark} {progress.finished}/{progress.total} {progress.node:<16} {took}{told}"
+
+
+def _tell(progress: Progress, out: Output) -> None:
+    text = line_of(progress)
+    if text:
+        out.line(text)
