@@ -46,7 +46,6 @@ def bundle_of(site: Site, version: int) -> str:
     golden_path = site.root / "golden.parquet"
     golden.write_parquet(golden_path)
     contract = site.blobs.put(to_json(CONTRACT))
-    nothing = site.blobs.put(b"{}")
     manifest = manifests.Manifest(
         name="flights",
         flavor="sklearn",
@@ -68,13 +67,19 @@ def bundle_of(site: Site, version: int) -> str:
         ),
         libraries={"version": str(version)},
     )
+    return bundle_with(site, manifests.write_manifest(site.blobs, manifest), contract, version)
+
+
+def bundle_with(site: Site, manifest: str, contract: str, version: int) -> str:
+    """Write a bundle around a model's manifest; the parts that no gateway reads are empty."""
+    nothing = site.blobs.put(b"{}")
     return write_bundle(
         site.blobs,
         Bundle(
             project="flights",
             model="flights",
             version=version,
-            manifest=manifests.write_manifest(site.blobs, manifest),
+            manifest=manifest,
             flavor="sklearn",
             task="binary",
             code=snapshot_code(site).digest,
@@ -90,9 +95,9 @@ def bundle_of(site: Site, version: int) -> str:
     )
 
 
-def add_release(site: Site, version: int) -> str:
+def add_release(site: Site, version: int, bundle: str = "") -> str:
     """Write a release `flights/VERSION` with its bundle; return its id."""
-    bundle = bundle_of(site, version)
+    bundle = bundle or bundle_of(site, version)
 
     def work(tx: Any) -> str:
         lease = leases.take(site.clock.now_us(), 1)
@@ -176,18 +181,18 @@ class Caller:
 
 
 @contextmanager
-def serving(site: Site, **serve: Any) -> Iterator[Caller]:
+def serving(site: Site, command: tuple[str, ...] = STAND_IN, **serve: Any) -> Iterator[Caller]:
     """Run a gateway in a thread of this process."""
     settings = Settings(name="flights", serve=Serve(**serve))
     started = threading.Event()
-    gateway = Gateway(site, settings, command=STAND_IN, on_ready=started.set)
+    gateway = Gateway(site, settings, command=command, on_ready=started.set)
     with listen("127.0.0.1", 0) as listener:
         server = make(gateway, drain_seconds_max=20)
         server.install_signal_handlers = lambda: None
         thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]})
         thread.start()
         try:
-            assert started.wait(30)
+            assert started.wait(60)
             caller = Caller(url=address_of(listener), gateway=gateway)
             yield caller
             caller.close()
