@@ -167,7 +167,8 @@ def _edges(values: pl.Series) -> tuple[tuple[float, ...], int]:
     else:
         cuts = pl.Series(_cuts(values), dtype=values.dtype).unique().sort()
         cuts = cuts.filter(cuts > values[0])
-    return tuple(edge for edge in map(float, cuts.to_list()) if math.isfinite(edge)), distinct
+    # Whole numbers beyond 2**53 may become the same float.
+    return tuple(dict.fromkeys(edge for edge in map(float, cuts.to_list()) if math.isfinite(edge))), distinct
 
 
 def _cuts(values: pl.Series) -> list[Any]:
