@@ -38,7 +38,9 @@ def _load_all(folder: Path, how: str) -> dict[str, object]:
         [sys.executable, "-c", LOAD_ALL, str(folder), how], check=True, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE,
         text=True,
     )  # fmt: skip
-    return json.loads(next(line for line in done.stderr.splitlines() if line.startswith("{"))) if how == "confined" else {}
+    return (
+        json.loads(next(line for line in done.stderr.splitlines() if line.startswith("{"))) if how == "confined" else {}
+    )
 
 
 def _write(folder: Path, port: int) -> dict[str, Path]:

@@ -13,7 +13,8 @@ from ropewalk.models import formats
 from ropewalk.models.golden import GOLDEN_PART, PREFIX, batching_of, parity_of, pick, same
 from ropewalk.models.manifest import ONNX_PART, Manifest, Parity, write_manifest
 from ropewalk.models.native import NativeEngine
-from ropewalk.models.onnx import NotConvertible, OnnxEngine, convert
+from ropewalk.models.onnx import NUMBERS, NotConvertible, OnnxEngine, convert
+from ropewalk.models.predictor import Predictor
 from ropewalk.models.signature import Shape, shape_of
 from ropewalk.refs import is_name
 from ropewalk.runs.log import LogEntry, current
@@ -80,7 +81,6 @@ class _Native:
     data: bytes
     globals: tuple[str, ...]
     engine: NativeEngine
-    answers: dict[str, list[Any]]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -127,13 +127,15 @@ def build(
     with threadpool_limits(1):
         native = _native(model, shape, rows)
         batching = {"native": batching_of(native.engine, rows.columns, rows.count)}
-        onnx, parity = _onnx(model, shape, rows, native)
+        by_one = batching["native"] == "one"
+        answers = Predictor(native.engine, shape, name="native", by_one=by_one).predict(rows.columns, rows.count)
+        onnx, parity = _onnx(model, shape, rows, answers)
         if onnx:
             batching["onnx"] = batching_of(OnnxEngine(onnx, shape), rows.columns, rows.count)
     said = infer.infer(table.select(*names, target), target=target)
     parts = {
         native.part: blobs.put(native.data),
-        GOLDEN_PART: frames.write(blobs, _with_answers(chosen, native.answers)).digest,
+        GOLDEN_PART: frames.write(blobs, _with_answers(chosen, answers)).digest,
         "train.parquet": frames.write(blobs, table).digest,
         "holdout.parquet": frames.write(blobs, held).digest,
         "contract.json": blobs.put(contract.to_json(said)),
@@ -195,7 +197,7 @@ def _native(model: Any, shape: Shape, rows: _Rows) -> _Native:  # noqa: ANN401
         if any(name.startswith("__main__.") for name in named):
             reasons.append(f"{part}: it uses {next(name for name in named if name.startswith('__main__.'))}")
         elif all(same(values, live[name]) for name, values in answers.items()):
-            return _Native(part=part, data=data, globals=named, engine=engine, answers=answers)
+            return _Native(part=part, data=data, globals=named, engine=engine)
         else:
             reasons.append(f"{part}: it answers otherwise than before it was saved")
     raise Refused(
@@ -222,14 +224,19 @@ def _words(error: Exception) -> str:
     return f"{type(error).__name__}: {' '.join(text.split())[:200]}"
 
 
-def _onnx(model: Any, shape: Shape, rows: _Rows, native: _Native) -> tuple[bytes, Parity]:  # noqa: ANN401
-    """Return the ONNX form if there is one that answers alike, and the report of the better attempt."""
+def _onnx(
+    model: Any,  # noqa: ANN401
+    shape: Shape,
+    rows: _Rows,
+    native: dict[str, list[Any]],
+) -> tuple[bytes, Parity]:
+    """Return the ONNX form if there is one that answers like the native one, and the report of the better attempt."""
     best: Parity | None = None
-    for whole_as_float in (False, True):
+    for numbers in NUMBERS:
         try:
-            data = convert(model, shape, whole_as_float=whole_as_float)
+            data = convert(model, shape, numbers=numbers)
             answers = OnnxEngine(data, shape).answer(rows.columns, rows.count)
-            found = parity_of(shape, native.answers, answers, rows.count)
+            found = parity_of(shape, native, answers, rows.count)
         except (NotConvertible, RopewalkError) as error:
             found, data = Parity(passed=False, reason=_reason(error)), b""
         except Exception as error:  # noqa: BLE001 - ONNX Runtime's own exception classes are not public
@@ -237,8 +244,6 @@ def _onnx(model: Any, shape: Shape, rows: _Rows, native: _Native) -> tuple[bytes
         if found.passed:
             return data, found
         best = found if best is None or (found.rows and not best.rows) else best
-        if not any(field.type == "int" for field in shape.signature.inputs):
-            break
     assert best is not None, "there is at least one attempt"
     return b"", best
 

@@ -14,6 +14,8 @@ from ropewalk.models.signature import Shape
 
 Columns = Mapping[str, Sequence[object]]
 MATRIX = "X"
+NUMBERS = ("int64", "float32", "float64")
+"""How numbers go in: whole ones as int64 and others as float32, or all of them as float32, or as float64."""
 _KINDS = {"tensor(float)": "float32", "tensor(double)": "float64", "tensor(int64)": "int64", "tensor(string)": "object"}
 
 
@@ -21,13 +23,13 @@ class NotConvertible(Exception):
     """The model has no ONNX form; the text says why."""
 
 
-def convert(model: Any, shape: Shape, *, whole_as_float: bool) -> bytes:  # noqa: ANN401 - an estimator
+def convert(model: Any, shape: Shape, *, numbers: str) -> bytes:  # noqa: ANN401 - an estimator
     """Return the model as ONNX with one input per column, or the single input `X` for a model of plain arrays.
 
     Args:
         model: a fitted estimator.
         shape: what it takes and gives.
-        whole_as_float: give whole numbers as float32 too, not as int64.
+        numbers: one of NUMBERS: how numbers go in.
 
     Raises:
         NotConvertible: a column's type, or an estimator inside, has no ONNX form, or skl2onnx is not installed.
@@ -36,22 +38,20 @@ def convert(model: Any, shape: Shape, *, whole_as_float: bool) -> bytes:  # noqa
         warnings.simplefilter("ignore")
         try:
             import skl2onnx
-            from skl2onnx.common.data_types import FloatTensorType, Int64TensorType, StringTensorType
+            from skl2onnx.common import data_types
         except ImportError:
             raise NotConvertible('skl2onnx is not installed: pip install "ropewalk[onnx]"') from None
-        kinds: dict[str, Any] = {
-            "float": FloatTensorType,
-            "bool": FloatTensorType,
-            "int": FloatTensorType if whole_as_float else Int64TensorType,
-            "string": StringTensorType,
-        }
+        types = cast("Any", data_types)
+        real = types.DoubleTensorType if numbers == "float64" else types.FloatTensorType
+        whole = types.Int64TensorType if numbers == "int64" else real
+        kinds: dict[str, Any] = {"float": real, "bool": real, "int": whole, "string": types.StringTensorType}
         inputs = shape.signature.inputs
         odd = [field.name for field in inputs if field.type not in kinds]
         if odd:
             raise NotConvertible(f"no ONNX input fits the column {odd[0]!r}, a {inputs[0].type}")
         columns = [(field.name, _kind(field.type, field.nullable, kinds)([None, 1])) for field in inputs]
         if shape.frame == "numpy":
-            columns = [(MATRIX, FloatTensorType([None, len(inputs)]))]
+            columns = [(MATRIX, real([None, len(inputs)]))]
         options: Any = None if shape.task == "regression" else {id(model): {"zipmap": False}}
         try:
             with _whole_attributes():

@@ -37,9 +37,10 @@ def shape_of(model: Any, train: Any, target: str) -> Shape:  # noqa: ANN401 - an
     Raises:
         Invalid: the model is not fitted for this frame, or is neither classifier nor regressor.
     """
+    library = library_of(train)
     names = _inputs(model, train, target)
     numeric_only = getattr(model, "feature_names_in_", None) is None
-    kind = "numpy" if numeric_only else library_of(train)
+    kind = "numpy" if numeric_only else library
     inputs = tuple(_field(train, name, kind) for name in names)
     task, classes = _task(model)
     return Shape(
@@ -135,6 +136,8 @@ def _task(model: Any) -> tuple[str, tuple[Class, ...]]:  # noqa: ANN401
     from sklearn import base
 
     kind = cast("Any", base)
+    if not isinstance(model, base.BaseEstimator):
+        raise _unknown(model)
     if kind.is_classifier(model):
         found = getattr(model, "classes_", None)
         if found is None:
@@ -143,7 +146,11 @@ def _task(model: Any) -> tuple[str, tuple[Class, ...]]:  # noqa: ANN401
         return ("binary" if len(classes) == 2 else "multiclass"), classes  # noqa: PLR2004 - two is binary
     if kind.is_regressor(model):
         return "regression", ()
-    raise Invalid(
+    raise _unknown(model)
+
+
+def _unknown(model: object) -> Invalid:
+    return Invalid(
         "model-unknown", "A fitted scikit-learn classifier or regressor is wanted.", why=f"found {type(model).__name__}"
     )
 

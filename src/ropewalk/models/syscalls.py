@@ -24,7 +24,8 @@ chmod 90 -1|fchmod 91 52|fchmodat 268 53|fchmodat2 452 452|chown 92 -1|fchown 93
 utime 132 -1|utimes 235 -1|futimesat 261 -1|utimensat 280 88|setxattr 188 5|lsetxattr 189 6|fsetxattr 190 7
 removexattr 197 14|lremovexattr 198 15|fremovexattr 199 16
 """
-# The last rows change a file's owner, mode or times, which Landlock does not guard. What follows changes the tree of files without an open: denied when nothing may be written.
+# (The last rows change a file's owner, mode or times, which Landlock does not guard.)
+# What changes the tree of files without an open: denied when nothing may be written.
 _WRITERS = """
 creat 85 -1|rename 82 -1|renameat 264 38|renameat2 316 276|mkdir 83 -1|mkdirat 258 34|rmdir 84 -1|link 86 -1
 linkat 265 37|unlink 87 -1|unlinkat 263 35|symlink 88 -1|symlinkat 266 36|mknod 133 -1|mknodat 259 33|truncate 76 45
