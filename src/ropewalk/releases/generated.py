@@ -138,6 +138,8 @@ def near(one: Any, two: Any, tolerance: float) -> bool:  # noqa: ANN401 - output
 
 def _differs(one: pl.DataFrame, two: pl.DataFrame) -> str:
     """Return where two answers differ in a single bit, or nothing."""
+    if one.height != two.height:
+        return f"{one.height} answers, then {two.height}"
     for name in one.columns:
         if name not in two.columns:
             return f"{name} is missing the second time"
