@@ -163,7 +163,8 @@ def run(walk: Walk) -> Found:
             )
         _up(walk.site, path, [step for step in pending if not _stands(path, step)], release)
     except RopewalkError as error:
-        return failed(f"{error.what} {error.why}".strip(), evidence, error.fix or "mend the migration, then ship again")
+        said = error.why if error.code == "store-error" else f"{error.what} {error.why}".strip()
+        return failed(said, evidence, error.fix or "mend the migration, then ship again")
     evidence["applied"] = [[step.name, step.up, step.down] for step in pending]
     evidence["schema"] = schema_digest(path)
     said = f"{len(pending)} steps tried up, down, up on a copy, then applied" if pending else "nothing pending"
@@ -231,8 +232,10 @@ def _try(site: Site, copy: Path, pending: list[SqlStep], release: Release) -> di
     up = schema_digest(copy)
     _down(copy, [step for step in applied(copy) if step.release == release.id])
     back, data_back = schema_digest(copy), data_digest(copy)
-    _up(site, copy, pending, release)
-    return {"before": f"{before} {data}", "up": up, "back": f"{back} {data_back}", "again": schema_digest(copy)}
+    found = {"before": f"{before} {data}", "up": up, "back": f"{back} {data_back}"}
+    if found["before"] == found["back"]:
+        _up(site, copy, pending, release)
+    return {**found, "again": schema_digest(copy)}
 
 
 def _up(site: Site, path: Path, steps: Iterable[SqlStep], release: Release) -> None:
