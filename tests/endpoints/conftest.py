@@ -7,8 +7,8 @@ from collections.abc import Iterator
 from dataclasses import replace
 
 import pytest
-from endpoints.live import Caller, add_release, serving, split
 
+from endpoints.live import Caller, add_release, serving, split
 from ropewalk.clock import SystemClock
 from ropewalk.site import Site
 

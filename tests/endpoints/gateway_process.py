@@ -7,7 +7,6 @@ import sys
 from pathlib import Path
 
 from endpoints.live import STAND_IN
-
 from ropewalk.blobs.folder import FolderBucket
 from ropewalk.clock import SystemClock
 from ropewalk.endpoints.gateway import Gateway
@@ -16,6 +15,11 @@ from ropewalk.ledger.sign import Signer
 from ropewalk.settings import Settings
 from ropewalk.site import HIDDEN, Site
 from ropewalk.store.sqlite import SqliteDatabase
+
+
+def say(word: str) -> None:
+    sys.stdout.write(word + "\n")
+    sys.stdout.flush()
 
 
 def main() -> None:
@@ -30,10 +34,10 @@ def main() -> None:
         signer=Signer.create(hidden / "keys"),
         actor="gateway",
     )
-    app = Gateway(site, Settings(name="flights"), command=STAND_IN, on_ready=lambda: print("ready", flush=True))
+    app = Gateway(site, Settings(name="flights"), command=STAND_IN, on_ready=lambda: say("ready"))
     run(app, socket.socket(fileno=number))
     site.db.close()
-    print("drained", flush=True)
+    say("drained")
 
 
 if __name__ == "__main__":

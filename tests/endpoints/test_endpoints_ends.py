@@ -11,9 +11,9 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
+
 from endpoints.live import Caller, add_release, split
 from endpoints.stand_in_worker import WAIT
-
 from ropewalk.endpoints import capture
 from ropewalk.endpoints.segment import folder_of
 from ropewalk.endpoints.server import address_of, listen
@@ -27,7 +27,12 @@ def gateway_process(site: Site) -> Iterator[tuple[subprocess.Popen[str], Caller]
     tests = Path(__file__).parent.parent
     with listen("127.0.0.1", 0) as listener:
         process = subprocess.Popen(
-            [sys.executable, str(Path(__file__).with_name("gateway_process.py")), str(site.root), str(listener.fileno())],
+            [
+                sys.executable,
+                str(Path(__file__).with_name("gateway_process.py")),
+                str(site.root),
+                str(listener.fileno()),
+            ],
             pass_fds=(listener.fileno(),),
             stdout=subprocess.PIPE,
             text=True,

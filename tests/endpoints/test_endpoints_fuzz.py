@@ -4,10 +4,11 @@ import json
 
 import pytest
 import schemathesis
-from endpoints.live import Caller
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 from schemathesis import GenerationMode
+
+from endpoints.live import Caller
 
 
 @pytest.mark.slow

@@ -2,11 +2,11 @@ from __future__ import annotations
 
 import json
 
-from endpoints.live import ROW, Caller, add_release, split
-from endpoints.stand_in_worker import NOT_A_NUMBER
 from jsonschema_rs import meta
 from prometheus_client.parser import text_string_to_metric_families
 
+from endpoints.live import ROW, Caller, add_release, split
+from endpoints.stand_in_worker import NOT_A_NUMBER
 from ropewalk.clock import from_iso
 from ropewalk.endpoints import capture
 from ropewalk.site import Site
@@ -56,7 +56,15 @@ def test_what_is_not_of_the_form_is_refused_and_says_where(flights: Caller) -> N
 
     found = [
         flights.ask("POST", path, body)
-        for body in (b"", b"\xff", b"[]", b"{}", b'{"records": []}', deep, b'{"records": [{"x": 1' + b"0" * 5000 + b"}]}")
+        for body in (
+            b"",
+            b"\xff",
+            b"[]",
+            b"{}",
+            b'{"records": []}',
+            deep,
+            b'{"records": [{"x": 1' + b"0" * 5000 + b"}]}",
+        )
     ]
 
     assert {status for status, _, _ in found} <= {400, 422}
@@ -142,7 +150,13 @@ def test_inference_chooses_outputs_and_versions_and_names_a_bad_tensor(flights: 
 
 
 def test_says_whether_it_lives_and_is_ready_and_what_a_model_takes(flights: Caller) -> None:
-    paths = ("/v2", "/v2/health/live", "/v2/health/ready", "/v2/models/flights/ready", "/v2/models/flights/versions/1/ready")
+    paths = (
+        "/v2",
+        "/v2/health/live",
+        "/v2/health/ready",
+        "/v2/models/flights/ready",
+        "/v2/models/flights/versions/1/ready",
+    )
 
     statuses = [flights.ask("GET", path)[0] for path in paths]
     _, _, body = flights.ask("GET", "/v2/models/flights")

@@ -6,8 +6,8 @@ import json
 from urllib.parse import urlsplit
 
 import pytest
-from endpoints.live import ROW, Caller, add_release, serving, split
 
+from endpoints.live import ROW, Caller, add_release, serving, split
 from ropewalk.endpoints.guard import Guard, decode_json, depth_within, read_body
 from ropewalk.errors import Invalid
 from ropewalk.site import Site

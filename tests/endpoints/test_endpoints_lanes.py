@@ -9,11 +9,11 @@ from concurrent.futures import ThreadPoolExecutor
 
 import polars as pl
 import pytest
+
 from endpoints.live import ROW, Caller, add_release, bundle_of, serving, split
 from endpoints.stand_in_worker import CRASH, FAIL, HANG, WAIT
-
 from ropewalk.endpoints import capture
-from ropewalk.endpoints.batching import statuses
+from ropewalk.endpoints.items import statuses
 from ropewalk.releases import release as releases
 from ropewalk.releases.bundle import read_bundle
 from ropewalk.site import Site
@@ -81,7 +81,12 @@ def test_nobody_works_for_a_caller_who_left(flights: Caller, real: Site) -> None
     asking = held(real, flights)
     lane = flights.gateway.board.routes["flights"].champion.lane
     leaver = Caller(url=flights.url)
-    gone = threading.Thread(target=lambda: pytest.raises((OSError, http.client.HTTPException), leaver.predict))
+
+    def leave() -> None:
+        with pytest.raises((OSError, http.client.HTTPException)):
+            leaver.predict()
+
+    gone = threading.Thread(target=leave)
     gone.start()
     flights.until(lambda: lane.queued_rows == 1)
     threading.Event().wait(0.1)  # past the time from which the lane looks

@@ -7,8 +7,8 @@ from urllib.parse import urlsplit
 
 import polars as pl
 import pytest
-from endpoints.live import Caller, add_release, bundle_with, serving, split
 
+from endpoints.live import Caller, add_release, bundle_with, serving, split
 from ropewalk.endpoints import capture
 from ropewalk.endpoints.batch import score, score_model
 from ropewalk.endpoints.runtime import COMMAND

@@ -3,10 +3,10 @@ from __future__ import annotations
 from collections import Counter
 
 import polars as pl
-from endpoints.live import ROW, Caller, add_release, split
 from hypothesis import given
 from hypothesis import strategies as st
 
+from endpoints.live import ROW, Caller, add_release, split
 from ropewalk.endpoints import capture
 from ropewalk.endpoints.routing import bucket_of, role_of
 from ropewalk.releases.traffic import Traffic

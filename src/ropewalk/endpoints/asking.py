@@ -8,13 +8,14 @@ from typing import Any
 
 from ropewalk.clock import Clock
 from ropewalk.data.rows import Problem
-from ropewalk.endpoints.batching import ERROR, OK, Item, Outcome
+from ropewalk.endpoints.items import ERROR, OK, Item, Outcome
 from ropewalk.endpoints.problems import Receive
 from ropewalk.endpoints.routing import role_of
 from ropewalk.endpoints.served import columns_of
 from ropewalk.endpoints.switchboard import Route, Warm
 from ropewalk.errors import Invalid, NotFound, RopewalkError, Unavailable
 from ropewalk.refs import uuid7
+from ropewalk.releases.traffic import Traffic
 
 PROBLEMS_MAX = 100
 ASKED_FOR = "asked"  # role of rows whose caller named the release: they are no part of the random split
@@ -98,9 +99,24 @@ def ids_of(at_us: int, count: int) -> list[str]:
     return [uuid7(at_us, lambda size, at=at: (base + at).to_bytes(size)) for at in range(count)]
 
 
-async def ask(
-    route: Route, asked: Asked, *, clock: Clock, seconds_max: float, pin: str = "", receive: Receive | None = None
-) -> Given:
+class Patience:
+    """How a request is to be asked, made once per request.
+
+    Attributes:
+        pin: a release that the caller named, or an empty string.
+        seconds: how long the caller waits.
+        receive: ASGI's, to notice that the caller has left.
+    """
+
+    __slots__ = ("pin", "receive", "seconds")
+
+    def __init__(self, *, pin: str, seconds: float, receive: Receive | None) -> None:
+        self.pin = pin
+        self.seconds = seconds
+        self.receive = receive
+
+
+async def ask(route: Route, asked: Asked, patience: Patience, *, clock: Clock) -> Given:
     """Return predictions for every row, each from the release that its key falls to.
 
     Nothing is awaited between the choice of a release and the place in its queue, so that a switch loses no request.
@@ -108,10 +124,8 @@ async def ask(
     Args:
         route: who answers.
         asked: the rows.
+        patience: which release, and how long.
         clock: the time.
-        seconds_max: how long the caller waits.
-        pin: a release that the caller named, or an empty string.
-        receive: ASGI's, to notice that the caller has left.
 
     Raises:
         RopewalkError: a row breaks the contract, the queue is full, or no row could be answered.
@@ -120,15 +134,8 @@ async def ask(
     begun = clock.monotonic()
     traffic = route.traffic
     ids = ids_of(at_us, len(asked.rows))
-    first = pinned(route, pin) if pin else route.champion
-    groups: dict[str, list[int]] = {}
-    if pin:
-        groups[ASKED_FOR] = list(range(len(ids)))
-    elif traffic.canary_weight_bp:
-        for at, key in enumerate(asked.keys):
-            groups.setdefault(role_of(traffic, key or ids[at]), []).append(at)
-    else:
-        groups["champion"] = list(range(len(ids)))
+    first = pinned(route, patience.pin) if patience.pin else route.champion
+    groups = _groups(traffic, asked, ids, pin=patience.pin)
     given = Given(ids, first)
     futures: list[tuple[list[int], asyncio.Future[Outcome], str]] = []
     checked = [(role, places, _warm_of(route, role, first)) for role, places in groups.items()]
@@ -144,9 +151,9 @@ async def ask(
             keys=[asked.keys[at] for at in places],
             warnings=[len(given.warnings[at]) for at in places],
             begun=begun,
-            deadline=begun + seconds_max,
+            deadline=begun + patience.seconds,
             answer=asyncio.get_running_loop().create_future(),
-            receive=receive,
+            receive=patience.receive,
         )
         warm.lane.submit(item)
         futures.append((places, item.answer, warm.served.release))
@@ -155,6 +162,16 @@ async def ask(
         if len(checked) == 1:
             given.warm = warm
     return await _gathered(futures, given)
+
+
+def _groups(traffic: Traffic, asked: Asked, ids: list[str], *, pin: str) -> dict[str, list[int]]:
+    """Return which rows fall to which role."""
+    if pin or not traffic.canary_weight_bp:
+        return {ASKED_FOR if pin else "champion": list(range(len(ids)))}
+    groups: dict[str, list[int]] = {}
+    for at, key in enumerate(asked.keys):
+        groups.setdefault(role_of(traffic, key or ids[at]), []).append(at)
+    return groups
 
 
 def _warm_of(route: Route, role: str, first: Warm) -> Warm:
@@ -178,13 +195,14 @@ def _check(asked: Asked, checked: list[tuple[str, list[int], Warm]], given: Give
                 continue
             strict = [problem for problem in problems if problem.strict]
             count += len(strict)
-            refused += [
-                {"record": at, "field": problem.field, "rule": problem.rule, "message": problem.message}
-                for problem in strict[: max(0, PROBLEMS_MAX - len(refused))]
-            ]
+            refused.extend(_said(at, problem) for problem in strict[: max(0, PROBLEMS_MAX - len(refused))])
             given.warnings[at] = tuple(problem for problem in problems if not problem.strict)
     if refused:
         raise Refusals(refused, count)
+
+
+def _said(at: int, problem: Problem) -> dict[str, object]:
+    return {"record": at, "field": problem.field, "rule": problem.rule, "message": problem.message}
 
 
 def _shadow(route: Route, asked: Asked, item: Item, places: list[int]) -> None:

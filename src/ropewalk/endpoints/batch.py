@@ -6,7 +6,7 @@ import os
 import socket
 import subprocess
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
@@ -125,7 +125,7 @@ def _text(at: datetime) -> str:
 
 
 @contextmanager
-def _worker(load: dict[str, object]) -> Iterator[socket.socket]:
+def _worker(load: dict[str, object]) -> Generator[socket.socket]:
     """Start a worker, have it load the model, and end it with the block."""
     ours, theirs = socket.socketpair()
     with tempfile.TemporaryFile() as words, ours:
@@ -154,4 +154,3 @@ def _worker(load: dict[str, object]) -> Iterator[socket.socket]:
             except subprocess.TimeoutExpired:
                 process.kill()
                 process.wait()
-

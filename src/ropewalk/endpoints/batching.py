@@ -4,12 +4,21 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Callable
-from math import isfinite
+from collections.abc import Awaitable, Callable
 from typing import Any
 
 from ropewalk.clock import Clock
-from ropewalk.endpoints.problems import Receive
+from ropewalk.endpoints.items import (
+    ERROR,
+    TIMEOUT,
+    Columns,
+    Item,
+    Outcome,
+    is_gone,
+    not_captured,
+    statuses,
+    too_late,
+)
 from ropewalk.endpoints.runtime import Worker, failure
 from ropewalk.errors import RopewalkError, Unavailable
 
@@ -18,75 +27,6 @@ SWEEP_SECONDS = 0.05
 RESTART_SECONDS_MIN = 0.1
 RESTART_SECONDS_MAX = 5.0
 HEALTHY_SECONDS = 10.0
-OK, ERROR, INVALID, TIMEOUT = "ok", "error", "invalid_output", "timeout"
-Columns = dict[str, list[Any]]
-
-
-class Item:
-    """Some rows of one request on their way through one lane; `answer` gets the outputs of exactly these rows.
-
-    Not a record: it lives for one request and is made once per request on the hot path.
-    """
-
-    __slots__ = (
-        "answer",
-        "at_us",
-        "begun",
-        "columns",
-        "deadline",
-        "event_us",
-        "generation",
-        "ids",
-        "keys",
-        "pairs",
-        "receive",
-        "role",
-        "warnings",
-    )
-
-    def __init__(
-        self,
-        *,
-        ids: list[str],
-        columns: Columns,
-        role: str,
-        generation: int,
-        at_us: int,
-        event_us: list[int],
-        keys: list[str | None],
-        warnings: list[int],
-        begun: float,
-        deadline: float,
-        answer: asyncio.Future[Outcome],
-        pairs: list[str] | None = None,
-        receive: Receive | None = None,
-    ) -> None:
-        self.ids = ids
-        self.columns = columns
-        self.role = role
-        self.generation = generation
-        self.at_us = at_us
-        self.event_us = event_us
-        self.keys = keys
-        self.warnings = warnings
-        self.begun = begun
-        self.deadline = deadline
-        self.answer = answer
-        self.pairs = pairs
-        self.receive = receive
-
-
-class Outcome:
-    """What a lane answers for an item: columns of outputs, or an error; `status` has one word per row."""
-
-    __slots__ = ("error", "outputs", "status")
-
-    def __init__(self, outputs: Columns, status: list[str], error: RopewalkError | None = None) -> None:
-        self.outputs = outputs
-        self.status = status
-        self.error = error
-
-
 # Called once per finished batch, before any answer leaves: items, inputs, outputs, a status per row, the error's words.
 Record = Callable[[list[Item], Columns, Columns, list[str], str], None]
 
@@ -103,7 +43,13 @@ class Lane:
     """
 
     def __init__(
-        self, start: Callable[[], Any], *, record: Record, clock: Clock, workers: int = 1, queue_max: int = 1024
+        self,
+        start: Callable[[], Awaitable[Worker]],
+        *,
+        record: Record,
+        clock: Clock,
+        workers: int = 1,
+        queue_max: int = 1024,
     ) -> None:
         self.problem: RopewalkError | None = None
         self.restarts = 0
@@ -141,7 +87,8 @@ class Lane:
     @property
     def facts(self) -> dict[str, Any]:
         """What a worker said when it had loaded the model."""
-        return next((worker.facts for worker in self._workers), {})
+        facts = [worker.facts for worker in self._workers]
+        return facts[0] if facts else {}
 
     async def warm(self) -> RopewalkError | None:
         """Wait until a worker stands or the first try has failed; return the problem or None."""
@@ -149,7 +96,7 @@ class Lane:
         return None if self.ready else self.problem
 
     def submit(self, item: Item) -> None:
-        """Queue an item; it is answered through its future, at once with an error where no worker could start.
+        """Queue an item; its future gets the answer, at once an error where no worker could start.
 
         Raises:
             Unavailable: the queue is full; `why` says for how long.
@@ -294,7 +241,9 @@ class Lane:
 
     def _finish(self, batch: list[Item], columns: Columns, outputs: Columns, rows: int) -> None:
         if not outputs or any(len(values) != rows for values in outputs.values()):
-            wrong = RopewalkError("model-failed", "The model failed on these rows.", why=f"it did not answer {rows} rows")
+            wrong = RopewalkError(
+                "model-failed", "The model failed on these rows.", why=f"it did not answer {rows} rows"
+            )
             self._fail(batch, wrong, ERROR, columns)
             return
         status = statuses(outputs, rows)
@@ -350,47 +299,3 @@ class Lane:
         self._sweeper = self._loop.call_later(SWEEP_SECONDS, self._sweep) if keep else None
         if not keep and not self._running:
             self._quiet.set()
-
-
-def statuses(outputs: Columns, rows: int) -> list[str]:
-    """Return one word per row: `invalid_output` where a number is not finite or a probability not in 0 to 1."""
-    status = [OK] * rows
-    for name, values in outputs.items():
-        if not isinstance(values[0], float):
-            continue
-        low, high = (0.0, 1.0) if name == "probability" or name.startswith("probability.") else (None, None)
-        total = sum(values)
-        if isfinite(total) and (low is None or (min(values) >= low and max(values) <= high)):
-            continue
-        for at, value in enumerate(values):
-            if not isfinite(value) or (low is not None and not low <= value <= high):
-                status[at] = INVALID
-    return status
-
-
-def is_gone(receive: Receive | None) -> bool:
-    """Say whether the client has left, without waiting: ASGI's `receive` is driven one step by hand."""
-    if receive is None:
-        return False
-    step = receive()
-    try:
-        step.send(None)  # type: ignore[attr-defined]
-    except StopIteration as found:
-        return found.value["type"] == "http.disconnect"
-    step.close()  # type: ignore[attr-defined]
-    return False
-
-
-def too_late() -> Unavailable:
-    """Return the error of a request whose deadline passed."""
-    return Unavailable("deadline-passed", "The model did not answer in time.", fix="send it again, with fewer rows")
-
-
-def not_captured(error: OSError) -> Unavailable:
-    """Return the error of a prediction that could not be written down, and therefore is not answered."""
-    return Unavailable(
-        "capture-not-written",
-        "The prediction could not be recorded, so it is not answered.",
-        why=error.strerror or str(error),
-        fix="free space or mend the disk",
-    )

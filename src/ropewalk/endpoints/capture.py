@@ -10,7 +10,17 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ropewalk.endpoints.journal import ENDING, Journal, left_behind, read_journal
-from ropewalk.endpoints.segment import FIXED, FOLDER, Segment, folder_of, frame_of, seal, segment_bytes, segments, segments_with
+from ropewalk.endpoints.segment import (
+    FIXED,
+    FOLDER,
+    Segment,
+    folder_of,
+    frame_of,
+    seal,
+    segment_bytes,
+    segments,
+    segments_with,
+)
 from ropewalk.errors import RopewalkError
 from ropewalk.refs import uuid7
 from ropewalk.site import Site
@@ -165,7 +175,9 @@ def read(  # noqa: D417 - the spans are told in one line
             event_until_us=event_until_us,
         )
         fresh = [
-            frames for path, frames in journals.items() if not reader.value("endpoints.sealed", path=f"{endpoint}/{path}")
+            frames
+            for path, frames in journals.items()
+            if not reader.value("endpoints.sealed", path=f"{endpoint}/{path}")
         ]
     tables = [_table(site, segment, columns) for segment in known]
     tables += [_chosen(frame_of(frames), columns) for frames in fresh]
@@ -236,4 +248,3 @@ def find(site: Site, prediction_id: str) -> dict[str, Any] | None:
             own = (name for name, value in row.items() if name in FIXED or value is not None)
             return {name: row[name] for name in own}
     return None
-

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import logging
 from collections.abc import Awaitable, Callable, Iterator
 from math import isfinite
 from typing import Any
@@ -11,8 +10,8 @@ from typing import Any
 from ropewalk import __version__
 from ropewalk.clock import Clock
 from ropewalk.endpoints import openapi, plain, protocol
-from ropewalk.endpoints.asking import Refusals, ask, pinned
-from ropewalk.endpoints.batching import Columns, Item, Lane
+from ropewalk.endpoints.asking import Patience, Refusals, ask, pinned
+from ropewalk.endpoints.batching import Lane
 from ropewalk.endpoints.capture import Capture
 from ropewalk.endpoints.guard import Guard, read_body
 from ropewalk.endpoints.meters import Meters
@@ -27,17 +26,18 @@ from ropewalk.endpoints.problems import (
     answer_json,
     status_of,
 )
+from ropewalk.endpoints.recorder import Recorder
 from ropewalk.endpoints.runtime import COMMAND, start_worker
 from ropewalk.endpoints.served import Served
 from ropewalk.endpoints.sources import SiteSource, Source
-from ropewalk.endpoints.switchboard import Route, Switchboard
+from ropewalk.endpoints.switchboard import Route, Switchboard, Warm
 from ropewalk.errors import Invalid, NotFound, RopewalkError, Unavailable
 from ropewalk.settings import Serve, Settings
 from ropewalk.site import Site
 
 RELEASE_HEADER = b"x-ropewalk-release"
 DEADLINE_HEADER = b"x-ropewalk-deadline-ms"
-log = logging.getLogger(__name__)
+Form = Callable[[Route, bytes, Patience], Awaitable[dict[str, Any]]]
 
 
 class Doorway:
@@ -70,9 +70,7 @@ class Doorway:
         self._capture = capture
         self._command = command
         self._on_ready = on_ready
-        self._guarded = Guard(
-            self._answer, hosts=() if serve.host in ("", "0.0.0.0", "::") else (serve.host,), body_bytes_max=serve.body_bytes_max  # noqa: S104 - compared, not bound
-        )
+        self._guarded = Guard(self._answer, hosts=(serve.host,), body_bytes_max=serve.body_bytes_max)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Speak ASGI."""
@@ -105,56 +103,25 @@ class Doorway:
             load = await asyncio.to_thread(self._source.load, served)
             return await start_worker(load, command=self._command)
 
-        def record(items: list[Item], columns: Columns, outputs: Columns, status: list[str], error: str) -> None:
-            self._record(endpoint, served.release, items, columns, outputs, status, error)
-
+        record = Recorder(endpoint, served.release, capture=self._capture, meters=self.meters, clock=self._clock)
         return Lane(
             start, record=record, clock=self._clock, workers=self._serve.workers, queue_max=self._serve.queue_max
         )
 
-    def _record(
-        self,
-        endpoint: str,
-        release: str,
-        items: list[Item],
-        columns: Columns,
-        outputs: Columns,
-        status: list[str],
-        error: str,
-    ) -> None:
-        """Write a batch down and count it; called before any of its answers leaves."""
-        now = self._clock.monotonic()
-        roles = [item.role for item in items for _ in item.ids]
-        took = [int((now - item.begun) * 1_000_000) for item in items for _ in item.ids]
-        if self._capture is not None:
-            frame: dict[str, Any] = {
-                "id": [one for item in items for one in item.ids],
-                "at_us": [item.at_us for item in items for _ in item.ids],
-                "event_us": [one for item in items for one in item.event_us],
-                "endpoint": endpoint,
-                "release": release,
-                "role": roles,
-                "pair": [one for item in items for one in (item.pairs or [None] * len(item.ids))],
-                "key": [one for item in items for one in item.keys],
-                "status": status,
-                "error": error,
-                "latency_us": took,
-                "generation": [item.generation for item in items for _ in item.ids],
-                "warnings": [one for item in items for one in item.warnings],
-                "in": columns,
-                "out": outputs,
-            }
-            self._capture.write(endpoint, frame, len(status))
-        self.meters.batch(endpoint, release, roles, status, took)
-
     def _gauges(self) -> Iterator[tuple[str, str, dict[tuple[str, str], float]]]:
         lanes = {
-            (name, release): warm.lane for name, route in self.board.routes.items() for release, warm in route.warm.items()
+            (name, release): warm.lane
+            for name, route in self.board.routes.items()
+            for release, warm in route.warm.items()
         }
         yield "ropewalk_queue_rows", "Rows that wait.", {key: lane.queued_rows for key, lane in lanes.items()}
         yield "ropewalk_workers", "Workers that stand.", {key: len(lane.pids) for key, lane in lanes.items()}
         yield "ropewalk_worker_restarts", "Workers started again.", {key: lane.restarts for key, lane in lanes.items()}
-        yield "ropewalk_dropped_requests", "Requests too late to be asked.", {key: lane.expired for key, lane in lanes.items()}
+        yield (
+            "ropewalk_dropped_requests",
+            "Requests too late to be asked.",
+            {key: lane.expired for key, lane in lanes.items()},
+        )
         weights: dict[tuple[str, str], float] = {}
         for name, route in self.board.routes.items():
             share = route.traffic.canary_weight_bp / 10_000
@@ -172,11 +139,11 @@ class Doorway:
         try:
             match path.split("/"):
                 case ["", "endpoints", name, "predict"]:
-                    await self._predict(name, "", scope, receive, send, self._plain)
+                    await self._predict(name, "", self._plain, scope=scope, receive=receive, send=send)
                 case ["", "v2", "models", name, "infer"]:
-                    await self._predict(name, "", scope, receive, send, self._infer)
+                    await self._predict(name, "", self._infer, scope=scope, receive=receive, send=send)
                 case ["", "v2", "models", name, "versions", version, "infer"]:
-                    await self._predict(name, version, scope, receive, send, self._infer)
+                    await self._predict(name, version, self._infer, scope=scope, receive=receive, send=send)
                 case _:
                     await self._look(path, scope, send)
         except RopewalkError as error:
@@ -199,7 +166,9 @@ class Doorway:
             case ["", "docs"]:
                 await answer(send, 200, openapi.page(routes), openapi.PAGE_HEADERS)
             case ["", "metrics"]:
-                await answer(send, 200, self.meters.text(), ((b"content-type", b"text/plain; version=0.0.4; charset=utf-8"),))
+                await answer(
+                    send, 200, self.meters.text(), ((b"content-type", b"text/plain; version=0.0.4; charset=utf-8"),)
+                )
             case ["", "v2"]:
                 await answer_json(send, 200, {"name": "ropewalk", "version": __version__, "extensions": []})
             case ["", "v2", "health", "live"]:
@@ -213,7 +182,7 @@ class Doorway:
 
     async def _ready(self, send: Send, *, ready: bool) -> None:
         problems = {name: problem.record() for name, problem in self.board.problems.items()}
-        await answer(send, 200 if ready else 503, _encode({"ready": ready, "problems": problems}), JSON_HEADERS)
+        await answer(send, 200 if ready else 503, openapi.encode({"ready": ready, "problems": problems}), JSON_HEADERS)
 
     async def _model(self, name: str, rest: list[str], send: Send) -> None:
         route = self._route(name)
@@ -251,27 +220,12 @@ class Doorway:
         )
 
     async def _predict(
-        self, name: str, version: str, scope: Scope, receive: Receive, send: Send, form: Callable[..., Awaitable[Any]]
+        self, name: str, version: str, form: Form, *, scope: Scope, receive: Receive, send: Send
     ) -> None:
         """Answer a prediction: the body is read first, then the route is chosen and asked without a pause between."""
         _method(scope, b"POST")
         headers = dict(scope["headers"])
-        kind = headers.get(b"content-type", b"").partition(b";")[0].strip().lower()
-        if kind != b"application/json":
-            raise Invalid(
-                "media-type-unsupported",
-                "The body must be JSON.",
-                where="Content-Type",
-                why=f"found {kind.decode('latin-1')[:80]!r}",
-                fix="send the header Content-Type: application/json",
-            )
-        if b"inference-header-content-length" in headers:
-            raise Invalid(
-                "media-type-unsupported",
-                "Binary tensors are not served here yet.",
-                where="Inference-Header-Content-Length",
-                fix="send the tensors' data as JSON (binary_data=False)",
-            )
+        _media(headers)
         body = await read_body(receive)
         seconds = _deadline(headers.get(DEADLINE_HEADER), self._serve.deadline_ms) / 1000
         status = 200
@@ -280,27 +234,23 @@ class Doorway:
             pin = headers.get(RELEASE_HEADER, b"").decode("latin-1")
             if version:
                 pin = _version(route, version).served.release
-            answered = await form(name, route, body, pin, seconds, receive)
+            answered = await form(route, body, Patience(pin=pin, seconds=seconds, receive=receive))
         except RopewalkError as error:
             status = status_of(error)
             raise
         finally:
             self.meters.answered(name if name in self.board.routes else "", status)
-        await answer(send, 200, _encode(answered))
+        await answer(send, 200, openapi.encode(answered))
 
-    async def _plain(
-        self, _name: str, route: Route, body: bytes, pin: str, seconds: float, receive: Receive
-    ) -> dict[str, Any]:
+    async def _plain(self, route: Route, body: bytes, patience: Patience) -> dict[str, Any]:
         asked = plain.decode(body, self._clock.now_us())
-        return plain.encode(await ask(route, asked, clock=self._clock, seconds_max=seconds, pin=pin, receive=receive))
+        return plain.encode(await ask(route, asked, patience, clock=self._clock))
 
-    async def _infer(
-        self, name: str, route: Route, body: bytes, pin: str, seconds: float, receive: Receive
-    ) -> dict[str, Any]:
-        served = pinned(route, pin).served if pin else route.champion.served
+    async def _infer(self, route: Route, body: bytes, patience: Patience) -> dict[str, Any]:
+        served = pinned(route, patience.pin).served if patience.pin else route.champion.served
         asked, inference = protocol.decode(body, served)
-        given = await ask(route, asked, clock=self._clock, seconds_max=seconds, pin=pin, receive=receive)
-        return protocol.encode(given, inference, name)
+        given = await ask(route, asked, patience, clock=self._clock)
+        return protocol.encode(given, inference, route.traffic.endpoint)
 
 
 class Gateway(Doorway):
@@ -345,10 +295,6 @@ def _state(route: Route) -> dict[str, Any]:
     }
 
 
-def _encode(value: object) -> bytes:
-    return openapi.encode(value)
-
-
 def _method(scope: Scope, allowed: bytes) -> None:
     if scope["method"] not in allowed.decode().split(", "):
         raise Invalid(
@@ -365,7 +311,27 @@ def _headers_of(error: RopewalkError) -> Headers:
     return ((b"retry-after", b"1"),) if error.kind == "unavailable" else ()
 
 
-def _version(route: Route, version: str) -> Any:  # noqa: ANN401 - a Warm
+def _media(headers: dict[bytes, bytes]) -> None:
+    """Refuse a body that is not JSON: a page of another site cannot send JSON unasked, a form it can."""
+    kind = headers.get(b"content-type", b"").partition(b";")[0].strip().lower()
+    if kind != b"application/json":
+        raise Invalid(
+            "media-type-unsupported",
+            "The body must be JSON.",
+            where="Content-Type",
+            why=f"found {kind.decode('latin-1')[:80]!r}",
+            fix="send the header Content-Type: application/json",
+        )
+    if b"inference-header-content-length" in headers:
+        raise Invalid(
+            "media-type-unsupported",
+            "Binary tensors are not served here yet.",
+            where="Inference-Header-Content-Length",
+            fix="send the tensors' data as JSON (binary_data=False)",
+        )
+
+
+def _version(route: Route, version: str) -> Warm:
     return pinned(route, f"{route.traffic.champion.rpartition('/')[0]}/{version}")
 
 

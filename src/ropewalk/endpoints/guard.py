@@ -50,7 +50,7 @@ class Guard:
     ) -> None:
         self._app = app
         self._hosts = frozenset((*_LOOPBACK, *hosts))
-        self._cap = body_bytes_max if callable(body_bytes_max) else lambda _path: body_bytes_max
+        self._cap = body_bytes_max
         self._seconds = body_seconds_max
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -67,7 +67,7 @@ class Guard:
                 return
             await self._app(scope, receive, send)
             return
-        cap = self._cap(scope["path"])
+        cap = self._cap(scope["path"]) if callable(self._cap) else self._cap
         length = headers.get(b"content-length", b"0")
         problem = problem or _announced(length, cap)
         if problem is not None:
@@ -131,7 +131,9 @@ class Guard:
             log.exception("internal error %s at %s", number, scope["path"])
             if started:
                 raise
-            words = RopewalkError("internal", "This is a defect of Ropewalk.", where=number, fix="report it with the log")
+            words = RopewalkError(
+                "internal", "This is a defect of Ropewalk.", where=number, fix="report it with the log"
+            )
             await answer_error(send, words, _CLOSE)
 
 
@@ -151,7 +153,9 @@ _CLOSE = ((b"connection", b"close"),)
 _LOOKED_AT = frozenset((b"host", b"origin", b"sec-fetch-site", b"content-length"))
 
 
-class _Stop(Exception):  # noqa: N818 - it stops the app, it is no error of its own
+class _Stop(Exception):
+    """Stops the app; it is no error of its own."""
+
     def __init__(self, error: RopewalkError) -> None:
         super().__init__(error.what)
         self.error = error

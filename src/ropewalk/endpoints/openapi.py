@@ -107,11 +107,7 @@ def _get(summary: str, content: Json, *more: str) -> Json:
 
 def _problems(*statuses: str) -> dict[str, Json]:
     content = _json({"$ref": "#/components/schemas/Problem"})
-    ready = _json({"type": "object"})
-    return {
-        status: {"description": _STATUS[status], "content": ready if len(statuses) == 3 and status == "503" else content}  # noqa: PLR2004
-        for status in statuses
-    }
+    return {status: {"description": _STATUS[status], "content": content} for status in statuses}
 
 
 def _paths(name: str, served: Served, tensors: Json) -> dict[str, Json]:

@@ -19,7 +19,17 @@ START_SECONDS_MAX = 60.0
 STOP_SECONDS_MAX = 5.0
 TAIL_BYTES = 4096
 # The worker gets no secrets by its environment: only what finds the interpreter, its libraries and its language.
-_PASSED = ("PATH", "HOME", "LANG", "LC_ALL", "TMPDIR", "VIRTUAL_ENV", "PYTHONPATH", "LD_LIBRARY_PATH", "COVERAGE_PROCESS_CONFIG")
+_PASSED = (
+    "PATH",
+    "HOME",
+    "LANG",
+    "LC_ALL",
+    "TMPDIR",
+    "VIRTUAL_ENV",
+    "PYTHONPATH",
+    "LD_LIBRARY_PATH",
+    "COVERAGE_PROCESS_CONFIG",
+)
 _ONE_THREAD = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "POLARS_MAX_THREADS"), "1")
 
 OnAnswer = Callable[[dict[str, Any] | None], None]
@@ -106,7 +116,7 @@ class Worker(asyncio.Protocol):
             RopewalkError: it could not load it (the worker's own words), died, or took too long.
         """
         ours, theirs = socket.socketpair()
-        ours.setblocking(False)  # noqa: FBT003 - the standard library's own signature
+        ours.setblocking(False)
         loop = asyncio.get_running_loop()
         try:
             self._process = await asyncio.create_subprocess_exec(
@@ -130,7 +140,9 @@ class Worker(asyncio.Protocol):
         except TimeoutError:
             await self.stop()
             raise Unavailable(
-                "worker-too-slow", "The model did not load in time.", why=f"waited {seconds_max:g} s; {self.tail[-500:]}"
+                "worker-too-slow",
+                "The model did not load in time.",
+                why=f"waited {seconds_max:g} s; {self.tail[-500:]}",
             ) from None
         if answer is None or answer.get("error"):
             await self.stop()
@@ -177,9 +189,13 @@ def failure(answer: Mapping[str, Any] | None, tail: str = "") -> RopewalkError:
         last = tail.splitlines()[-1] if tail else "it said nothing"
         return Unavailable("worker-died", "The model's process ended.", why=last[:300], fix="send it again")
     if isinstance(found, Mapping):
-        words = {name: str(cast("Mapping[str, object]", found).get(name, "")) for name in ("what", "where", "why", "fix")}
+        words = {
+            name: str(cast("Mapping[str, object]", found).get(name, "")) for name in ("what", "where", "why", "fix")
+        }
         code = str(cast("Mapping[str, object]", found).get("code", "model-failed"))
-        return RopewalkError(code, words["what"] or "The model failed.", where=words["where"], why=words["why"], fix=words["fix"])
+        return RopewalkError(
+            code, words["what"] or "The model failed.", where=words["where"], why=words["why"], fix=words["fix"]
+        )
     return RopewalkError("model-failed", "The model failed on these rows.", why=str(found)[:300])
 
 

@@ -6,7 +6,7 @@ import os
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from ropewalk.endpoints.journal import read_journal
 from ropewalk.errors import Corrupt, NotFound
@@ -91,12 +91,12 @@ def frame_of(frames: Iterable[dict[str, Any]]) -> pl.DataFrame:
         group = groups.setdefault(names, {name: [] for name in (*FIXED, *names[1:])})
         rows = len(frame["id"])
         for name in FIXED:
-            value = frame[name]
-            group[name].extend(value if isinstance(value, list) else [value] * rows)
-        for name, values in (*inputs.items(),):
-            group[f"in.{name}"].extend(values)
-        for name, values in (*outputs.items(),):
-            group[f"out.{name}"].extend(values)
+            value: Any = frame[name]
+            group[name] += cast("list[Any]", value) if isinstance(value, list) else [value] * rows
+        for name, values in inputs.items():
+            group[f"in.{name}"] += values
+        for name, values in outputs.items():
+            group[f"out.{name}"] += values
     tables = [
         pl.DataFrame(
             [
@@ -132,7 +132,7 @@ def seal(site: Site, endpoint: str, journal: Path) -> Segment | None:
         table = frame_of(contents.frames)
         _write(table, path)
         segment = _describe(site, table, endpoint, relative, path)
-        body = {**asdict(segment), "damaged": contents.damaged}
+        body: dict[str, object] = {**asdict(segment), "damaged": contents.damaged}
         site.db.write(lambda tx: _register(tx, site, segment, body))
     if contents.damaged:
         journal.rename(journal.with_suffix(".damaged"))

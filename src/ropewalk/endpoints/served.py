@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from math import isnan
 from pathlib import Path
 from typing import Any
 
@@ -110,14 +111,14 @@ def _example(blobs: Bucket, golden: str, names: list[str]) -> dict[str, Any]:
 
     table = pl.read_parquet(blobs.fetch(golden), n_rows=EXAMPLE_ROWS)
     rows = table.select([name for name in names if name in table.columns]).to_dicts()
-    best = min(rows, key=lambda row: sum(value is None or value != value for value in row.values()), default={})
-    return {name: _plain(value) for name, value in best.items()}
+    plain = [{name: _plain(value) for name, value in row.items()} for row in rows]
+    return min(plain, key=lambda row: sum(value is None for value in row.values())) if plain else {}
 
 
 def _plain(value: Any) -> Any:  # noqa: ANN401 - a cell of any type
     if isinstance(value, datetime):
         return iso(int(value.timestamp() * 1_000_000))
-    return None if isinstance(value, float) and value != value else value  # noqa: PLR0124 - NaN is not itself
+    return None if isinstance(value, float) and isnan(value) else value
 
 
 def columns_of(served: Served, rows: list[dict[str, Any]]) -> dict[str, list[Any]]:

@@ -74,7 +74,7 @@ def run(app: object, listener: socket.socket, *, drain_seconds_max: int = DRAIN_
     # uvicorn raises the signal that ended it once more, for the handlers that were there before: with these the caller
     # gets to do his own tidying instead of being ended.
     ours = threading.current_thread() is threading.main_thread()
-    before = {each: signal.signal(each, lambda *_: None) for each in (signal.SIGTERM, signal.SIGINT) if ours}
+    before = {each: signal.signal(each, _noted) for each in (signal.SIGTERM, signal.SIGINT) if ours}
     try:
         server.run(sockets=[listener])
     finally:
@@ -82,6 +82,10 @@ def run(app: object, listener: socket.socket, *, drain_seconds_max: int = DRAIN_
             signal.signal(each, handler)
     if not server.started:
         raise Unavailable("gateway-not-started", "The gateway did not start.", fix="ropewalk status")
+
+
+def _noted(_signal: int, _frame: object) -> None:
+    """Do nothing: uvicorn has acted on the signal already."""
 
 
 def make(app: object, *, drain_seconds_max: int = DRAIN_SECONDS_MAX) -> uvicorn.Server:

@@ -12,7 +12,7 @@ import subprocess
 import sys
 import tempfile
 import threading
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
@@ -28,7 +28,7 @@ STOP_SECONDS_MAX = 15.0
 @contextmanager
 def serve_bundle(
     site: Site, bundle_digest: str, *, environment: str = "staging", allowed: tuple[str, ...] = ()
-) -> Iterator[str]:
+) -> Generator[str]:
     """Serve a bundle on a free port of this machine; nothing is captured.
 
     The gateway is a process of its own; it ends with the block, and by itself when this process dies.

@@ -1,4 +1,4 @@
-"""The switchboard follows the traffic: it warms a release, swaps it in with one assignment, and lets the old one finish."""
+"""The switchboard follows the traffic: warm a release, swap it in with one assignment, let the old one finish."""
 
 from __future__ import annotations
 
@@ -133,7 +133,9 @@ class Switchboard:
                 self.problems.pop(name, None)
                 continue
             self.problems[name] = problem
-            log.warning("%s cannot switch to %s: %s %s", name, target.champion, problem.code, problem.why or problem.what)
+            log.warning(
+                "%s cannot switch to %s: %s %s", name, target.champion, problem.code, problem.why or problem.what
+            )
             await asyncio.sleep(RETRY_SECONDS)
 
     async def _bring(self, name: str, target: Traffic) -> RopewalkError | None:
