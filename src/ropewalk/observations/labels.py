@@ -132,6 +132,11 @@ def count(reader: Reader, endpoint: str) -> int:
     return int(str(reader.value("observations.labels_count", endpoint=endpoint)))
 
 
+def newest(reader: Reader, endpoint: str) -> int:
+    """Return the newest batch of an endpoint, 0 for none: it changes whenever there are new labels."""
+    return int(str(reader.value("observations.labels_newest", endpoint=endpoint)))
+
+
 def read(reader: Reader, endpoint: str, *, since_us: int, until_us: int) -> tuple[pl.DataFrame, pl.DataFrame]:
     """Return what is known of predictions whose ids were made in a half-open span of time.
 

@@ -16,15 +16,18 @@ select endpoint, prediction, key, value, known_us from labels where batch = :bat
 select count(*) from labels where endpoint = :endpoint;
 -- name: labels_newest
 select coalesce(max(batch), 0) from labels where endpoint = :endpoint;
--- name: labels_touched
-select coalesce(min(at_us), 0) as first_us, coalesce(max(at_us), -1) as last_us
-from labels where endpoint = :endpoint and batch > :batch;
 -- name: window_put
 insert into monitor_windows (endpoint, monitor, release, start_us, end_us, count, reading, low, threshold, says, at_us)
 values (:endpoint, :monitor, :release, :start_us, :end_us, :count, :reading, :low, :threshold, :says, :at_us)
 on conflict (endpoint, monitor, release, start_us) do update set end_us = excluded.end_us, count = excluded.count,
     reading = excluded.reading, low = excluded.low, threshold = excluded.threshold, says = excluded.says,
     at_us = excluded.at_us;
+-- name: window
+select endpoint, monitor, release, start_us, end_us, count, reading, low, threshold, says, at_us
+from monitor_windows
+where endpoint = :endpoint and monitor = :monitor and release = :release and start_us = :start_us;
+-- name: sealed
+select count(*) from segments where endpoint = :endpoint;
 -- name: windows
 select endpoint, monitor, release, start_us, end_us, count, reading, low, threshold, says, at_us
 from monitor_windows where endpoint = :endpoint and monitor = :monitor
@@ -41,10 +44,16 @@ where id = :id and state = 'open';
 update alerts set run = :run where id = :id and run = :seen;
 -- name: alert
 select * from alerts where id = :id;
--- name: alert_open
-select * from alerts where endpoint = :endpoint and monitor = :monitor and state = 'open';
+-- name: alert_latest
+select * from alerts where endpoint = :endpoint and monitor = :monitor order by opened_us desc, id desc limit 1;
 -- name: alerts
 select * from alerts where (:endpoint = '' or endpoint = :endpoint) and (:state = '' or state = :state)
 order by opened_us desc, id desc limit :count;
 -- name: alerts_to_retrain
-select * from alerts where retrain = 1 and run = '' order by opened_us, id;
+select * from alerts where retrain = 1 and (run = '' or run like 'starting %') order by opened_us, id;
+-- name: window_last
+select coalesce(max(start_us), -1) from monitor_windows
+where endpoint = :endpoint and monitor = :monitor and release = :release;
+-- name: window_baseline
+select coalesce(min(start_us), -1) from monitor_windows
+where endpoint = :endpoint and monitor = :monitor and release = :release and says = 'baseline';
