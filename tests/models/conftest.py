@@ -18,8 +18,9 @@ pytest.importorskip("sklearn")
 
 import numpy as np
 import polars as pl
-from mixed_models import NUMBERS, WORDS, mixed
 from sklearn.linear_model import LogisticRegression
+
+from mixed_models import NUMBERS, WORDS, mixed
 
 Log = Callable[..., tuple[str, Manifest]]
 

@@ -40,8 +40,8 @@ def test_a_rows_bits_do_not_depend_on_the_rows_beside_it(kept, rows, bucket, eng
 def test_the_golden_rows_are_answered_bit_for_bit_by_a_new_process(kept, bucket, tmp_path):
     code = (
         "import sys; from pathlib import Path; from ropewalk.blobs.folder import FolderBucket as B\n"
-        "from ropewalk.models.predictor import open_predictor as o; from ropewalk.models.golden import read_golden as g\n"
-        "from ropewalk.models.manifest import read_manifest as m\n"
+        "from ropewalk.models.predictor import open_predictor as o\n"
+        "from ropewalk.models.golden import read_golden as g; from ropewalk.models.manifest import read_manifest as m\n"
         "b = B(Path(sys.argv[1])); x = g(b, m(b, sys.argv[2]))\n"
         "y = o(b, sys.argv[2], engine='native').predict(x.inputs.to_dict(as_series=False), x.inputs.height)\n"
         "assert y == x.outputs.to_dict(as_series=False)"
@@ -54,7 +54,8 @@ def test_auto_takes_onnx_where_there_is_one_and_imports_neither_sklearn_nor_fram
     code = (
         "import sys; from pathlib import Path; from ropewalk.blobs.folder import FolderBucket as B\n"
         "from ropewalk.models.predictor import open_predictor as o\n"
-        "p = o(B(Path(sys.argv[1])), sys.argv[2]); p.predict({'carrier': ['AA'], 'origin': ['JFK'], 'hour': [5], 'temp': [None]}, 1)\n"
+        "p = o(B(Path(sys.argv[1])), sys.argv[2])\n"
+        "p.predict({'carrier': ['AA'], 'origin': ['JFK'], 'hour': [5], 'temp': [None]}, 1)\n"
         "print(p.engine, [n for n in ('sklearn', 'pandas', 'polars', 'scipy', 'starlette') if n in sys.modules])"
     )
 
