@@ -95,18 +95,24 @@ def score_model(
     }
     if code:
         load["code_folder"] = str(code_folder(site.blobs, site.hidden, code).resolve())
-    outputs: dict[str, list[Any]] = {}
     with _worker(load) as connection:
-        for at in range(0, max(frame.height, 1), ROWS_A_MESSAGE):
-            piece = frame.slice(at, ROWS_A_MESSAGE)
-            columns = {field.name: _values(piece.get_column(field.name), field) for field in fields}
-            frames.send(connection, {"op": "predict", "id": at, "columns": columns, "rows": piece.height})
-            answer = frames.receive(connection)
-            if answer is None or answer.get("error"):
-                raise failure(answer)
-            for name, values in answer["outputs"].items():
-                outputs.setdefault(name, []).extend(values)
+        outputs = _ask(connection, frame, fields)
     return pl.DataFrame([pl.Series(name, values, strict=False) for name, values in outputs.items()])
+
+
+def _ask(connection: socket.socket, frame: pl.DataFrame, fields: tuple[Field, ...]) -> dict[str, list[Any]]:
+    """Return the outputs of a frame that is sent in pieces; an empty one is sent too, for the outputs' names."""
+    outputs: dict[str, list[Any]] = {}
+    for at in range(0, max(frame.height, 1), ROWS_A_MESSAGE):
+        piece = frame.slice(at, ROWS_A_MESSAGE)
+        columns = {field.name: _values(piece.get_column(field.name), field) for field in fields}
+        frames.send(connection, {"op": "predict", "id": at, "columns": columns, "rows": piece.height})
+        answer = frames.receive(connection)
+        if answer is None or answer.get("error"):
+            raise failure(answer)
+        for name, values in answer["outputs"].items():
+            outputs.setdefault(name, []).extend(values)
+    return outputs
 
 
 def _values(column: pl.Series, field: Field) -> list[Any]:

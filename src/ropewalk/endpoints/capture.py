@@ -163,29 +163,17 @@ def read(  # noqa: D417 - the spans are told in one line
     """
     import polars as pl
 
-    # Journals first, the table of segments second: a journal that is sealed in between is then known as sealed.
-    journals = _journals(folder_of(site, endpoint))
-    with site.db.read() as reader:
-        known = segments(
-            reader,
-            endpoint,
-            since_us=since_us,
-            until_us=until_us,
-            event_since_us=event_since_us,
-            event_until_us=event_until_us,
-        )
-        fresh = [
-            frames
-            for path, frames in journals.items()
-            if not reader.value("endpoints.sealed", path=f"{endpoint}/{path}")
-        ]
-    tables = [_table(site, segment, columns) for segment in known]
-    tables += [_chosen(frame_of(frames), columns) for frames in fresh]
-    if not tables:
-        return _chosen(frame_of(()), columns)
+    tables = _tables(
+        site,
+        endpoint,
+        columns,
+        since_us=since_us,
+        until_us=until_us,
+        event_since_us=event_since_us,
+        event_until_us=event_until_us,
+    )
     whole = pl.concat(tables, how="diagonal_relaxed").lazy()
-    spans = (("at_us", since_us, until_us), ("event_us", event_since_us, event_until_us))
-    for name, low, high in spans:
+    for name, low, high in (("at_us", since_us, until_us), ("event_us", event_since_us, event_until_us)):
         if low is not None:
             whole = whole.filter(pl.col(name) >= low)
         if high is not None:
@@ -197,6 +185,24 @@ def read(  # noqa: D417 - the spans are told in one line
         there = whole.collect_schema().names()
         whole = whole.select([name for name in columns if name in there])
     return whole.collect()
+
+
+def _tables(site: Site, endpoint: str, columns: tuple[str, ...] | None, **spans: int | None) -> list[pl.DataFrame]:
+    """Return what is sealed and what is not, at least one table.
+
+    Journals first, the table of segments second: a journal that is sealed in between is then known as sealed.
+    """
+    journals = _journals(folder_of(site, endpoint))
+    with site.db.read() as reader:
+        known = segments(reader, endpoint, **spans)
+        fresh = [
+            frames
+            for name, frames in journals.items()
+            if not reader.value("endpoints.sealed", path=f"{endpoint}/{name}")
+        ]
+    tables = [_table(site, segment, columns) for segment in known]
+    tables += [_chosen(frame_of(frames), columns) for frames in fresh or [()]]
+    return tables
 
 
 _ALWAYS = ("id", "at_us", "event_us", "release")

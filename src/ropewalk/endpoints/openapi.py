@@ -113,24 +113,10 @@ def _problems(*statuses: str) -> dict[str, Json]:
 def _paths(name: str, served: Served, tensors: Json) -> dict[str, Json]:
     base = f"/v2/models/{name}"
     example = {"records": [served.example]} if served.example else None
-    release = {
-        "name": "X-Ropewalk-Release",
-        "in": "header",
-        "required": False,
-        "description": f"Ask this release and no other, such as {served.release}; it must stand warm here.",
-        "schema": {"type": "string", "enum": [served.release]},
-    }
-    deadline = {
-        "name": "X-Ropewalk-Deadline-Ms",
-        "in": "header",
-        "required": False,
-        "description": "How long the caller waits, in milliseconds.",
-        "schema": {"type": "integer", "minimum": 1000, "maximum": 3_600_000},
-    }
     failures = _problems("400", "403", "404", "405", "408", "413", "415", "422", "500", "503")
     infer = {
         "summary": f"Open Inference Protocol: ask {name}",
-        "parameters": [release, deadline],
+        "parameters": _headers(served),
         "requestBody": {
             "required": True,
             "content": _json({"$ref": f"#/components/schemas/{name}.Inference"}, tensors if served.example else None),
@@ -142,7 +128,7 @@ def _paths(name: str, served: Served, tensors: Json) -> dict[str, Json]:
     }
     predict = {
         "summary": f"Ask {name} for predictions",
-        "parameters": [release, deadline],
+        "parameters": _headers(served),
         "requestBody": {
             "required": True,
             "content": _json({"$ref": f"#/components/schemas/{name}.Records"}, example),
@@ -162,6 +148,26 @@ def _paths(name: str, served: Served, tensors: Json) -> dict[str, Json]:
         f"{base}/ready": _get(f"Whether {name} stands warm", _json({"type": "object"}), "503"),
         f"{base}/infer": {"post": infer},
     }
+
+
+def _headers(served: Served) -> list[Json]:
+    """Return the headers that a prediction may bear."""
+    return [
+        {
+            "name": "X-Ropewalk-Release",
+            "in": "header",
+            "required": False,
+            "description": f"Ask this release and no other, such as {served.release}; it must stand warm here.",
+            "schema": {"type": "string", "enum": [served.release]},
+        },
+        {
+            "name": "X-Ropewalk-Deadline-Ms",
+            "in": "header",
+            "required": False,
+            "description": "How long the caller waits, in milliseconds.",
+            "schema": {"type": "integer", "minimum": 1000, "maximum": 3_600_000},
+        },
+    ]
 
 
 def _schemas(name: str, served: Served) -> dict[str, Json]:
