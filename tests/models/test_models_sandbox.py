@@ -34,10 +34,8 @@ for one in data:
 
 
 def _load_all(folder: Path, how: str) -> dict[str, object]:
-    done = subprocess.run(
-        [sys.executable, "-c", LOAD_ALL, str(folder), how], check=True, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE,
-        text=True,
-    )  # fmt: skip
+    command = [sys.executable, "-c", LOAD_ALL, str(folder), how]
+    done = subprocess.run(command, check=True, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
     return (
         json.loads(next(line for line in done.stderr.splitlines() if line.startswith("{"))) if how == "confined" else {}
     )
