@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import json
+import os
+import subprocess
+import sys
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -11,7 +15,7 @@ from typing import TYPE_CHECKING
 
 from ropewalk.blobs.folder import FolderBucket
 from ropewalk.clock import Clock, SystemClock
-from ropewalk.errors import NotFound
+from ropewalk.errors import Interrupted, NotFound, RopewalkError
 from ropewalk.ledger.head import write_head
 from ropewalk.ledger.sign import Signer
 from ropewalk.settings import Settings, read_settings
@@ -19,16 +23,20 @@ from ropewalk.site import HIDDEN, Site, who
 from ropewalk.store.database import Transaction
 from ropewalk.store.sqlite import SqliteDatabase
 
-# What only some commands need is imported where it is handed on: `ropewalk runs` starts without an endpoint's libraries.
+# What only some commands need is imported where it is handed on: `ropewalk runs` starts without an endpoint's rooms.
 if TYPE_CHECKING:
     import polars as pl
 
-    from ropewalk.pipelines.execute import Progress as StepProgress
-    from ropewalk.pipelines.execute import RunResult
+    from ropewalk.loops.work import Loop
+    from ropewalk.observations.alert import Alert
+    from ropewalk.pipelines.progress import Progress as StepProgress
+    from ropewalk.pipelines.progress import RunResult
     from ropewalk.releases.release import Release
     from ropewalk.releases.walk import Doors
     from ropewalk.releases.walk import Progress as StageProgress
     from ropewalk.runs.run import Run
+
+CLIMB_SECONDS = 0.5
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -195,3 +203,50 @@ def ship(
         on_progress=on_progress,
         wait=wait,
     )
+
+
+def loops(house: House) -> list[Loop]:
+    """Return the loops that read the end of the line and move its beginning; the caller starts and stops them."""
+    from ropewalk.loops.climb import Climb
+    from ropewalk.loops.rescue import Rescue
+    from ropewalk.loops.retrain import Retrain
+    from ropewalk.loops.watch import Watch
+
+    site = house.site
+    return [
+        Climb(site).loop(CLIMB_SECONDS),
+        Watch(site, house.settings).loop(),
+        Retrain(site, partial(_retrain, house)).loop(),
+        Rescue(site).loop(),
+    ]
+
+
+def _retrain(house: House, found: Alert) -> str:
+    """Run the project's pipeline in a process of its own, so that the server's answers do not wait for it.
+
+    Returns:
+        The run's id.
+
+    Raises:
+        RopewalkError: the run failed; the error is its own.
+    """
+    words = [f"{name}={value}" for name, value in house.settings.retrain.items()]
+    command = [sys.executable, "-m", "ropewalk", "--project", str(house.site.root), "--json", "run", *words]
+    said = subprocess.run(
+        command,
+        cwd=house.site.root,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        check=False,
+        env={**os.environ, "ROPEWALK_ACTOR": f"alert:{found.monitor}"},
+    ).stdout
+    try:
+        answer = json.loads(said)
+    except ValueError:
+        raise Interrupted(
+            "retraining-broken-off", "The retraining ended without a word.", where=found.subject, fix="ropewalk run"
+        ) from None
+    if answer["ok"]:
+        return str(answer["result"]["run"])
+    told = answer["error"]
+    raise RopewalkError(told["code"], told["what"], where=told["where"], why=told["why"], fix=told["fix"])

@@ -50,7 +50,7 @@ def handle(options: argparse.Namespace, out: Output) -> None:
     stages = " ".join(outcome.STAGES)
     out.table(("release", "state", stages, "why"), [(one.id, one.state, lines[one.id], one.error) for one in found])
     for one in alerts:
-        out.line(f"alert {one.monitor} since {iso(one.opened_us)[:19]}: {one.summary}")
+        out.line(f"alert {one.monitor} since {iso(one.opened_us)[:19]}: {one.reason}")
     out.result(
         {
             "endpoints": [
@@ -59,7 +59,7 @@ def handle(options: argparse.Namespace, out: Output) -> None:
                 if now is not None
             ],
             "releases": [{"id": one.id, "state": one.state, "bundle": one.bundle} for one in found],
-            "alerts": [{"monitor": one.monitor, "summary": one.summary} for one in alerts],
+            "alerts": [{"monitor": one.monitor, "summary": one.reason} for one in alerts],
         }
     )
     out.next("ropewalk ship" if not serving else "ropewalk up")

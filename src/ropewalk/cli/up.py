@@ -30,7 +30,7 @@ def handle(options: argparse.Namespace, out: Output) -> None:
         wanted = house.settings.serve.port if options.port is None else options.port
         listener = server.listen(house.settings.serve.host, wanted)
         url = server.address_of(listener)
-        turning = loops(house, environment=options.environment)
+        turning = loops(house)
 
         def ready() -> None:
             out.line(f"console    {url}/", style="bold")

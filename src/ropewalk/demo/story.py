@@ -131,7 +131,7 @@ class Play:
         found = self._alert(home)
         if not opened or found is None:
             raise Unavailable("demo-no-drift", "No drift alarm was raised by the end of the year.")
-        self._voice.say(f"alarm: {found.monitor}: {found.summary}")
+        self._voice.say(f"alarm: {found.monitor}: {found.reason}")
         self._voice.say("the retraining that it started:")
         done = self._retrained(home, found.opened_us)
         self._voice.say(f"  run {done.name} {done.state} with {done.args}")
