@@ -32,7 +32,9 @@ def bind(function: Callable[..., Any], given: Mapping[str, Any], target: str) ->
     except NameError:
         signature = inspect.signature(function)
     wanted = {
-        name: item for name, item in signature.parameters.items() if item.kind not in (item.VAR_KEYWORD, item.VAR_POSITIONAL)
+        name: item
+        for name, item in signature.parameters.items()
+        if item.kind not in (item.VAR_KEYWORD, item.VAR_POSITIONAL)
     }
     for name in given:
         if name not in wanted:
@@ -88,7 +90,9 @@ def convert(value: Any, wanted: Any) -> Any:  # noqa: ANN401, PLR0911 - one way 
     if origin in (typing.Union, types.UnionType):
         return _one_of(value, inner)
     if origin is typing.Literal:
-        return next(item for item in inner if item == value or str(item) == value) if _fits(value, inner) else _no(value)
+        return (
+            next(item for item in inner if item == value or str(item) == value) if _fits(value, inner) else _no(value)
+        )
     if origin is typing.Annotated:
         return convert(value, inner[0])
     if wanted in (list, tuple, set) or origin in (list, tuple, set):

@@ -18,7 +18,9 @@ from ropewalk.site import Site
 from ropewalk.source.snapshot import CodeSnapshot, code_folder, snapshot_code
 
 WORKER = "ropewalk.pipelines.worker"
-_KINDS: dict[str, type[RopewalkError]] = {kind.kind: kind for kind in (Invalid, NotFound, Conflict, Corrupt, Unavailable)}
+_KINDS: dict[str, type[RopewalkError]] = {
+    kind.kind: kind for kind in (Invalid, NotFound, Conflict, Corrupt, Unavailable)
+}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

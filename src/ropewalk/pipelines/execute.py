@@ -36,7 +36,7 @@ def run_pipeline(
 ) -> RunResult:
     """Run a pipeline on the code as it is now; steps whose outcomes are kept do not run again.
 
-    The same command after a kill takes the interrupted run of the same pipeline, arguments and code up again.
+    The same command after a kill takes the interrupted run of the same pipeline, arguments and steps' code up again.
 
     Args:
         site: the project.
@@ -86,7 +86,7 @@ def _begin(
     arguments = json.loads(graph.args)
     runs.interrupt_dead(tx, site)
     lease = leases.take(site.clock.now_us(), 1)
-    earlier = runs.resumable(tx, pipeline=graph.pipeline, args=arguments, code=code.digest)
+    earlier = _left(tx, graph.whole())
     if earlier is not None:
         run = runs.resume(tx, site, earlier.id, lease)
         tx.run("pipelines.end_left", run_id=run.id)
@@ -105,11 +105,24 @@ def _begin(
             experiment=experiment,
             parent=parent,
         )
+    # A resumed run keeps the snapshot that it began with. Where files that no step's code reaches have changed since,
+    # this entry says which snapshot went on.
+    site.record(tx, "run.graph", run.subject, {"code": code.digest, "graph": graph.whole()})
+    tx.run("pipelines.keep_graph", run_id=run.id, graph=graph.whole())
     for digest, item in graph.codes.items():
         outcomes.keep_code(tx, digest, item.parts)
     entries = [LogEntry.from_plain(values) for values in graph.entries]
     keep.apply(tx, run.id, entries, at_us=site.clock.now_us())
     return run, earlier is not None
+
+
+def _left(tx: Transaction, graph: str) -> Run | None:
+    """Return the newest interrupted run of a graph, or None."""
+    for row in tx.rows("pipelines.runs_of_graph", graph=graph):
+        run = runs.get(tx, str(row["run_id"]))
+        if run.state == runs.INTERRUPTED:
+            return run
+    return None
 
 
 def _finish(tx: Transaction, site: Site, run: Run, on_finish: Callable[[Transaction, Run], None]) -> Run:

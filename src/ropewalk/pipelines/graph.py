@@ -82,6 +82,10 @@ class Graph:
         """Return the digest of what is called with what, the code left out: every worker must record the same."""
         return digest_of(canonical([[node.id, node.step, dict(node.inputs)] for node in self.nodes]))
 
+    def whole(self) -> str:
+        """Return the digest of all that makes this command the same command: pipeline, arguments, calls, code."""
+        return digest_of(canonical([self.pipeline, self.args, self.shape(), [node.code for node in self.nodes]]))
+
     def node(self, name: str) -> Node | None:
         """Return a node by its id, or None."""
         return next((node for node in self.nodes if node.id == name), None)

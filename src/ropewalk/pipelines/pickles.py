@@ -18,7 +18,17 @@ _LIBRARIES = frozenset(
     | {"collections", "datetime", "decimal", "fractions", "uuid", "pathlib", "zoneinfo", "enum", "array", "numbers"}
 )
 # What those libraries and the interpreter rebuild their objects with.
-_MAKERS = ("_reconstruct", "_unpickle", "__pyx_unpickle", "_frombuffer", "__newobj", "_rebuild", "_array_reconstructor")
+_MAKERS = (
+    "_new_",
+    "_restore",
+    "_reconstruct",
+    "_unpickle",
+    "__pyx_unpickle",
+    "_frombuffer",
+    "__newobj",
+    "_rebuild",
+    "_array_reconstructor",
+)
 _SINGLES = frozenset(
     {"builtins." + name for name in ("object", "set", "frozenset", "slice", "range", "complex", "bytearray", "bytes")}
     | {"builtins." + name for name in ("list", "tuple", "dict", "int", "float", "bool", "str", "type", "Ellipsis")}

@@ -237,7 +237,9 @@ class Turns:
         node, log = begun.node, self._log(begun.node)
         if isinstance(ending, Lost):
             late = f"it took longer than its {node.timeout_seconds:g} s" if ending.why == "timeout" else ""
-            died = f"its process ended with status {ending.status}" + (" (out of memory?)" if ending.status == -9 else "")
+            died = f"its process ended with status {ending.status}" + (
+                " (out of memory?)" if ending.status == -9 else ""
+            )
             facts: dict[str, Any] = {"type": "Timeout" if late else "Died", "message": late or died, "frames": []}
         elif "error" in ending.message:
             facts = dict(ending.message["error"])
@@ -337,7 +339,8 @@ class Turns:
             f"The step {node.id} failed: {failures.headline(failure)}",
             where=failures.place(failure) or node.where,
             why=record.get("why") or failures.source(failure) or str(failure["message"]),
-            fix=record.get("fix") or f"mend it, then run the same command again: finished steps are kept ({failure['log']})",
+            fix=record.get("fix")
+            or f"mend it, then run the same command again: finished steps are kept ({failure['log']})",
         )
         for note in (failures.lines(failure), failure["tail"]):
             if note:

@@ -67,7 +67,9 @@ class Shelf:
         if kind is tuple:
             return {"$tuple": [self.encode(item, depth + 1) for item in value]}
         if kind is dict:
-            return {"$dict": [[self.encode(key, depth + 1), self.encode(item, depth + 1)] for key, item in value.items()]}
+            return {
+                "$dict": [[self.encode(key, depth + 1), self.encode(item, depth + 1)] for key, item in value.items()]
+            }
         if kind is Placeholder:
             return {REF: value.path}
         return self._rare(value, kind, depth)
@@ -87,7 +89,11 @@ class Shelf:
         if kind is datetime.timedelta:
             return {"$timedelta": [value.days, value.seconds, value.microseconds]}
         for time, name in _TIMES:
-            if kind is time and (name == "date" or value.tzinfo in (None, datetime.UTC)) and not getattr(value, "fold", 0):
+            if (
+                kind is time
+                and (name == "date" or value.tzinfo in (None, datetime.UTC))
+                and not getattr(value, "fold", 0)
+            ):
                 return {f"${name}": value.isoformat()}
         if isinstance(value, PurePath) and kind.__module__.startswith("pathlib"):
             return {"$path": str(value)}
@@ -110,7 +116,13 @@ class Shelf:
 
         kept = write(self.blobs, frame)
         schema = [list(pair) for pair in kept.schema]
-        facts = {"digest": kept.digest, "rows": kept.rows, "columns": kept.columns, "bytes": kept.bytes, "schema": schema}
+        facts = {
+            "digest": kept.digest,
+            "rows": kept.rows,
+            "columns": kept.columns,
+            "bytes": kept.bytes,
+            "schema": schema,
+        }
         self.frames.append(facts)
         return kept.digest
 

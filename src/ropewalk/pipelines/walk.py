@@ -155,7 +155,10 @@ class Walk:
 
     def state(self, name: str, attributes: Mapping[str, Any], refs: list[Ref]) -> list[Any]:
         """Return attributes by name, in order of their names."""
-        return [[str(key), self.value(f"{name}.{key}", value, refs)] for key, value in sorted(attributes.items(), key=lambda pair: str(pair[0]))]
+        return [
+            [str(key), self.value(f"{name}.{key}", value, refs)]
+            for key, value in sorted(attributes.items(), key=lambda pair: str(pair[0]))
+        ]
 
     def _named(self, name: str, value: object, refs: list[Ref]) -> list[Any]:
         """Return what a name is bound to; a value becomes a thing of its own, so that people can see it change."""
@@ -194,7 +197,10 @@ class Walk:
         if kind in (list, tuple):
             return [kind.__name__, [self.value(name, item, refs) for item in value]]
         if kind is dict:
-            return ["dict", [[self.value(name, key, refs), self.value(name, item, refs)] for key, item in value.items()]]
+            return [
+                "dict",
+                [[self.value(name, key, refs), self.value(name, item, refs)] for key, item in value.items()],
+            ]
         if kind in (set, frozenset):
             items = sorted(value, key=_plain)
             return [kind.__name__, [self.value(name, item, refs) for item in items]]

@@ -44,7 +44,9 @@ class Worker:
             "pipeline": graph.pipeline,
             "args": graph.args,
             "nodes": [plain_node(node) for node in graph.nodes],
-            "codes": [{"digest": c.digest, "parts": dict(c.parts), "reads": list(c.reads)} for c in graph.codes.values()],
+            "codes": [
+                {"digest": c.digest, "parts": dict(c.parts), "reads": list(c.reads)} for c in graph.codes.values()
+            ],
             "entries": list(graph.entries),
         }
 

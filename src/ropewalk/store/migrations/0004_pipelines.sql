@@ -40,3 +40,10 @@ create table steps (
 );
 create index steps_by_node on steps (pipeline, node, started_us);
 create index steps_by_key on steps (key);
+
+-- Which graph a run walks: pipeline, arguments, calls and the code of its steps in one digest.
+create table run_graphs (
+    run_id text primary key,
+    graph text not null
+);
+create index run_graphs_by_graph on run_graphs (graph, run_id);

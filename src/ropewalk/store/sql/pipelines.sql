@@ -40,3 +40,7 @@ from steps where node = :name or substr(step, length(step) - length(:suffix) + 1
 order by started_us desc, position limit 1;
 -- name: end_left
 update steps set state = 'interrupted' where run_id = :run_id and state in ('running', 'waiting');
+-- name: keep_graph
+insert into run_graphs (run_id, graph) values (:run_id, :graph) on conflict (run_id) do nothing;
+-- name: runs_of_graph
+select run_id from run_graphs where graph = :graph order by run_id desc limit 10;
