@@ -98,7 +98,7 @@ def evaluate(model: Pipeline, train: pl.DataFrame, holdout: pl.DataFrame) -> dic
     log_metrics(metrics)
     log_model(
         model,
-        "late",
+        "flights",
         train=features.examples(train),
         holdout=features.examples(holdout),
         target=features.TARGET,

@@ -59,7 +59,7 @@ def handle(options: argparse.Namespace, out: Output) -> None:
                 if now is not None
             ],
             "releases": [{"id": one.id, "state": one.state, "bundle": one.bundle} for one in found],
-            "alerts": [{"monitor": one.monitor, "summary": one.reason} for one in alerts],
+            "alerts": [{"monitor": one.monitor, "reason": one.reason} for one in alerts],
         }
     )
     out.next("ropewalk ship" if not serving else "ropewalk up")

@@ -88,7 +88,8 @@ def list_endpoints(house: House, rows: Reader, _request: Request) -> dict[str, A
 
 def show_endpoint(house: House, rows: Reader, request: Request) -> dict[str, Any]:
     """Gather one endpoint's page."""
-    return {**serving.one(house, rows, request.path_params["name"]), "charts": monitors.charts(house, rows)}
+    found = serving.one(house, rows, request.path_params["name"], str(request.base_url).rstrip("/"))
+    return {**found, "charts": monitors.charts(house, rows)}
 
 
 def show_prediction(house: House, _rows: Reader, request: Request) -> dict[str, Any]:

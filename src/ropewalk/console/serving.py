@@ -75,8 +75,14 @@ def _figures(house: House, name: str, total: int) -> list[tuple[str, str]]:
     ]
 
 
-def one(house: House, rows: Reader, name: str) -> dict[str, Any]:
+def one(house: House, rows: Reader, name: str, base: str) -> dict[str, Any]:
     """Return everything that an endpoint's page shows.
+
+    Args:
+        house: the open project.
+        rows: a view of the store.
+        name: the endpoint.
+        base: address of this server, without a slash at its end.
 
     Raises:
         NotFound: nothing was ever live there.
@@ -86,7 +92,6 @@ def one(house: House, rows: Reader, name: str) -> dict[str, Any]:
     example = served.example if served else {}
     kinds = {column.name: column.type for column in served.contract.columns} if served else {}
     body = json.dumps({"records": [example]})
-    base = f"http://{house.settings.serve.host}:{house.settings.serve.port}"
     return {
         "endpoint": shown,
         "fields": [

@@ -25,15 +25,15 @@ class Arrival:
         at_us: event time of the request.
         key: what the split is sticky by.
         row: the features.
-        label: what really happened.
-        known_us: when that was known.
+        label: what really happened; None when it never will.
+        known_us: when that was known; None like the label.
     """
 
     at_us: int
     key: str
     row: Mapping[str, object]
-    label: int
-    known_us: int
+    label: int | None
+    known_us: int | None
 
 
 @dataclass(slots=True)
@@ -107,7 +107,8 @@ class Sender:
             tally.answered += 1
             tally.by_release[answer["release"]] += 1
             tally.last_id = prediction["id"]
-            heapq.heappush(self._waiting, (arrival.known_us, prediction["id"], arrival.label))
+            if arrival.known_us is not None and arrival.label is not None:
+                heapq.heappush(self._waiting, (arrival.known_us, prediction["id"], arrival.label))
 
     async def _tell(self, lane: _Lane, now_us: int) -> None:
         while self._waiting and self._waiting[0][0] <= now_us:

@@ -13,7 +13,9 @@ from types import ModuleType
 from ropewalk.errors import Conflict, missing_extra
 
 AUTHOR = ("-c", "user.name=Ann Author", "-c", "user.email=ann@flights.example")
-LEFT_OUT = shutil.ignore_patterns("__pycache__", ".ropewalk", ".pytest_cache", "*.pyc")
+# The play's own parts stay behind: the copy is what a team would have.
+PLAY = ("traffic.py", "variants.py", "findings.py", "test_play.py", "FINDINGS.md")
+LEFT_OUT = shutil.ignore_patterns("__pycache__", ".ropewalk", ".pytest_cache", "*.pyc", *PLAY)
 MARK = ".ropewalk-demo"
 
 
@@ -78,9 +80,9 @@ def git(root: Path, *words: str) -> str:
     return done.stdout.strip()
 
 
-def module(root: Path, name: str) -> ModuleType:
-    """Import one of the project's own modules, such as its traffic."""
-    place = str(root)
+def module(name: str) -> ModuleType:
+    """Import one of the example's own modules, such as its traffic, from where the example lies."""
+    place = str(source())
     if place not in sys.path:
         sys.path.insert(0, place)
     return importlib.import_module(name)

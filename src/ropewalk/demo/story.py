@@ -85,8 +85,8 @@ class Play:
         self._clock = SystemClock()
         self._began = self._clock.monotonic()
         self._row: dict[str, object] = {}
-        self._traffic = project.module(root, "traffic")
-        self._variants = project.module(root, "variants")
+        self._traffic = project.module("traffic")
+        self._variants = project.module("variants")
         self._year = self._arrivals(4, 12)
         self._held: Arrival | None = None
 
