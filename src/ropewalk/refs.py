@@ -12,6 +12,7 @@ from pathlib import Path
 PREFIX = "sha256:"
 _DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}")
+_encode = json.JSONEncoder(sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False).encode
 
 
 def digest_of(data: bytes | bytearray | memoryview) -> str:
@@ -47,7 +48,7 @@ def canonical(value: object) -> bytes:
         ValueError: the value holds NaN or an infinity, which JSON cannot say.
         TypeError: the value holds something that JSON has no word for.
     """
-    return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False).encode()
+    return _encode(value).encode()
 
 
 def uuid7(now_us: int, randomness: Callable[[int], bytes] = os.urandom) -> str:

@@ -1,11 +1,12 @@
 """The chain names the first entry that does not hold, whatever was done to it."""
 
 import sqlite3  # noqa: TID251 - somebody who edits the file does not use our adapter
+from itertools import pairwise
 
 import pytest
 
 from ropewalk.errors import Conflict, RopewalkError
-from ropewalk.ledger.chain import START, Entry, append, entries, first_break
+from ropewalk.ledger.chain import START, Entry, append, entries, first_break, follows
 from ropewalk.ledger.sign import Checker, Signer
 
 COUNT = 12
@@ -40,7 +41,7 @@ def test_an_untouched_chain_holds(filled):
         chain = list(entries(rows))
     assert [entry.seq for entry in chain] == list(range(1, COUNT + 1))
     assert chain[0].prev == START
-    assert all(later.prev == earlier.hash for earlier, later in zip(chain, chain[1:], strict=False))
+    assert all(later.prev == follows(earlier.hash, earlier.signature) for earlier, later in pairwise(chain))
     assert chain[3].facts() == {"place": 3}
 
 

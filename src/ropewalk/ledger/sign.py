@@ -72,21 +72,37 @@ class Signer:
 
 
 class Checker:
-    """Checks signatures with a public key given as 64 hex digits."""
+    """Checks signatures with a public key given as 64 hex digits.
+
+    Raises:
+        Corrupt: this is no such key.
+    """
 
     def __init__(self, public: str) -> None:
         from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey  # noqa: PLC0415 - 30 ms
 
-        raw = bytes.fromhex(public.strip())
-        self._key: Ed25519PublicKey = Ed25519PublicKey.from_public_bytes(raw)
+        try:
+            raw = bytes.fromhex(public.strip())
+            self._key: Ed25519PublicKey = Ed25519PublicKey.from_public_bytes(raw)
+        except ValueError as error:
+            raise Corrupt(
+                "key-malformed",
+                "This is not a public key.",
+                where="keys/ledger.pub",
+                why=str(error),
+                fix="copy .ropewalk/keys/ledger.pub from where the project was made",
+            ) from error
         self.key_id = digest_of(raw)
 
     def matches(self, signature: str, message: bytes) -> bool:
-        """Say whether the signature (hex) is this key's over the message."""
+        """Say whether the signature (hex, small letters alone) is this key's over the message."""
         from cryptography.exceptions import InvalidSignature  # noqa: PLC0415 - 30 ms
 
         try:
-            self._key.verify(bytes.fromhex(signature), message)
+            raw = bytes.fromhex(signature)
+            if raw.hex() != signature:  # capitals and spaces would be another spelling of the same bytes
+                return False
+            self._key.verify(raw, message)
         except (InvalidSignature, ValueError):
             return False
         return True

@@ -1,5 +1,5 @@
 -- name: last
-select seq, hash from ledger order by seq desc limit 1;
+select seq, hash, signature from ledger order by seq desc limit 1;
 -- name: insert
 insert into ledger (seq, at_us, actor, kind, subject, body, prev, hash, signature)
 values (:seq, :at_us, :actor, :kind, :subject, :body, :prev, :hash, :signature);
