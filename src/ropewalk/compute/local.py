@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import select
 import selectors
 import signal
 import socket
@@ -163,8 +164,7 @@ class LocalPool:
             else:
                 worker.kill()
         for worker in self._workers:
-            with suppress(subprocess.TimeoutExpired):
-                worker.process.wait(GOODBYE_SECONDS)
+            _wait_for(worker.process, GOODBYE_SECONDS)
             worker.kill()
         self._workers.clear()
         self._selector.close()
@@ -172,6 +172,19 @@ class LocalPool:
 
 def _own_status(worker: _Worker) -> int | None:
     """Return how the process ended by itself: its socket closes a moment before it can be waited for."""
-    with suppress(subprocess.TimeoutExpired):
-        return worker.process.wait(GOODBYE_SECONDS)
-    return None
+    _wait_for(worker.process, GOODBYE_SECONDS)
+    return worker.process.poll()
+
+
+def _wait_for(process: subprocess.Popen[bytes], seconds: float) -> None:
+    """Wait until a process has ended, or so long; wakes at once, where `Popen.wait` looks again and again."""
+    if not hasattr(os, "pidfd_open"):
+        with suppress(subprocess.TimeoutExpired):
+            process.wait(seconds)
+        return
+    with suppress(ProcessLookupError):
+        handle = os.pidfd_open(process.pid)
+        try:
+            select.select([handle], [], [], seconds)
+        finally:
+            os.close(handle)

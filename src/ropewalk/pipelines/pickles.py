@@ -6,7 +6,6 @@ import io
 import pickle
 import sys
 from collections.abc import Iterable
-from types import BuiltinFunctionType, FunctionType
 from typing import Any
 
 from ropewalk.errors import Corrupt, Invalid
@@ -36,6 +35,7 @@ _SINGLES = frozenset(
     | {"operator.itemgetter", "operator.attrgetter", "numpy.random._pickle.__randomstate_ctor"}
     | {"numpy.random._pickle.__generator_ctor", "numpy.random._pickle.__bit_generator_ctor"}
     | {"numpy._core.multiarray.scalar", "numpy.core.multiarray.scalar"}
+    | {"pyarrow.lib.type_for_alias", "pyarrow.lib.py_buffer"}
 )
 
 
@@ -48,9 +48,10 @@ class _Writer(pickle.Pickler):
 
     def reducer_override(self, obj: Any) -> Any:  # noqa: ANN401 - pickle's signature
         """Note code; leave the writing to pickle."""
-        if isinstance(obj, type | FunctionType | BuiltinFunctionType) or type(obj).__name__ == "ufunc":
-            module = getattr(obj, "__module__", None) or "builtins"
-            self.named[f"{module}.{getattr(obj, '__qualname__', obj.__name__)}"] = obj
+        # Compiled functions have types of their own; what they share is a name of their own.
+        name = getattr(obj, "__qualname__", None) or (obj.__name__ if type(obj).__name__ == "ufunc" else None)
+        if name and callable(obj):
+            self.named[f"{getattr(obj, '__module__', None) or 'builtins'}.{name}"] = obj
         return NotImplemented
 
 

@@ -14,6 +14,7 @@ from ropewalk.compute.pool import Answer, Ending, Job, Lost
 from ropewalk.errors import Interrupted, Invalid
 from ropewalk.pipelines import failures, outcomes
 from ropewalk.pipelines.describe import Described
+from ropewalk.pipelines.frontier import Frontier
 from ropewalk.pipelines.graph import Node, Tree
 from ropewalk.pipelines.keys import Keyed
 from ropewalk.pipelines.outcomes import CACHED, DONE, FAILED, RUNNING, SKIPPED, WAITING, Outcome, StepRecord
@@ -91,7 +92,8 @@ class Turns:
         self._on_progress = on_progress
         self._judge = Judge(site, opened.graph, salt=run.id)
         self._positions = {node.id: position for position, node in enumerate(opened.graph.nodes)}
-        self._waiting = {node.id: node for node in opened.graph.nodes}
+        self._frontier = Frontier(opened.graph)
+        self._fresh = list(self._frontier.ready.values())
         self._values: dict[str, Tree] = {}
         self._attempts: dict[str, int] = {}
         self._rereads: dict[str, int] = {}
@@ -118,7 +120,7 @@ class Turns:
             told, self._told = self._told, []
             for progress in told:
                 self._on_progress(progress)
-            if not self._running and (self._failed or not self._waiting):
+            if not self._running and (self._failed or not self._frontier.left):
                 break
             ended = [self._ended(ending) for ending in self._pool.wait(self._patience())]
             self._renew()
@@ -157,20 +159,32 @@ class Turns:
 
     def _look_up(self, tx: Transaction) -> None:
         """Take what is kept, and begin what is not, as far as there are workers."""
-        now = time.monotonic()
-        for node in list(self._waiting.values()):
-            if self._later.get(node.id, now) > now:
-                continue
+        while self._fresh:
+            node = self._fresh.pop(0)
             found = self._judge.look(tx, node, self._values)
             if isinstance(found, Hit):
                 self._take(tx, node, found)
-            elif found is not None and self._pool.free() > len(self._handed):
+        now = time.monotonic()
+        for node in list(self._frontier.ready.values()):
+            if self._pool.free() <= len(self._handed):
+                break
+            if self._later.get(node.id, now) > now:
+                continue
+            # Looked at again: a step that ran meanwhile, here or in another run, may have answered for it.
+            found = self._judge.look(tx, node, self._values)
+            if isinstance(found, Hit):
+                self._take(tx, node, found)
+            elif found is not None:
                 self._begin(tx, node, found)
+
+    def _know(self, node: Node, value: Tree) -> None:
+        self._values[node.id] = value
+        self._fresh += self._frontier.meet(node)
 
     def _take(self, tx: Transaction, node: Node, hit: Hit) -> None:
         """Let an earlier outcome answer for a node: the run logs and shows what the step did then."""
-        del self._waiting[node.id]
-        self._values[node.id] = hit.value
+        self._frontier.take(node)
+        self._know(node, hit.value)
         now_us = self._site.clock.now_us()
         reason = ("nothing that it depends on has changed",)
         begun = Begun(node=node, keyed=hit.keyed, attempt=0, reason=reason, started_us=now_us)
@@ -179,7 +193,7 @@ class Turns:
         self._tell(node, CACHED, reason[0])
 
     def _begin(self, tx: Transaction, node: Node, key: Keyed) -> None:
-        del self._waiting[node.id]
+        self._frontier.take(node)
         self._later.pop(node.id, None)
         attempt = self._attempts[node.id] = self._attempts.get(node.id, 0) + 1
         reason = self._judge.why(tx, node, key, self._run.id)
@@ -259,7 +273,7 @@ class Turns:
         # Another run may have stored this key first: then its value is the one, for all that follows.
         same = stored.digest == ended.outcome.digest
         value = ended.value if same else outcomes.value_of(self._site.blobs, stored)
-        self._values[node.id] = value
+        self._know(node, value)
         outcomes.keep_step(tx, self._record(begun, DONE, ended_us=ended.ended_us))
         self._apply(tx, node, stored, begun.keyed)
         body = {"node": node.id, "step": node.step, "key": stored.key, "code": node.code, "value": stored.digest}
@@ -283,7 +297,7 @@ class Turns:
             self._tell(node, FAILED, failures.headline(failure), seconds)
             return
         outcomes.keep_step(tx, self._record(ended.begun, WAITING, ended_us=ended.ended_us, error=text))
-        self._waiting[node.id] = node
+        self._frontier.give_back(node)
         self._later[node.id] = time.monotonic() + wait
         self._tell(node, "retrying", f"{failures.headline(failure)}; again in {wait:g} s", seconds)
 
@@ -308,8 +322,8 @@ class Turns:
     def skip_rest(self, tx: Transaction) -> None:
         """Write down which nodes a failed run never came to."""
         now_us = self._site.clock.now_us()
-        for node in self._waiting.values():
-            if self._attempts.get(node.id):
+        for node in self._graph.nodes:
+            if node.id in self._values or self._attempts.get(node.id):
                 continue
             empty = Keyed(key="", inputs={}, facts={})
             why = ("a step before it failed",)
