@@ -6,9 +6,9 @@ import sys
 import pytest
 
 from ropewalk.errors import Corrupt, Invalid, NotFound
-from ropewalk.models.golden import parity_of, read_golden
+from ropewalk.models.golden import batching_of, parity_of, read_golden
 from ropewalk.models.manifest import Field, Output, Signature, read_manifest
-from ropewalk.models.predictor import Predictor, open_predictor
+from ropewalk.models.predictor import BLOCK_ROWS, Predictor, open_predictor
 from ropewalk.models.signature import Shape
 
 INPUTS = ["carrier", "origin", "hour", "temp"]
@@ -118,14 +118,39 @@ class _Drifting:
         return {"prediction": [value + rows * 1e-16 for value in columns["x"]]}
 
 
-def test_an_engine_whose_bits_depend_on_the_batch_is_asked_row_by_row():
+def test_an_engine_whose_bits_depend_on_the_batch_is_asked_with_one_number_of_rows():
     shape = _shape("regression", Output(name="prediction", type="float"))
+    rows = {"x": [float(row) for row in range(70)]}
 
-    apart = Predictor(_Drifting(), shape, name="native", by_one=True).predict({"x": [0.0, 0.0]}, 2)
-    together = Predictor(_Drifting(), shape, name="native", by_one=False).predict({"x": [0.0, 0.0]}, 2)
+    found = {
+        way: Predictor(_Drifting(), shape, name="native", batching=way).predict(rows, 70)["prediction"]
+        for way in ("any", "block", "one")
+    }
 
-    assert apart == {"prediction": [1e-16, 1e-16]}
-    assert together == {"prediction": [2e-16, 2e-16]}
+    assert found["any"][0] == 70e-16
+    assert found["one"] == [value + 1e-16 for value in rows["x"]]
+    assert found["block"] == [value + BLOCK_ROWS * 1e-16 for value in rows["x"]]
+
+
+class _Swaying(_Drifting):
+    """An engine whose sums also depend on the place in the batch."""
+
+    def answer(self, columns, rows):
+        return {"prediction": [value + place * 1e-16 for place, value in enumerate(columns["x"])]}
+
+
+class _Steady:
+    def answer(self, columns, rows):
+        return {"prediction": [value * 2 for value in columns["x"]]}
+
+
+def test_the_widest_batching_that_keeps_every_bit_is_chosen():
+    columns = {"x": [row / 1e9 for row in range(100)]}
+
+    assert batching_of(_Steady(), columns, 100) == "any"
+    assert batching_of(_Drifting(), columns, 100) == "block"
+    assert batching_of(_Swaying(), columns, 100) == "one"
+    assert batching_of(_Drifting(), columns, 100, ways=("any", "one")) == "one"
 
 
 def test_labels_may_differ_between_engines_only_at_ties():

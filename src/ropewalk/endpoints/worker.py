@@ -109,7 +109,6 @@ def main(arguments: list[str]) -> None:
     sys.dont_write_bytecode = True
     os.environ["JOBLIB_MULTIPROCESSING"] = "0"  # there will be no other processes, so it need not try
     os.dup2(2, 1)  # what a model prints is not an answer
-    os.chdir("/")
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     with socket.socket(fileno=int(arguments[0])) as connection:
         serve(connection, Desk())

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from ropewalk.blobs.bucket import Bucket
 from ropewalk.models.manifest import Manifest, Parity
-from ropewalk.models.predictor import Engine
+from ropewalk.models.predictor import BLOCK_ROWS, Engine, in_blocks
 from ropewalk.models.signature import Shape
 
 if TYPE_CHECKING:
@@ -68,21 +68,38 @@ def pick(frame: pl.DataFrame, names: Sequence[str], rows: int) -> pl.DataFrame:
     return table[sorted(places)] if places else pl.DataFrame(schema=table.schema)
 
 
-def batching_of(engine: Engine, columns: Columns, rows: int) -> str:
-    """Return `any` if each row's bits come out the same alone, in other batches and in reverse, else `one`."""
-    names = list(columns)
-    whole = engine.answer(columns, rows)
+def batching_of(engine: Engine, columns: Columns, rows: int, *, ways: Sequence[str] = ("any", "block", "one")) -> str:
+    """Return the first of the ways in which each row's bits come out the same alone, in other batches and in reverse.
+
+    Args:
+        engine: what computes.
+        columns: rows to try it with.
+        rows: how many.
+        ways: `any` number of rows at a time, always a `block` of them, or `one`; the last is not tried, but taken.
+    """
+    for way in ways[:-1]:
+        if _steady(engine, columns, rows, 0 if way == "any" else BLOCK_ROWS):
+            return way
+    return ways[-1]
+
+
+def _steady(engine: Engine, columns: Columns, rows: int, size: int) -> bool:
+    def answer(places: Sequence[int]) -> dict[str, list[Any]]:
+        chosen = {name: [values[place] for place in places] for name, values in columns.items()}
+        return in_blocks(engine, chosen, len(places), size or len(places))
+
+    whole = answer(range(rows))
     for places in _batches(rows):
-        part = engine.answer({name: [columns[name][place] for place in places] for name in names}, len(places))
-        for name, values in part.items():
+        for name, values in answer(places).items():
             if not same(values, [whole[name][place] for place in places]):
-                return "one"
-    return "any"
+                return False
+    return True
 
 
 def _batches(rows: int) -> Iterator[list[int]]:
     yield list(reversed(range(rows)))
-    for size in (2, 7, 32):
+    yield [place for pair in zip(range(rows), reversed(range(rows)), strict=True) for place in pair]
+    for size in (2, 7, 33):
         yield list(range(min(size, rows)))
         yield list(range(max(rows - size, 0), rows))
     for place in range(min(rows, _ALONE_MAX)):

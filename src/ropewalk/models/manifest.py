@@ -82,8 +82,8 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
         globals: what the native part imports, sorted, as `module.name`.
         parity: of the ONNX part.
         signature: inputs and outputs.
-        batching: by engine (`native`, `onnx`): `any` when a row's bits do not depend on the rows beside it, `one` when
-            they do, so that rows are computed one by one.
+        batching: by engine (`native`, `onnx`): `any` when a row's bits do not depend on its neighbours; `block` when
+            they do not in blocks of one size; else `one`: rows are computed one by one.
         libraries: versions that made it.
     """
 

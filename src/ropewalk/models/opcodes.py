@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any, cast
 
+from ropewalk.models.outside import NotProtobuf, outside_tensors
 from ropewalk.models.trust import Trust, trust_in
 
 _MARK = object()
@@ -169,9 +170,10 @@ def globals_of(data: bytes) -> tuple[str, ...]:
 
 
 def scan_part(name: str, data: bytes, allowed: Iterable[str] = ()) -> tuple[Finding, ...]:
-    """Return what is not allowed in a model file of any kind: pickle, joblib (also compressed), zip, skops, npy.
+    """Return what is not allowed in a model file of any kind: pickle, joblib (also compressed), zip, skops, npy, ONNX.
 
-    Formats that carry no code (ONNX, Parquet, JSON, safetensors) give nothing.
+    A joblib file that keeps arrays between its opcodes cannot be read to its end, which is a finding. Formats without
+    code (Parquet, JSON, safetensors) give nothing; ONNX only when its tensors lie in other files.
 
     Args:
         name: the file's name; its ending counts where the bytes do not tell.
@@ -210,6 +212,8 @@ def _look(name: str, data: bytes, trust: Trust, *, depth: int) -> Iterator[Findi
         yield from _look_in_zip(data, trust, depth)
     elif data.startswith(b"\x93NUMPY"):
         yield from _look_in_array(name, data)
+    elif name.endswith(".onnx") and data[:1] != b"\x80":
+        yield from _look_in_onnx(name, data)
     elif name.endswith(_ENDINGS) or (data[:1] == b"\x80" and data[1:2] in b"\x02\x03\x04\x05"):
         for finding in _scan(data, trust):
             yield Finding(name=finding.name, position=finding.position, why=finding.why, part=name if depth else "")
@@ -226,6 +230,16 @@ def _look_in_array(name: str, data: bytes) -> Iterator[Finding]:
     header = data[8:4096].split(b"}", 1)[0]
     if b"'O'" in header or b"|O" in header:
         yield Finding(name="", position=-1, why="is an array of pickled objects", part=name)
+
+
+def _look_in_onnx(name: str, data: bytes) -> Iterator[Finding]:
+    if b"location" not in data:  # the key that every such tensor has; walking a forest of 20 MB would take seconds
+        return
+    try:
+        for tensor in outside_tensors(data):
+            yield Finding(name="", position=-1, why=f"keeps the tensor {tensor} in another file", part=name)
+    except NotProtobuf as error:
+        yield Finding(name="", position=-1, why=f"is not an ONNX file: {error}", part=name)
 
 
 def _look_in_zip(data: bytes, trust: Trust, depth: int) -> Iterator[Finding]:

@@ -10,10 +10,12 @@ from typing import Any, Literal, Protocol
 
 from ropewalk.blobs.bucket import Bucket
 from ropewalk.errors import Invalid, NotFound, Refused, missing_extra
-from ropewalk.models.formats import load
+from ropewalk.models.formats import load, refusal
 from ropewalk.models.manifest import ONNX_PART, Manifest, read_manifest
+from ropewalk.models.opcodes import scan_part
 from ropewalk.models.signature import Shape
 
+BLOCK_ROWS = 32
 Choice = Literal["auto", "onnx", "native"]
 Columns = Mapping[str, Sequence[object]]
 
@@ -33,14 +35,15 @@ class Predictor:
         engine: what computes.
         shape: what goes in and out.
         name: `onnx` or `native`.
-        by_one: compute each row alone, because this engine's bits depend on the rows beside it.
+        batching: `any`, `block` or `one`, as the manifest says: how many rows the engine is given at a time, so that a
+            row's bits do not depend on the rows beside it.
     """
 
-    def __init__(self, engine: Engine, shape: Shape, *, name: str, by_one: bool = False) -> None:
+    def __init__(self, engine: Engine, shape: Shape, *, name: str, batching: str = "any") -> None:
         self.engine = name
         self.shape = shape
         self._engine = engine
-        self._by_one = by_one
+        self._batching = batching
         self._inputs = tuple(field.name for field in shape.signature.inputs)
 
     def predict(self, columns: Columns, rows: int) -> dict[str, list[Any]]:
@@ -64,14 +67,26 @@ class Predictor:
                 )  # fmt: skip
         if rows == 0:
             return {output.name: [] for output in self.shape.signature.outputs}
-        if rows == 1 or not self._by_one:
+        if self._batching == "any" or (rows == 1 and self._batching == "one"):
             return self._engine.answer(columns, rows)
-        found: dict[str, list[Any]] = {output.name: [] for output in self.shape.signature.outputs}
-        for row in range(rows):
-            one = self._engine.answer({name: [columns[name][row]] for name in self._inputs}, 1)
-            for name, values in one.items():
-                found[name] += values
-        return found
+        size = BLOCK_ROWS if self._batching == "block" else 1
+        return in_blocks(self._engine, {name: columns[name] for name in self._inputs}, rows, size)
+
+
+def in_blocks(engine: Engine, columns: Columns, rows: int, size: int) -> dict[str, list[Any]]:
+    """Return the answers of an engine that is always given `size` rows; the last row fills up the last block.
+
+    Matrix libraries choose their way of adding up by the number of rows: with the same number it is the same way.
+    """
+    found: dict[str, list[Any]] = {}
+    for start in range(0, rows, size):
+        count = min(size, rows - start)
+        block = {name: list(values[start : start + size]) for name, values in columns.items()}
+        if count < size:
+            block = {name: values + values[-1:] * (size - count) for name, values in block.items()}
+        for name, values in engine.answer(block, size).items():
+            found.setdefault(name, []).extend(values[:count])
+    return found
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -105,14 +120,16 @@ class Prepared:
 
         shape = shape_in(self.manifest)
         if self.engine == "onnx":
+            findings = scan_part(self.part, self.data)
+            if findings:
+                raise refusal(self.part, findings)
             engine: Engine = OnnxEngine(self.data, shape)
         else:
             _import("sklearn", "sklearn")
             for library in {"numpy": (), "pandas": ("pandas",), "polars": ("polars",)}[self.manifest.frame]:
                 _import(library, "sklearn")
             engine = NativeEngine(load(self.part, self.data, allowed), shape)
-        by_one = self.manifest.batching.get(self.engine, "one") == "one"
-        return Predictor(engine, shape, name=self.engine, by_one=by_one)
+        return Predictor(engine, shape, name=self.engine, batching=self.manifest.batching.get(self.engine, "one"))
 
 
 def shape_in(manifest: Manifest) -> Shape:
