@@ -232,3 +232,34 @@ def test_status_of_outputs() -> None:
     assert statuses({"probability": [0.5, 1.5, -0.1, float("nan"), inf]}, 5) == ["ok"] + ["invalid_output"] * 4
     assert statuses({"prediction": [1e308, 1e308, inf], "label": ["a", "b", "c"]}, 3) == ["ok", "ok", "invalid_output"]
     assert statuses({"probability.a": [1.0], "probability.b": [0.0]}, 1) == ["ok"]
+
+
+@pytest.mark.parametrize(("poison", "wanted"), [(CRASH, 503), (FAIL, 500)])
+def test_who_makes_the_model_fail_harms_nobody_else(flights: Caller, real: Site, poison: float, wanted: int) -> None:
+    lane = flights.gateway.board.routes["flights"].champion.lane
+    asking = held(real, flights)
+
+    with ThreadPoolExecutor(5) as pool:
+        answers = [pool.submit(flights.predict, {"x": x, "city": None}) for x in (1.0, 2.0, poison, 3.0, 4.0)]
+        flights.until(lambda: lane.queued_rows == 5)
+        let_go(real, asking)
+        found = [answer.result()[0] for answer in answers]
+
+    assert found == [200, 200, wanted, 200, 200]
+    assert sorted(capture.read(real, "flights")["status"]) == ["error", *["ok"] * 5]
+
+
+def test_a_canary_whose_bundle_was_changed_fails_on_the_record(flights: Caller, real: Site) -> None:
+    bad = add_release(real, 2)
+    path = real.blobs.path_of(bundle_of(real, 2))
+    path.chmod(0o600)
+    path.write_bytes(path.read_bytes() + b" ")
+
+    flights.follows(split(real, "flights/1", canary=bad, canary_weight_bp=10_000))
+    status, answer = flights.predict()
+    flights.follows(split(real, "flights/1"))
+
+    assert (status, "blob-corrupt" in answer["why"]) == (503, True)
+    assert flights.predict()[0] == 200
+    rows = capture.read(real, "flights")
+    assert rows.select("release", "role", "status").rows()[0] == ("flights/2", "canary", "error")

@@ -177,10 +177,7 @@ def _groups(traffic: Traffic, asked: Asked, ids: list[str], *, pin: str) -> dict
 def _warm_of(route: Route, role: str, first: Warm) -> Warm:
     if role != "canary":
         return first
-    canary = route.traffic.canary
-    if canary not in route.warm:
-        raise route.broken.get(canary) or Unavailable("release-not-warm", "The canary does not stand.", where=canary)
-    return route.warm[canary]
+    return route.warm[route.traffic.canary]
 
 
 def _check(asked: Asked, checked: list[tuple[str, list[int], Warm]], given: Given) -> None:

@@ -64,7 +64,6 @@ class Lane:
         self._workers: set[Worker] = set()
         self._running = 0
         self._loop = asyncio.get_running_loop()
-        self._ready = asyncio.Event()
         self._tried = asyncio.Event()
         self._quiet = asyncio.Event()
         self._quiet.set()
@@ -140,6 +139,7 @@ class Lane:
         await asyncio.gather(*self._keepers, return_exceptions=True)
         await asyncio.gather(*(worker.stop() for worker in tuple(self._workers)))
         self._workers.clear()
+        self._broken = True
         gone = Unavailable("endpoint-stopping", "The endpoint is stopping.", fix="send it again")
         while self._queue:
             self._fail([self._queue.popleft()], gone, ERROR)
@@ -192,19 +192,21 @@ class Lane:
         names = self._queue[0].columns.keys()
         while self._queue:
             item = self._queue[0]
-            if rows and (rows + len(item.ids) > BATCH_ROWS_MAX or item.columns.keys() != names):
+            if rows and (item.alone or rows + len(item.ids) > BATCH_ROWS_MAX or item.columns.keys() != names):
                 break
             self._queue.popleft()
             self.queued_rows -= len(item.ids)
             if item.deadline <= now:
                 self.expired += 1
                 self._fail([item], too_late(), TIMEOUT)
-            elif item.answer.cancelled() or (now - item.begun > SWEEP_SECONDS and is_gone(item.receive)):
-                item.answer.cancel()
+            elif item.answer.done() or (now - item.begun > SWEEP_SECONDS and is_gone(item.receive)):
+                _left(item)
             else:
                 batch.append(item)
                 rows += len(item.ids)
                 names = batch[0].columns.keys()
+                if item.alone:
+                    break
         return batch
 
     def _run(self, worker: Worker, batch: list[Item]) -> None:
@@ -227,17 +229,34 @@ class Lane:
         def done(answer: dict[str, Any] | None) -> None:
             timer.cancel()
             self._running -= 1
-            if answer is None and late:
-                self._fail(batch, too_late(), TIMEOUT, columns)
-            elif answer is None or answer.get("error"):
-                self._fail(batch, failure(answer, worker.tail), ERROR, columns)
-            else:
-                self._finish(batch, columns, answer.get("outputs", {}), rows)
-            if answer is not None:
-                self._idle.append(worker)
-            self._kick()
+            parted = not late and len(batch) > 1 and (answer is None or bool(answer.get("error")))
+            try:
+                if parted:
+                    self._part(batch)
+                elif answer is None and late:
+                    self._fail(batch, too_late(), TIMEOUT, columns)
+                elif answer is None or answer.get("error"):
+                    self._fail(batch, failure(answer, worker.tail), ERROR, columns)
+                else:
+                    self._finish(batch, columns, answer.get("outputs", {}), rows)
+            finally:
+                if not parted:
+                    for item in batch:
+                        _left(item)  # answered already, unless a defect of ours got in the way: nobody waits for ever
+                if answer is not None:
+                    self._idle.append(worker)
+                self._kick()
 
         worker.predict(columns, rows, done)
+
+    def _part(self, batch: list[Item]) -> None:
+        """Ask each item of a failed batch again by itself: only the one that makes the model fail shall fail."""
+        for item in reversed(batch):
+            item.alone = True
+            self._queue.appendleft(item)
+            self.queued_rows += len(item.ids)
+        if self._sweeper is None:
+            self._sweeper = self._loop.call_later(SWEEP_SECONDS, self._sweep)
 
     def _finish(self, batch: list[Item], columns: Columns, outputs: Columns, rows: int) -> None:
         if not outputs or any(len(values) != rows for values in outputs.values()):
@@ -299,3 +318,9 @@ class Lane:
         self._sweeper = self._loop.call_later(SWEEP_SECONDS, self._sweep) if keep else None
         if not keep and not self._running:
             self._quiet.set()
+
+
+def _left(item: Item) -> None:
+    """Answer an item whose caller has gone: nothing is asked and nothing recorded for it."""
+    if not item.answer.done():
+        item.answer.set_exception(ConnectionResetError())

@@ -100,6 +100,8 @@ class Doorway:
 
     def _lane(self, endpoint: str, served: Served) -> Lane:
         async def start() -> Any:  # noqa: ANN401 - a Worker; the lane knows no other
+            if served.broken is not None:
+                raise served.broken
             load = await asyncio.to_thread(self._source.load, served)
             return await start_worker(load, command=self._command)
 
@@ -259,7 +261,7 @@ class Gateway(Doorway):
     Args:
         site: the project.
         settings: its `ropewalk.toml`.
-        environment: whose endpoints it serves.
+        environment: whose endpoints it serves; empty for those of every environment.
         command: argv of a worker.
         on_ready: called when the first releases stand.
     """

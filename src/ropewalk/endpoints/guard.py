@@ -58,8 +58,11 @@ class Guard:
         if scope["type"] == "lifespan":
             await self._app(scope, receive, send)
             return
-        headers = {name: value for name, value in scope["headers"] if name in _LOOKED_AT}
+        looked_at = [(name, value) for name, value in scope["headers"] if name in _LOOKED_AT]
+        headers = dict(looked_at)
         problem = self._stranger(scope, headers)
+        if len(looked_at) != len(headers):
+            problem = Refused("host-foreign", "A header that may come once came twice.", where="Host, Origin")
         if scope["type"] == "websocket":
             if problem is not None:
                 await receive()

@@ -20,6 +20,7 @@ class Item:
     """
 
     __slots__ = (
+        "alone",
         "answer",
         "at_us",
         "begun",
@@ -52,6 +53,7 @@ class Item:
         pairs: list[str] | None = None,
         receive: Receive | None = None,
     ) -> None:
+        self.alone = False  # set when a batch with it failed: it then goes by itself, so that it harms nobody else
         self.ids = ids
         self.columns = columns
         self.role = role

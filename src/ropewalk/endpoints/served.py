@@ -13,6 +13,7 @@ from ropewalk.blobs.bucket import Bucket
 from ropewalk.clock import iso
 from ropewalk.data.contract import Contract, from_json
 from ropewalk.data.rows import Problem, row_checker
+from ropewalk.errors import RopewalkError
 from ropewalk.models.manifest import Field, Output, read_manifest
 from ropewalk.releases.bundle import Bundle, read_bundle
 from ropewalk.source.snapshot import materialize
@@ -37,6 +38,7 @@ class Served:
         example: a real row of the golden rows, as JSON would say it.
         allow_pickle: whether the environment lets models of the pickle family load.
         code: digest of the code snapshot that the model may import from.
+        broken: why it cannot be served at all; then everything else is the champion's.
     """
 
     release: str
@@ -51,6 +53,7 @@ class Served:
     example: dict[str, Any]
     allow_pickle: bool
     code: str
+    broken: RopewalkError | None = None
 
     def load(self, blobs: Path, code: Path, allowed: tuple[str, ...]) -> dict[str, object]:
         """Return the worker's load message.

@@ -43,7 +43,7 @@ class SiteSource:
 
     Args:
         site: the project.
-        environment: whose endpoints are served.
+        environment: whose endpoints are served; empty for those of every environment.
         allowed: globals that models may import besides the defaults.
     """
 
@@ -63,15 +63,15 @@ class SiteSource:
             for endpoint in splits.endpoints(reader):
                 now = splits.current(reader, endpoint)
                 champion = None if now is None else releases.find(reader, now.champion)
-                if now is not None and champion is not None and champion.environment == self._environment:
+                if now is not None and champion is not None and self._environment in ("", champion.environment):
                     found[endpoint] = now
         return found
 
     def served(self, release: str) -> Served:
         """Return what a release serves, verified."""
         with self._site.db.read() as reader:
-            bundle = releases.get(reader, release).bundle
-        return read_served(self._site.blobs, release, bundle, self._environment)
+            found = releases.get(reader, release)
+        return read_served(self._site.blobs, release, found.bundle, found.environment)
 
     def load(self, served: Served) -> dict[str, object]:
         """Return the worker's load message; lays the code out."""

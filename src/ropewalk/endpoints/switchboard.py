@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from ropewalk.endpoints.batching import Lane
 from ropewalk.endpoints.served import Served
@@ -37,13 +37,11 @@ class Route:
 
     Attributes:
         traffic: the generation.
-        warm: by release; a canary whose bundle could not even be read is in `broken` instead.
-        broken: why such a release cannot answer.
+        warm: by release.
     """
 
     traffic: Traffic
     warm: dict[str, Warm]
-    broken: dict[str, RopewalkError]
 
     @property
     def champion(self) -> Warm:
@@ -155,15 +153,27 @@ class Switchboard:
         if champion is None or not champion.lane.ready:
             problem = broken.get(target.champion) or (champion.lane.problem if champion else None)
             return problem or Unavailable("release-not-warm", "The release does not stand yet.")
-        self.routes[name] = Route(traffic=target, warm=opened, broken=broken)
+        if target.canary in broken:
+            opened[target.canary] = self._stand_in(name, champion.served, target.canary, broken[target.canary])
+        self.routes[name] = Route(traffic=target, warm=opened)
         for key in [key for key in self._lanes if key[0] == name and key[1] not in opened]:
             task = asyncio.get_running_loop().create_task(self._lanes.pop(key).lane.drain())
             self._draining.add(task)
             task.add_done_callback(self._draining.discard)
         return None
 
+    def _stand_in(self, name: str, champion: Served, release: str, problem: RopewalkError) -> Warm:
+        """Return a lane that fails and records every row: a canary that cannot be read falls by evidence too."""
+        found = self._lanes.get((name, release))
+        if found is None:
+            served = replace(champion, release=release, broken=problem)
+            found = self._lanes[name, release] = Warm(served=served, lane=self._open_lane(name, served))
+        return found
+
     async def _opened(self, name: str, release: str) -> Warm:
         known = self._lanes.get((name, release))
+        if known is not None and known.served.broken is not None:
+            raise known.served.broken
         if known is None:
             served = await asyncio.to_thread(self._source.served, release)
             known = Warm(served=served, lane=self._open_lane(name, served))
