@@ -17,7 +17,7 @@ Handler = Callable[[dict[str, Any]], dict[str, Any]]
 
 
 def die_with(parent: int) -> None:
-    """Have the kernel kill this process when its parent is gone (prctl(2), PR_SET_PDEATHSIG); leave if it is already."""
+    """Have the kernel kill this process when its parent is gone (prctl(2), PR_SET_PDEATHSIG)."""
     if sys.platform == "linux":
         ctypes.CDLL(None, use_errno=True).prctl(PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
     if os.getppid() != parent:

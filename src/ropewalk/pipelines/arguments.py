@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import inspect
 import json
 import types
@@ -38,6 +37,8 @@ def bind(function: Callable[..., Any], given: Mapping[str, Any], target: str) ->
     }
     for name in given:
         if name not in wanted:
+            import difflib
+
             near = difflib.get_close_matches(name, wanted, 1)
             raise Invalid(
                 "argument-unknown",

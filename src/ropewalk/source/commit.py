@@ -83,6 +83,6 @@ def read_commit(folder: Path) -> Commit:
 
 
 def _branch(head: str) -> str:
-    """Return the branch of git's line `## main...origin/main [ahead 1]`, `## No commits yet on main`, `## HEAD (no branch)`."""
+    """Return the branch of git's line `## main...origin/main [ahead 1]` or `## No commits yet on main`."""
     name = head.removeprefix("## ").removeprefix("No commits yet on ").partition("...")[0]
     return "" if name.startswith("HEAD (") else name

@@ -10,8 +10,12 @@ from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
+from typing import TYPE_CHECKING
+
 from ropewalk.refs import canonical, digest_of_file
-from ropewalk.site import Site
+
+if TYPE_CHECKING:  # workers read versions too and have no use for a site: 10 ms
+    from ropewalk.site import Site
 
 _DASHES = re.compile(r"[-_.]+")
 
@@ -43,7 +47,7 @@ def _info_folders() -> list[Path]:
     found: list[Path] = []
     for entry in dict.fromkeys(sys.path):
         try:
-            names = sorted(os.listdir(entry or "."))
+            names = sorted(os.listdir(entry or "."))  # noqa: PTH208 - names are all that is wanted
         except OSError:
             continue
         found += [Path(entry or ".") / name for name in names if name.endswith((".dist-info", ".egg-info"))]

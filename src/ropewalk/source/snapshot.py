@@ -109,7 +109,7 @@ def _is_code(root: Path, name: str) -> bool:
     except UnicodeEncodeError:
         return False
     path = root / name
-    if name.split("/")[0] == HIDDEN or not path.is_file():
+    if name.partition("/")[0] == HIDDEN or not path.is_file():
         return False
     return not path.is_symlink() or path.resolve().is_relative_to(root.resolve())
 
