@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pickle
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -103,7 +104,7 @@ def _by_memo(mark: str) -> bytes:
     return b"\x80\x04" + stored + b"h\x01h\x00\x93(" + _text(_shell(mark)) + b"tR."
 
 
-_WAYS = {
+_WAYS: dict[str, Callable[[str], bytes]] = {
     "os.system": lambda mark: whole(call("os", "system", _shell(mark))),
     "posix.system": lambda mark: whole(call("posix", "system", _shell(mark))),
     "inst": _instance,
