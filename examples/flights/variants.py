@@ -41,7 +41,6 @@ VARIANTS = {
                 '    arrival = pl.coalesce("arr_time", "sched_arr_time")\n'
                 '    return flights.with_columns(arrival.alias("sched_arr_time"))\n',
             ),
-            Edit(file="pipeline.py", old="month_to: int = 3,", new="month_to: int = 7,"),
         ),
     ),
     "brittle": Variant(

@@ -6,7 +6,7 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Generator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
@@ -53,7 +53,7 @@ class House:
 
 
 @contextmanager
-def open_house(root: Path, *, create: bool = True, clock: Clock | None = None) -> Iterator[House]:
+def open_house(root: Path, *, create: bool = True, clock: Clock | None = None) -> Generator[House]:
     """Open a project's folder; on leaving, its signed head is written and everything is closed.
 
     Args:

@@ -1,4 +1,4 @@
-"""The native routes: what programs may ask of runs, releases, endpoints, alerts and the ledger, and labels told later."""
+"""The native routes: what programs may ask of runs, releases, endpoints, alerts, the ledger, and labels told later."""
 
 from __future__ import annotations
 

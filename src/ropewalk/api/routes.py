@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
-from typing import Any
+from typing import Any, cast
 
 import msgspec
 from starlette.concurrency import run_in_threadpool
@@ -110,10 +110,13 @@ def _decode(kind: type, request: Request, data: bytes) -> object:
             fix=f"send Content-Type: {JSON}",
         )
     try:
-        return msgspec.json.decode(data, type=kind)
+        return cast(object, msgspec.json.decode(data, type=kind))
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise Invalid(
-            "request-malformed", "The body is not what this route takes.", where=request.url.path, why=str(error),
+            "request-malformed",
+            "The body is not what this route takes.",
+            where=request.url.path,
+            why=str(error),
             fix="see /docs",
         ) from error
 

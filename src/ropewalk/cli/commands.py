@@ -59,22 +59,41 @@ HELP = "Help"
 GROUPS = (TRAIN, DELIVER, SERVE, PROVE, HELP)
 COMMANDS = (
     Command(name="init", summary="make a project that runs: settings, pipeline, test", group=TRAIN, module="init"),
-    Command(name="run", summary="run the pipeline; what has not changed is answered from the cache", group=TRAIN, module="run"),
+    Command(
+        name="run",
+        summary="run the pipeline; what has not changed is answered from the cache",
+        group=TRAIN,
+        module="run",
+    ),
     Command(name="plan", summary="say what would run and why", group=TRAIN, module="plan"),
     Command(name="why", summary="say why a step ran, or did not", group=TRAIN, module="why"),
     Command(name="runs", summary="list, search and show runs", group=TRAIN, module="runs"),
     Command(name="diff", summary="say what is different between two runs", group=TRAIN, module="diff"),
-    Command(name="restore", summary="write out code, data and model of a run, byte for byte", group=TRAIN, module="restore"),
+    Command(
+        name="restore", summary="write out code, data and model of a run, byte for byte", group=TRAIN, module="restore"
+    ),
     Command(name="data", summary="list and profile snapshots, infer and check contracts", group=TRAIN, module="data"),
     Command(name="ship", summary="walk a model through the nine stages to live traffic", group=DELIVER, module="ship"),
-    Command(name="approve", summary="say yes to a release, on the evidence that is there now", group=DELIVER, module="approve"),
+    Command(
+        name="approve",
+        summary="say yes to a release, on the evidence that is there now",
+        group=DELIVER,
+        module="approve",
+    ),
     Command(name="reject", summary="say no to a release, with a reason", group=DELIVER, module="reject"),
     Command(name="promote", summary="give a canary all traffic at once", group=DELIVER, module="promote"),
     Command(name="rollback", summary="undo the newest delivery", group=DELIVER, module="rollback"),
     Command(name="up", summary="serve endpoint, API and console, and run the loops", group=SERVE, module="up"),
-    Command(name="batch", summary="score a file's rows: the bits that the endpoint answers", group=SERVE, module="batch"),
+    Command(
+        name="batch", summary="score a file's rows: the bits that the endpoint answers", group=SERVE, module="batch"
+    ),
     Command(name="status", summary="show who answers, what is on its way, what is wrong", group=SERVE, module="status"),
-    Command(name="trace", summary="show which rows, code and approvals stand behind a prediction", group=PROVE, module="trace"),
+    Command(
+        name="trace",
+        summary="show which rows, code and approvals stand behind a prediction",
+        group=PROVE,
+        module="trace",
+    ),
     Command(name="replay", summary="answer a past prediction again, bit for bit", group=PROVE, module="replay"),
     Command(name="verify", summary="check everything that was kept, offline", group=PROVE, module="verify"),
     Command(name="demo", summary="play a year of flights through the whole line", group=HELP, module="demo"),

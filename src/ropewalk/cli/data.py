@@ -24,7 +24,9 @@ ropewalk data check rows.csv --contract contract.toml
 
 def arguments(parser: argparse.ArgumentParser) -> None:
     """Add what to do and with what."""
-    parser.add_argument("action", nargs="?", default="list", choices=("list", "profile", "contract", "check", "lineage"))
+    parser.add_argument(
+        "action", nargs="?", default="list", choices=("list", "profile", "contract", "check", "lineage")
+    )
     parser.add_argument("rows", nargs="?", default="", metavar="ROWS", help="a snapshot's digest, or a file")
     parser.add_argument("--contract", default="", metavar="FILE", help="TOML or JSON, for check")
     parser.add_argument("--target", default="", metavar="COLUMN", help="the column to predict, for contract")
@@ -101,10 +103,7 @@ def _profile(frame: pl.DataFrame, options: argparse.Namespace, out: Output) -> i
     found = profile(frame)
     out.table(
         ("column", "type", "nulls", "distinct", "min", "mean", "max"),
-        [
-            (one.name, one.type, one.nulls, one.distinct, one.min, one.mean, one.max)
-            for one in found.columns
-        ],
+        [(one.name, one.type, one.nulls, one.distinct, one.min, one.mean, one.max) for one in found.columns],
     )
     if options.html:
         Path(options.html).write_text(to_html(found, options.rows), encoding="utf-8")

@@ -49,7 +49,9 @@ def handle(options: argparse.Namespace, out: Output) -> None:
             out.line("\nThe console stays up until Ctrl-C.")
             server.stay()
         else:
-            out.line(f"\nThe server stops now. To bring console and endpoint back: ropewalk --project {options.folder} up")
+            out.line(
+                f"\nThe server stops now. To bring console and endpoint back: ropewalk --project {options.folder} up"
+            )
 
 
 class Speech:
@@ -101,7 +103,10 @@ def _evidence(root: Path, ending: Ending, out: Output) -> None:
     from ropewalk.house import open_house, score
 
     out.line()
-    out.line("6. The evidence: where did the last answer come from, is it the same again, does everything hold?", style="bold")
+    out.line(
+        "6. The evidence: where did the last answer come from, is it the same again, does everything hold?",
+        style="bold",
+    )
     with open_house(root, create=False) as home:
         for link in trace(home.site, ending.prediction).links:
             out.line(f"  {link.kind:<12}{link.title}: {link.told}")
@@ -109,7 +114,8 @@ def _evidence(root: Path, ending: Ending, out: Output) -> None:
         out.line(f"  replayed    {'the same bits' if again.equal else 'OTHER BITS'}: {dict(again.now)}")
         report = verify(home.site)
         held = "everything holds" if report.holds else f"{len(report.findings)} things do not hold"
-        out.line(f"  verified    {held}: {report.entries:,} ledger entries, {report.blobs:,} blobs, {report.segments:,} segments")
+        counts = f"{report.entries:,} ledger entries, {report.blobs:,} blobs, {report.segments:,} captured segments"
+        out.line(f"  verified    {held}: {counts}")
 
 
 def _farewell(folder: str, url: str, ending: Ending, out: Output) -> None:

@@ -15,12 +15,15 @@ ropewalk ship
 ropewalk ship flights/4 --no-wait
 ropewalk ship --release flights/4          # go on, after an approval or a failed stage
 """
+LETTERS_MAX = 160
 MARKS = {"passed": "+", "failed": "x", "skipped": "-", "waiting": "~"}
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
     """Add what to ship and where."""
-    parser.add_argument("model", nargs="?", default="", metavar="MODEL", help="NAME/VERSION or a version; newest if none")
+    parser.add_argument(
+        "model", nargs="?", default="", metavar="MODEL", help="NAME/VERSION or a version; newest if none"
+    )
     parser.add_argument("--release", default="", metavar="RELEASE", help="go on with this release")
     parser.add_argument("--environment", default="production", help="where it is to serve")
     parser.add_argument("--no-wait", action="store_true", help="leave as soon as the canary has begun")
@@ -86,4 +89,5 @@ class Teller:
         if progress.state == "doing" and progress.stage != "canary":
             return
         mark = MARKS.get(progress.state, " ")
-        self._out.line(f"{self._indent}  {mark} {number} {progress.stage:<8} {progress.text}")
+        text = progress.text if len(progress.text) <= LETTERS_MAX else progress.text[: LETTERS_MAX - 4] + " ..."
+        self._out.line(f"{self._indent}  {mark} {number} {progress.stage:<8} {text}")

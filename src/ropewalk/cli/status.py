@@ -54,7 +54,12 @@ def handle(options: argparse.Namespace, out: Output) -> None:
     out.result(
         {
             "endpoints": [
-                {"name": now.endpoint, "champion": now.champion, "canary": now.canary, "weight_bp": now.canary_weight_bp}
+                {
+                    "name": now.endpoint,
+                    "champion": now.champion,
+                    "canary": now.canary,
+                    "weight_bp": now.canary_weight_bp,
+                }
                 for now in serving
                 if now is not None
             ],

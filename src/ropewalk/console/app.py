@@ -96,7 +96,12 @@ def show_prediction(house: House, _rows: Reader, request: Request) -> dict[str, 
     """Gather the line behind a prediction."""
     found = trace(house.site, request.path_params["prediction"])
     links = [
-        {"title": one.title, "told": one.told, "digest": one.digest, "facts": json.dumps(one.facts, indent=1, default=str)}
+        {
+            "title": one.title,
+            "told": one.told,
+            "digest": one.digest,
+            "facts": json.dumps(one.facts, indent=1, default=str),
+        }
         for one in found.links
     ]
     return {"id": found.id, "links": links}

@@ -69,8 +69,7 @@ def line_chart(title: str, unit: str, lines: Sequence[Line], thresholds: Sequenc
         *_axes(bottom, top, unit, y),
         *_times(first, last, x),
     ]
-    for value in thresholds:
-        parts.append(f'<path class="limit" d="M{LEFT} {y(value):.1f}H{WIDTH - RIGHT}"/>')
+    parts.extend(f'<path class="limit" d="M{LEFT} {y(value):.1f}H{WIDTH - RIGHT}"/>' for value in thresholds)
     for index, line in enumerate(lines):
         parts.extend(_series(index, line, x, y))
     parts.append("</svg>")
@@ -88,11 +87,9 @@ def _series(index: int, line: Line, x: Callable[[float], float], y: Callable[[fl
     parts.append(f'<polyline class="line s{index}" points="{path}"/>')
     for point in line.points:
         kind = "dot alarm" if point.alarm else f"dot s{index}"
-        label = f"{line.name} {iso(point.at_us)[:16]}: {point.value:.4g}"
-        parts.append(
-            f'<circle class="{kind}" cx="{x(point.at_us):.1f}" cy="{y(point.value):.1f}" r="{4 if point.alarm else 2.2}">'
-            f"<title>{escape(label)}</title></circle>"
-        )
+        label = escape(f"{line.name} {iso(point.at_us)[:16]}: {point.value:.4g}")
+        place = f'cx="{x(point.at_us):.1f}" cy="{y(point.value):.1f}" r="{4 if point.alarm else 2.2}"'
+        parts.append(f'<circle class="{kind}" {place}><title>{label}</title></circle>')
     return parts
 
 
@@ -131,7 +128,7 @@ def _nice(low: float, high: float) -> tuple[float, float]:
 
 def spark(values: Sequence[float], width: int = 120, height: int = 28) -> str:
     """Return a small SVG line of values at equal distances."""
-    if len(values) < 2:
+    if len(values) <= 1:
         return ""
     y = _scale(min(0.0, *values), max(*values, 1e-9), height - 2, 2)
     path = " ".join(f"{index * width / (len(values) - 1):.1f},{y(value):.1f}" for index, value in enumerate(values))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 
 from ropewalk.console.charts import Line, Point, line_chart
 from ropewalk.console.words import at, share, span
@@ -13,6 +13,9 @@ from ropewalk.house import House
 from ropewalk.releases import approval, outcome, release, rollout
 from ropewalk.releases.bundle import read_bundle
 from ropewalk.store.database import Reader
+
+# Intervals of the first looks may be wider than anything worth drawing.
+WIDE = 9.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,9 +61,7 @@ def delivery(house: House, rows: Reader, found: release.Release) -> Delivery:
         item = reached.get(name)
         if item is not None:
             took = span(item.started_us, item.ended_us)
-            stages.append(
-                Stage(name=name, state=item.state, summary=item.summary, evidence=item.evidence, took=took)
-            )
+            stages.append(Stage(name=name, state=item.state, summary=item.summary, evidence=item.evidence, took=took))
             continue
         state = "ahead"
         if found.state == release.WALKING and (not stages or stages[-1].state in (outcome.PASSED, outcome.SKIPPED)):
@@ -126,13 +127,16 @@ def canary_charts(house: House, rows: Reader, release_id: str) -> list[Chart]:
     for look in rollout.decisions(rows, release_id):
         for signal in _signals(house, look.evidence):
             low, high = signal.get("low"), signal.get("high")
-            if not isinstance(low, float) or not isinstance(high, float) or not (-9 < low <= high < 9):
+            if not isinstance(low, float) or not isinstance(high, float) or not (-WIDE < low <= high < WIDE):
                 continue
             point = Point(at_us=look.at_us, value=(low + high) / 2, low=low, high=high)
             lines.setdefault(str(signal["name"]), []).append(point)
-            if isinstance(signal.get("margin"), float):
-                limits[str(signal["name"])] = signal["margin"]
-    told = "Canary minus champion with its anytime-valid interval at each look; the dashed line is the smallest harm that matters."
+            if isinstance(signal.get("allowed"), float):
+                limits[str(signal["name"])] = signal["allowed"]
+    told = (
+        "Canary minus champion with its anytime-valid interval at each look; "
+        "the dashed line is the smallest harm that matters."
+    )
     return [
         Chart(
             title=f"Canary: {name}",
@@ -150,5 +154,5 @@ def _signals(house: House, evidence: str) -> list[dict[str, Any]]:
         body = json.loads(house.site.blobs.get(evidence))
     except (RopewalkError, ValueError):
         return []
-    found = body.get("verdict", body).get("signals", []) if isinstance(body, dict) else []
-    return [item for item in found if isinstance(item, dict) and "name" in item]
+    found = cast(list[dict[str, Any]], body.get("verdict", {}).get("signals", []))
+    return [item for item in found if "name" in item]

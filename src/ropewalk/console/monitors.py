@@ -42,9 +42,7 @@ def alerts(rows: Reader, *, state: str = "") -> list[dict[str, Any]]:
 def charts(house: House, rows: Reader) -> list[Chart]:
     """Return a chart for each monitor of each endpoint that has looked at something."""
     found = (
-        _chart(rows, endpoint, monitor)
-        for endpoint in traffic.endpoints(rows)
-        for monitor in house.settings.monitors
+        _chart(rows, endpoint, monitor) for endpoint in traffic.endpoints(rows) for monitor in house.settings.monitors
     )
     return [chart for chart in found if chart.svg]
 

@@ -138,6 +138,10 @@ def _predictions(house: House, name: str) -> list[dict[str, Any]]:
 
 
 def _answer(row: dict[str, Any]) -> str:
-    found = {key.removeprefix("out."): value for key, value in row.items() if key.startswith("out.") and value is not None}
-    text = ", ".join(f"{key} {value:.4g}" if isinstance(value, float) else f"{key} {value}" for key, value in found.items())
+    found = {
+        key.removeprefix("out."): value for key, value in row.items() if key.startswith("out.") and value is not None
+    }
+    text = ", ".join(
+        f"{key} {value:.4g}" if isinstance(value, float) else f"{key} {value}" for key, value in found.items()
+    )
     return text or str(row["error"] or "")

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from ropewalk.clock import iso
 
+MINUTES_FROM = 90
+
 
 def at(at_us: int | None) -> str:
     """Return a time to the second, or nothing."""
@@ -17,7 +19,7 @@ def span(start_us: int | None, end_us: int | None) -> str:
     seconds = (end_us - start_us) / 1_000_000
     if seconds < 1:
         return f"{seconds * 1000:.0f} ms"
-    return f"{seconds:.1f} s" if seconds < 90 else f"{seconds / 60:.1f} min"
+    return f"{seconds:.1f} s" if seconds < MINUTES_FROM else f"{seconds / 60:.1f} min"
 
 
 def number(value: object) -> str:

@@ -1,4 +1,4 @@
-"""A bounded sender of live traffic: some keep-alive connections to one endpoint on this machine, labels when they are known."""
+"""A bounded sender of live traffic to one endpoint of this machine, with labels when they are known."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import heapq
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
+from http import HTTPStatus
 from typing import Any
 
 import msgspec
@@ -100,7 +101,7 @@ class Sender:
             body = {"records": [arrival.row], "key": arrival.key, "time": iso(arrival.at_us)}
             status, answer = await lane.post(f"/endpoints/{self._endpoint}/predict", body)
             tally.last_us = max(tally.last_us, arrival.at_us)
-            if status != 200:
+            if status != HTTPStatus.OK:
                 tally.refused[status] += 1
                 continue
             prediction = answer["predictions"][0]
@@ -117,7 +118,7 @@ class Sender:
                 known_us, prediction, label = heapq.heappop(self._waiting)
                 labels.append({"id": prediction, "value": label, "time": iso(known_us)})
             status, answer = await lane.post(f"/endpoints/{self._endpoint}/labels", {"labels": labels})
-            if status != 200:
+            if status != HTTPStatus.OK:
                 raise Unavailable("demo-labels-refused", "The server refused labels.", why=str(answer))
             self.tally.labels += len(labels)
 
@@ -137,7 +138,10 @@ class _Lane:
 
     async def post(self, path: str, body: object) -> tuple[int, Any]:
         data = msgspec.json.encode(body)
-        head = f"POST {path} HTTP/1.1\r\nHost: {self._host}\r\nContent-Type: application/json\r\nContent-Length: {len(data)}\r\n\r\n"
+        head = (
+            f"POST {path} HTTP/1.1\r\nHost: {self._host}\r\n"
+            f"Content-Type: application/json\r\nContent-Length: {len(data)}\r\n\r\n"
+        )
         self._writer.write(head.encode() + data)
         answer = (await self._reader.readuntil(b"\r\n\r\n")).decode("latin-1").lower()
         status = int(answer[9:12])

@@ -1,4 +1,4 @@
-"""The stage: a copy of the example project in a folder of its own, under git, with commits as a team would make them."""
+"""The stage: a copy of the example project in a folder of its own, under git, as a team would have it."""
 
 from __future__ import annotations
 

@@ -10,6 +10,7 @@ import sys
 import threading
 from contextlib import suppress
 from pathlib import Path
+from typing import Self
 
 from ropewalk.clock import SystemClock
 from ropewalk.errors import Unavailable
@@ -40,7 +41,7 @@ class Server:
         """Where it answers."""
         return f"http://127.0.0.1:{self.port}"
 
-    def __enter__(self) -> Server:
+    def __enter__(self) -> Self:
         with self._log.open("ab") as log:
             words = [sys.executable, "-m", "ropewalk", "--project", str(self._root), "up", "--port", str(self.port)]
             self._process = subprocess.Popen(words, stdin=subprocess.DEVNULL, stdout=log, stderr=log)

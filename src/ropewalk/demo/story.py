@@ -1,4 +1,4 @@
-"""The year 2013 in six acts: a first release, live traffic, a better model climbs, a leaky one falls, the world drifts."""
+"""The year 2013 in acts: a first release, live traffic, a better model climbs, a leaky one falls, the world drifts."""
 
 from __future__ import annotations
 
