@@ -1,6 +1,8 @@
 """A check names every planted fault by column, rule, count and rows, and finds nothing in clean data."""
+# ruff: noqa: DTZ001 - times without a zone are what most tables hold
 
 import datetime as dt
+import math
 
 import polars as pl
 import pytest
@@ -64,8 +66,14 @@ def test_a_frame_without_its_target_is_a_request_and_fine():
         ({"hour": [0, None, 3, 3]}, [("hour", "null", "error", 1)]),
         ({"hour": [0.0, 1.5, 3.0, 4.0]}, [("hour", "type", "error", 1)]),
         ({"hour": ["0", "1", "2", "3"]}, [("hour", "type", "error", 4)]),
-        ({"distance": [-1.0, float("nan"), 1.0, -2.0]}, [("distance", "null", "error", 1), ("distance", "min", "warning", 2)]),
-        ({"distance": [1.0, float("inf"), float("-inf"), 1.0]}, [("distance", "finite", "error", 2), ("distance", "min", "warning", 1)]),
+        (
+            {"distance": [-1.0, float("nan"), 1.0, -2.0]},
+            [("distance", "null", "error", 1), ("distance", "min", "warning", 2)],
+        ),
+        (
+            {"distance": [1.0, float("inf"), float("-inf"), 1.0]},
+            [("distance", "finite", "error", 2), ("distance", "min", "warning", 1)],
+        ),
         ({"distance": [1, 2, 3, 4]}, []),
         ({"carrier": ["AA", "XX", "", "UA"]}, [("carrier", "category", "warning", 2)]),
         ({"wind": [None, None, float("nan"), 1.0]}, [("wind", "null_share", "warning", 3)]),
@@ -158,7 +166,7 @@ def test_categories_of_any_type_of_text_are_compared_as_text():
 def test_counts_are_those_of_a_plain_loop(values):
     numbers = [None if value is None else float(value) for value in values]
     contract = Contract(columns=(Column(name="x", type="float", min=0, max=10),))
-    full = [value for value in numbers if value is not None and value == value]
+    full = [value for value in numbers if value is not None and not math.isnan(value)]
 
     counts = {
         item.rule: item.count

@@ -1,4 +1,5 @@
 """A contract is inferred, edited as text, and refuses what does not fit together."""
+# ruff: noqa: DTZ001 - times without a zone are what most tables hold
 
 import datetime as dt
 
@@ -134,8 +135,10 @@ def test_a_contract_reads_back_equal_from_both_of_its_texts(made, closed):
         ('[[columns]]\nname = "a"\ntype = "int"\n[[rules]]\nleft = "a"\nop = "<="\nright = "b"', "'b'"),
         ('[[columns]]\nname = "a"\ntype = "int"\n[[rules]]\nleft = "a"\nop = "~"\nright = "a"', "~"),
         (
-            '[[columns]]\nname = "a"\ntype = "int"\n[[columns]]\nname = "b"\ntype = "string"\n'
-            '[[rules]]\nleft = "a"\nop = "<="\nright = "b"',
+            (
+                '[[columns]]\nname = "a"\ntype = "int"\n[[columns]]\nname = "b"\ntype = "string"\n'
+                '[[rules]]\nleft = "a"\nop = "<="\nright = "b"'
+            ),
             "compares int with string",
         ),
         ("columns = ", "Invalid value"),

@@ -1,4 +1,5 @@
 """The same rows give the same bytes, whatever made them, and come back as they were."""
+# ruff: noqa: DTZ001 - times without a zone are what most tables hold
 
 import datetime as dt
 import subprocess

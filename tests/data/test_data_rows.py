@@ -152,7 +152,7 @@ def test_no_record_whatever_makes_the_checker_fail(record):
     )
 )
 def test_one_record_and_a_frame_of_one_row_are_judged_alike(record):
-    """NaN in a field that may not be empty is `finite` for a record, where it cannot stand for null, `null` for a frame."""
+    """NaN where nothing may be empty is `finite` in a record and `null` in a frame; all else is the same."""
     by_row = {
         (
             item.field,

@@ -40,7 +40,7 @@ def infer(frame: object, *, target: str | None = None, slack: float = 0.5) -> Co
     table = as_polars(frame)
     if target is not None and target not in table.columns:
         raise Invalid("target-unknown", "The target is not a column of the frame.", why=f"found {target[:80]!r}")
-    kinds = {name: _kind(name, dtype) for name, dtype in table.schema.items()}
+    kinds: dict[str, ColumnType] = {name: _kind(name, dtype) for name, dtype in table.schema.items()}
     seen = table.select([expr for name, kind in kinds.items() for expr in _looks(table, name, kind)]).row(0, named=True)
     columns = tuple(_column(table, seen, name, kind, slack) for name, kind in kinds.items())
     return Contract(columns=columns, rules=_rules(table, kinds, target), target=target or "")

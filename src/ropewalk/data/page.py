@@ -12,9 +12,11 @@ LETTERS_MAX = 40
 _STYLE = """
 :root{color-scheme:light dark;--line:#8884;--bar:#2f6f8f}
 body{font:15px/1.45 system-ui,sans-serif;margin:2rem auto;max-width:72rem;padding:0 1rem}
-section{display:grid;grid-template-columns:minmax(14rem,1fr) auto;gap:1rem;border-top:1px solid var(--line);padding:1rem 0}
+section{display:grid;grid-template-columns:minmax(14rem,1fr) auto;gap:1rem}
+section{border-top:1px solid var(--line);padding:1rem 0}
 h2{font-size:1rem;margin:0}small{opacity:.7}dl{display:grid;grid-template-columns:auto 1fr;gap:0 1rem;margin:.5rem 0 0}
-dt{opacity:.7}dd{margin:0;font-variant-numeric:tabular-nums}svg rect{fill:var(--bar)}svg text{font-size:11px;fill:currentColor}
+dt{opacity:.7}dd{margin:0;font-variant-numeric:tabular-nums}
+svg rect{fill:var(--bar)}svg text{font-size:11px;fill:currentColor}
 @media(max-width:40rem){section{grid-template-columns:1fr}}
 """
 
@@ -83,9 +85,8 @@ def _histogram(column: ColumnProfile) -> str:
     for left, right, count in bars:
         tall = HEIGHT * count / (right - left) / dense if right > left else 0.0
         wide = max(0.5, WIDTH * (right - left) / span - 0.5)
-        rects.append(
-            f'<rect x="{WIDTH * (left - low) / span:.1f}" y="{HEIGHT - tall:.1f}" width="{wide:.1f}" height="{tall:.1f}"/>'
-        )
+        place = f'x="{WIDTH * (left - low) / span:.1f}" y="{HEIGHT - tall:.1f}"'
+        rects.append(f'<rect {place} width="{wide:.1f}" height="{tall:.1f}"/>')
     label = f"histogram of {column.name}"
     return f'<svg role="img" aria-label="{escape(label)}" width="{WIDTH}" height="{HEIGHT}">{"".join(rects)}</svg>'
 

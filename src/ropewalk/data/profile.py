@@ -127,7 +127,7 @@ def _ordered(table: pl.DataFrame, name: str, kind: str) -> ColumnProfile:
     finite = values.filter(values.is_finite()) if dtype.is_float() and _has_infinite(values) else values
     spots = [min(len(values) - 1, int(share * len(values))) for share in QUANTILES]
     mean, std = (None, None) if kind == "datetime" else (_number(finite.mean()), _number(finite.std()))
-    ends = (finite[0], finite[-1]) if len(finite) else (None, None)
+    low, high = _ends(finite, kind)
     return ColumnProfile(
         name=name,
         type=kind,
@@ -135,14 +135,21 @@ def _ordered(table: pl.DataFrame, name: str, kind: str) -> ColumnProfile:
         nulls=nulls,
         infinite=len(values) - len(finite),
         distinct=distinct,
-        min=iso(ends[0]) if kind == "datetime" else ends[0],
-        max=iso(ends[1]) if kind == "datetime" else ends[1],
+        min=low,
+        max=high,
         mean=mean,
         std=std,
         quantiles=tuple(_finite(float(value)) for value in values.gather(spots).to_list()),
         edges=edges,
         counts=count_bins(values, edges, ordered=True),
     )
+
+
+def _ends(ordered: pl.Series, kind: str) -> tuple[Any, Any]:
+    if not len(ordered):
+        return None, None
+    low, high = ordered[0], ordered[-1]
+    return (iso(low), iso(high)) if kind == "datetime" else (low, high)
 
 
 def _has_infinite(values: pl.Series) -> bool:

@@ -180,8 +180,8 @@ def _unified(blobs: Bucket, path: str, old: str, new: str) -> str:
     before, after = _text(blobs, old), _text(blobs, new)
     if before is None or after is None:
         return ""
-    names = [f"{side}/{path} {short(digest)}" if digest else "/dev/null" for side, digest in (("a", old), ("b", new))]
-    lines = difflib.unified_diff(before, after, *names)
+    a, b = (f"{side}/{path} {short(digest)}" if digest else "/dev/null" for side, digest in (("a", old), ("b", new)))
+    lines = difflib.unified_diff(before, after, a, b)
     return "".join(line if line.endswith("\n") else line + "\n\\ No newline at end of file\n" for line in lines)
 
 

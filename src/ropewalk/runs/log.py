@@ -6,7 +6,7 @@ import math
 import posixpath
 import re
 import threading
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Generator, Mapping, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
@@ -122,7 +122,7 @@ _collector: ContextVar[Collector | None] = ContextVar("ropewalk_collector", defa
 
 
 @contextmanager
-def collecting(collector: Collector) -> Iterator[Collector]:
+def collecting(collector: Collector) -> Generator[Collector]:
     """Send everything that is said inside the `with` block to a collector."""
     token = _collector.set(collector)
     try:

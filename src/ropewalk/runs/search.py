@@ -87,7 +87,9 @@ def _paged(reader: Reader, own: list[Clause], before: str, count: int) -> list[R
 
 def _among(reader: Reader, logged: list[Clause], own: list[Clause], before: str, count: int) -> list[Run]:
     """Return runs that every clause on what was logged names, one more than is wanted."""
-    ids = set.intersection(*[_ids(reader, clause) for clause in logged])
+    ids = _ids(reader, logged[0])
+    for clause in logged[1:]:
+        ids &= _ids(reader, clause)
     found: list[Run] = []
     for run_id in sorted((run_id for run_id in ids if run_id < before), reverse=True):
         run = get(reader, run_id)
@@ -102,10 +104,7 @@ def _fits(run: Run, own: list[Clause]) -> bool:
     for clause in own:
         value = str(getattr(run, "commit_sha" if clause.key == "commit" else clause.key))
         wanted = str(clause.value)
-        if clause.op == "like":
-            holds = like(wanted, value)
-        else:
-            holds = (value == wanted) is (clause.op == "=")
+        holds = like(wanted, value) if clause.op == "like" else (value == wanted) is (clause.op == "=")
         if not holds:
             return False
     return True

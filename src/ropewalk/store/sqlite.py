@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
 import queue
 import sqlite3
 import threading
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Generator, Iterable, Mapping
 from concurrent.futures import Future
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -133,8 +134,9 @@ class SqliteDatabase:
         self._lock = threading.Lock()
         self._writer: threading.Thread | None = None
         self._closed = False
-        self._watch = self._connect()
-        self._migrate()
+        with _alone_in(path.parent):
+            self._watch = self._connect()
+            self._migrate()
 
     def _connect(self) -> sqlite3.Connection:
         try:
@@ -155,20 +157,19 @@ class SqliteDatabase:
             "create table if not exists migrations "
             "(number integer primary key, name text not null, digest text not null, at_us integer not null)"
         )
-        newest = wanted[-1].number
-        if _newest(connection) == newest:
+        newest, done = wanted[-1].number, _newest(connection)
+        if done > newest:
+            raise Conflict(
+                "store-newer",
+                "This folder was written by a newer Ropewalk.",
+                where=self._path.name,
+                why=f"its schema is at step {done}, this release knows {newest}",
+                fix="pip install --upgrade ropewalk",
+            )
+        if done == newest:
             return
         connection.execute("begin immediate")
         try:
-            done = _newest(connection)
-            if done > newest:
-                raise Conflict(
-                    "store-newer",
-                    "This folder was written by a newer Ropewalk.",
-                    where=self._path.name,
-                    why=f"its schema is at step {done}, this release knows {newest}",
-                    fix="pip install --upgrade ropewalk",
-                )
             for step in wanted:
                 if step.number <= done:
                     continue
@@ -187,7 +188,7 @@ class SqliteDatabase:
             raise
 
     @contextmanager
-    def read(self) -> Iterator[Reader]:
+    def read(self) -> Generator[Reader]:
         """Open a consistent view; never waits for writers."""
         with self._lock:
             connection = self._idle.pop() if self._idle else None
@@ -266,7 +267,7 @@ class SqliteDatabase:
         connection.execute("savepoint job")
         try:
             result = self._answer(session, job)
-        except BaseException as error:  # noqa: BLE001 - whatever the work raised goes to the caller who waits for it
+        except BaseException as error:  # whatever the work raised goes to the caller who waits
             if not connection.in_transaction:  # SQLite itself rolled everything back: disk full, I/O
                 raise Unavailable("store-io", "The disk refused a write.", why=str(error)) from error
             connection.execute("rollback to job")
@@ -276,7 +277,6 @@ class SqliteDatabase:
         return True, result
 
     def _answer(self, session: SqliteSession, job: _Job) -> object:
-
 
         if job.key is None:
             return job.work(session)
@@ -316,6 +316,17 @@ class SqliteDatabase:
             connection.close()
 
 
+@contextmanager
+def _alone_in(folder: Path) -> Generator[None]:
+    """Let one process at a time set a database up: SQLite does not wait for a lock when a file becomes a WAL one."""
+    handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(handle)
+
+
 def _newest(connection: sqlite3.Connection) -> int:
     return int(connection.execute("select coalesce(max(number), 0) as number from migrations").fetchone()["number"])
 
@@ -331,7 +342,7 @@ class SqliteFile:
         self._path = path
 
     @contextmanager
-    def _open(self) -> Iterator[sqlite3.Connection]:
+    def _open(self) -> Generator[sqlite3.Connection]:
         try:
             connection = sqlite3.connect(self._path, isolation_level=None, timeout=BUSY_SECONDS)
             try:
