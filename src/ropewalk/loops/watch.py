@@ -80,11 +80,11 @@ class Watch:
                 why = f"{last.release} does not answer any more; {champion} does"
                 alerts.close(tx, self._site, last.id, why=why)
         for finding, account in told:
-            if windows.put(tx, finding.seen):
-                self._settle(tx, endpoint, finding, account)
+            windows.put(tx, finding.seen)
+            self._settle(tx, endpoint, finding, account)
 
     def _settle(self, tx: Transaction, endpoint: str, finding: Finding, account: bytes) -> None:
-        """Open or close the alarm of a window that is new or looks otherwise than before."""
+        """Open or close the alarm of a window; again and again it comes to the same."""
         seen, monitor = finding.seen, finding.monitor
         if seen.says == "alarm":
             if not alerts.is_news(tx, endpoint, monitor.name, seen.release, seen.start_us):

@@ -12,6 +12,7 @@ grow by a quarter; epoch j spends `6 alpha / (pi (j + 1))^2`.
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -165,17 +166,18 @@ def distance(clumps: Sequence[Sequence[int]], reference: Reference, *, alpha: fl
     else:
         name, reading, chosen = "tv", 0.5 * sum(abs(a - b) for a, b in zip(p, q, strict=True)), None
         chosen = [at for at, (a, b) in enumerate(zip(p, q, strict=True)) if a > b]
-    factor = clump_factor([(sum(each[at] for at in chosen), sum(each)) for each in clumps])
+    factor = clump_factor([(sum(each[at] for at in chosen), sum(each)) for each in clumps], alpha)
     start, spent = _epoch(rows, rows_min, alpha * (1 - REFERENCE_SHARE))
     noise = _noise(name, p, start / factor, spent) + _noise(name, q, reference.rows, alpha * REFERENCE_SHARE)
     return Distance(name=name, reading=reading, low=max(reading - noise, 0.0), psi=_psi(p, q))
 
 
-def clump_factor(clumps: Sequence[tuple[float, int]]) -> float:
+def clump_factor(clumps: Sequence[tuple[float, int]], alpha: float) -> float:
     """Return how many rows weigh as much as one independent row, at least 1: the design effect of a share.
 
     Args:
         clumps: hits and rows of each clump.
+        alpha: the chance of error that it is meant for; few clumps know their own spread badly, far out above all.
     """
     full = [(hits, rows) for hits, rows in clumps if rows]
     total = sum(rows for _, rows in full)
@@ -183,8 +185,32 @@ def clump_factor(clumps: Sequence[tuple[float, int]]) -> float:
     alone = total * share * (1.0 - share)
     if len(full) < 2 or alone <= 0.0:  # noqa: PLR2004 - one clump has nothing to vary against
         return 1.0
-    between = sum((hits - rows * share) ** 2 for hits, rows in full) * len(full) / (len(full) - 1)
-    return max(between / alone, 1.0)
+    between = spread([hits - rows * share for hits, rows in full])
+    return 1.0 + max(between / alone - 1.0, 0.0) * student_excess(len(full), alpha)
+
+
+def spread(sums: Sequence[float]) -> float:
+    """Return the variance of the total of centred sums, in order of time, where neighbours may resemble each other.
+
+    Newey and West's estimate with one lag of full weight, never below what independent clumps would give.
+    """
+    number = len(sums)
+    alone = sum(each**2 for each in sums)
+    beside = 2.0 * sum(one * other for one, other in itertools.pairwise(sums))
+    return (alone + max(beside, 0.0)) * number / (number - 1)
+
+
+def student_excess(clumps: int, alpha: float) -> float:
+    """Return how much larger a variance has to be taken that was estimated between so many clumps.
+
+    Neighbours that may resemble each other leave about two thirds of the degrees of freedom.
+    It is the squared ratio of Student's to the normal quantile, by Wallace's approximation ("Bounds on normal
+    approximations to Student's and the chi-square distributions", 1959) at the quantile `sqrt(2 ln(1 / alpha))`.
+    """
+    freedom = max(2 * (clumps - 1) // 3, 1)
+    square = 2.0 * math.log(1.0 / alpha)
+    shrink = ((8.0 * freedom + 3.0) / (8.0 * freedom + 1.0)) ** 2
+    return freedom * math.expm1(min(square * shrink / freedom, 50.0)) / square
 
 
 def _epoch(rows: int, rows_min: int, alpha: float) -> tuple[float, float]:

@@ -232,7 +232,7 @@ def _effect(
         return quality.losses((part.get_column("loss"), clumps), before, scale=monitor.threshold, alpha=alpha)
     if monitor.kind == "output":
         assert base is not None
-        reference = _baseline(base)
+        reference = _baseline(base, alpha)
         values = part.get_column("said")
     else:
         column = scene.profile.column(monitor.column) if scene.profile else None
@@ -251,15 +251,11 @@ def _effect(
     return quality.Effect(count=part.height, reading=found.reading, low=found.low)
 
 
-def _baseline(base: pl.DataFrame) -> drift.Reference:
+def _baseline(base: pl.DataFrame, alpha: float) -> drift.Reference:
     """Return the first window's outputs as a reference that is worth as many rows as its clumps let it be."""
-    import polars as pl
-
     values = base.get_column("said")
-    half = values > values.median()
-    parts = pl.DataFrame({"clump": base.get_column("clump"), "half": half.cast(pl.Int64)}).group_by("clump")
-    counts = [(float(hits), int(rows)) for _, hits, rows in parts.agg(pl.col("half").sum(), pl.len()).iter_rows()]
-    return drift.from_values(values, OUTPUT_BINS, rows=base.height / drift.clump_factor(counts))
+    factor = quality.factor_of(values > values.median(), base.get_column("clump"), alpha)
+    return drift.from_values(values, OUTPUT_BINS, rows=base.height / factor)
 
 
 def _finding(

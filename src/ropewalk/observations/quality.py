@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from ropewalk.observations.drift import clump_factor
+from ropewalk.observations.drift import clump_factor, spread, student_excess
 from ropewalk.observations.windows import CLUMPS_MIN
 from ropewalk.releases.sequential import Drift, lower_mean, lower_rate
 
@@ -13,8 +13,6 @@ if TYPE_CHECKING:
     import polars as pl
 
 TINY = 1e-9
-# A variance that was seen between so few clumps is too small as often as too large: it is taken this much larger.
-SMALL_CLUMPS = 5
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -32,29 +30,25 @@ class Effect:
     low: float
 
 
-def drift_of(values: pl.Series, clumps: pl.Series) -> Drift:
+def drift_of(values: pl.Series, clumps: pl.Series, alpha: float) -> Drift:
     """Return the mean of values as a pull with its information; rows of a clump are taken as one another's echo.
 
     Args:
         values: numbers without empty ones, at least one.
         clumps: the number of the clump of each value.
+        alpha: the chance of error that it is meant for.
     """
     import polars as pl
 
     rows = len(values)
     centre = float(values.mean())  # type: ignore[arg-type]
     alone = float(((values - centre) ** 2).sum()) / max(rows - 1, 1) / rows
-    sums = (
-        pl.DataFrame({"clump": clumps, "value": values - centre})
-        .group_by("clump")
-        .agg(pl.col("value").sum())
-        .get_column("value")
-    )
+    table = pl.DataFrame({"clump": clumps, "value": values - centre}).group_by("clump").agg(pl.col("value").sum())
+    sums = table.sort("clump").get_column("value").to_list()
     seen = len(sums)
-    between = float((sums**2).sum()) / rows**2 * seen / max(seen - 1, 1)
-    if seen > SMALL_CLUMPS:
-        between *= (seen - 1) / (seen - SMALL_CLUMPS)
-    information = 1.0 / max(alone, between, TINY)
+    between = spread(sums) / rows**2 if seen > 1 else 0.0
+    excess = max(between - alone, 0.0) * student_excess(seen, alpha)
+    information = 1.0 / max(alone + excess, TINY)
     return Drift(pull=centre * information, information=information)
 
 
@@ -74,7 +68,7 @@ def calibration(said: pl.Series, was: pl.Series, clumps: pl.Series, *, scale: fl
         scale: an effect that one expects.
         alpha: chance, over all looks, that `low` is above the truth.
     """
-    drift = drift_of(said - was, clumps)
+    drift = drift_of(said - was, clumps, alpha)
     low = size_low(drift, scale, alpha) if clumps.n_unique() >= CLUMPS_MIN else 0.0
     return Effect(count=len(said), reading=drift.estimate, low=low)
 
@@ -90,7 +84,7 @@ def losses(
         scale: an increase that one expects.
         alpha: chance, over all looks, that `low` is above the truth.
     """
-    now, then = drift_of(*live), drift_of(*before)
+    now, then = drift_of(*live, alpha), drift_of(*before, alpha)
     information = 1.0 / (1.0 / now.information + 1.0 / then.information)
     both = Drift(pull=(now.estimate - then.estimate) * information, information=information)
     low = max(lower_mean(both, scale, alpha), 0.0) if live[1].n_unique() >= CLUMPS_MIN else 0.0
@@ -105,13 +99,22 @@ def failures(failed: pl.Series, clumps: pl.Series, *, alpha: float) -> Effect:
         clumps: the number of the clump of each row.
         alpha: chance, over all looks, that `low` is above the truth.
     """
-    import polars as pl
-
-    table = pl.DataFrame({"clump": clumps, "failed": failed.cast(pl.Int64)}).group_by("clump")
-    parts = [
-        (float(hits), int(rows)) for _, hits, rows in table.agg(pl.col("failed").sum(), pl.len().alias("n")).iter_rows()
-    ]
-    factor = clump_factor(parts)
+    factor = factor_of(failed, clumps, alpha)
     hits, rows = int(failed.sum()), len(failed)
     low = lower_rate(int(hits / factor), max(int(rows / factor), 1), alpha)
     return Effect(count=rows, reading=hits / rows, low=min(low, hits / rows))
+
+
+def factor_of(hits: pl.Series, clumps: pl.Series, alpha: float) -> float:
+    """Return how many rows weigh as much as one independent row, for the share of hits.
+
+    Args:
+        hits: whether each row is one.
+        clumps: the number of the clump of each row.
+        alpha: the chance of error that it is meant for.
+    """
+    import polars as pl
+
+    table = pl.DataFrame({"clump": clumps, "hits": hits.cast(pl.Int64)}).group_by("clump")
+    counted = table.agg(pl.col("hits").sum(), pl.len().alias("rows")).sort("clump")
+    return clump_factor([(float(part), int(rows)) for _, part, rows in counted.iter_rows()], alpha)

@@ -45,10 +45,11 @@ update alerts set run = :run where id = :id and run = :seen;
 -- name: alert
 select * from alerts where id = :id;
 -- name: alert_latest
-select * from alerts where endpoint = :endpoint and monitor = :monitor order by opened_us desc, id desc limit 1;
+select * from alerts where endpoint = :endpoint and monitor = :monitor
+order by opened_us desc, window_us desc, id desc limit 1;
 -- name: alerts
 select * from alerts where (:endpoint = '' or endpoint = :endpoint) and (:state = '' or state = :state)
-order by opened_us desc, id desc limit :count;
+order by opened_us desc, window_us desc, id desc limit :count;
 -- name: alerts_to_retrain
 select * from alerts where retrain = 1 and (run = '' or run like 'starting %') order by opened_us, id;
 -- name: window_last
