@@ -204,6 +204,17 @@ def test_a_damaged_journal_keeps_its_good_rows_and_is_put_aside(site: Site) -> N
     assert [one.name for one in folder.glob("*.damaged")] == [path.with_suffix(".damaged").name]
 
 
+def test_a_journal_that_cannot_be_sealed_does_not_hold_up_the_others(site: Site) -> None:
+    folder = folder_of(site, "flights")
+    wrong = filled(folder, batch(10, [1.0], latency_us=["soon"]))
+    filled(folder, batch(20, [2.0]))
+
+    sealed = capture.recover(site)
+
+    assert [one.rows for one in sealed] == [1]
+    assert wrong.exists()
+
+
 def test_seals_by_itself_when_a_journal_is_full_and_when_it_closes(site: Site, clock: SetClock) -> None:
     writer = Capture(site, seal_seconds=60, seal_rows=3)
     writer.start()

@@ -9,7 +9,8 @@ import pytest
 
 from endpoints.live import ROW, Caller, add_release, serving, split
 from ropewalk.endpoints.guard import Guard, decode_json, depth_within, read_body
-from ropewalk.errors import Invalid
+from ropewalk.endpoints.server import listen
+from ropewalk.errors import Invalid, Unavailable
 from ropewalk.site import Site
 
 
@@ -39,6 +40,46 @@ def test_the_own_origin_and_localhost_are_served(flights: Caller) -> None:
     crossing, _, _ = flights.ask("GET", "/v2", Sec_Fetch_Site="cross-site")
 
     assert (own, local, crossing) == (200, 200, 403)
+
+
+def test_a_host_that_comes_twice_is_refused(flights: Caller) -> None:
+    parts = urlsplit(flights.url)
+    connection = http.client.HTTPConnection(parts.hostname, parts.port, timeout=10)
+    connection.putrequest("GET", "/")
+    connection.putheader("Host", "evil.example")
+    connection.endheaders()
+
+    response = connection.getresponse()
+    connection.close()
+
+    assert response.status == 403
+
+
+def test_listens_on_this_machine_only_and_says_when_a_port_is_taken() -> None:
+    with pytest.raises(Invalid, match="this machine only"):
+        listen("0.0.0.0", 0)
+    with listen("127.0.0.1", 0) as taken, pytest.raises(Unavailable) as error:
+        listen("127.0.0.1", taken.getsockname()[1])
+
+    assert error.value.code == "port-taken"
+
+
+def test_a_defect_is_told_as_one_and_shows_nothing_of_itself() -> None:
+    sent: list[dict] = []
+
+    async def app(scope, receive, send) -> None:
+        raise ZeroDivisionError("secret")
+
+    async def send(message) -> None:
+        sent.append(message)
+
+    headers = [(b"host", b"localhost:80")]
+    scope = {"type": "http", "path": "/", "headers": headers, "server": ("127.0.0.1", 80), "scheme": "http"}
+    asyncio.run(Guard(app)(scope, send, send))
+
+    assert sent[0]["status"] == 500
+    assert json.loads(sent[1]["body"])["code"] == "internal"
+    assert b"secret" not in sent[1]["body"]
 
 
 def test_a_body_above_the_cap_is_refused_announced_or_not(real: Site) -> None:

@@ -127,11 +127,20 @@ def _unsealed(error: Exception) -> RopewalkError:
 
 
 def recover(site: Site) -> list[Segment]:
-    """Seal every journal whose writer is gone, and remove half-written files; return the new segments."""
+    """Seal every journal whose writer is gone; return the new segments.
+
+    A journal that cannot be sealed stays as it is, so that a gateway can start all the same.
+    """
+    from polars.exceptions import PolarsError
+
     found: list[Segment] = []
     for folder in sorted((site.hidden / FOLDER).glob("*/")):
         for journal in left_behind(folder):
-            segment = seal(site, folder.name, journal)
+            try:
+                segment = seal(site, folder.name, journal)
+            except (OSError, ValueError, TypeError, KeyError, PolarsError) as error:
+                log.warning("%s could not be sealed: %s", journal.name, error)
+                continue
             if segment is not None:
                 found.append(segment)
     return found

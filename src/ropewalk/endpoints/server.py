@@ -99,6 +99,7 @@ def make(app: object, *, drain_seconds_max: int = DRAIN_SECONDS_MAX) -> uvicorn.
         access_log=False,
         log_level="warning",
         server_header=False,
+        proxy_headers=False,  # whoever sends X-Forwarded-* is not believed
         date_header=False,
         timeout_keep_alive=15,
         timeout_graceful_shutdown=drain_seconds_max,
