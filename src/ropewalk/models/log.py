@@ -101,7 +101,6 @@ def build(
     train: Any,  # noqa: ANN401
     holdout: Any,  # noqa: ANN401
     target: str,
-    golden_rows: int = 0,
 ) -> str:
     """Write all parts of a model and its manifest; return the manifest's digest.
 
@@ -113,38 +112,22 @@ def build(
         train: rows with the target.
         holdout: rows with the target, or None.
         target: column that is predicted.
-        golden_rows: how many rows are kept with their answers; 0 for what the project's settings say.
     """
     from threadpoolctl import threadpool_limits
 
-    from ropewalk.data import contract, frames, infer
+    from ropewalk.data import frames
 
     table = frames.as_polars(train)
     held = table if holdout is None else frames.as_polars(holdout)
-    names = [field.name for field in shape.signature.inputs]
-    chosen = pick(held, names, golden_rows or _golden_rows())
+    chosen = pick(held, [field.name for field in shape.signature.inputs], _golden_rows())
     rows = _Rows(frame=chosen, columns=chosen.to_dict(as_series=False), count=chosen.height)
     with threadpool_limits(1):
-        native = _native(model, shape, rows)
-        batching = {"native": batching_of(native.engine, rows.columns, rows.count)}
-        asked = Predictor(native.engine, shape, name="native", batching=batching["native"])
-        answers = asked.predict(rows.columns, rows.count)
-        onnx, parity = _onnx(model, shape, rows, answers)
-        if onnx:
-            # A single row costs ONNX Runtime microseconds, so that a block would not pay.
-            engine = OnnxEngine(onnx, shape)
-            batching["onnx"] = batching_of(engine, rows.columns, rows.count, ways=("any", "one"))
-    said = infer.infer(table.select(*names, target), target=target)
-    parts = {
-        native.part: blobs.put(native.data),
-        GOLDEN_PART: frames.write(blobs, _with_answers(chosen, answers)).digest,
-        "train.parquet": frames.write(blobs, table).digest,
-        "holdout.parquet": frames.write(blobs, held).digest,
-        "contract.json": blobs.put(contract.to_json(said)),
-        "profile.json": blobs.put(_profile(table.select(*names, target))),
-    }
-    if onnx:
-        parts[ONNX_PART] = blobs.put(onnx)
+        found = _forms(model, shape, rows)
+    parts = _data_parts(blobs, shape, table, held, target)
+    parts[GOLDEN_PART] = frames.write(blobs, _with_answers(chosen, found.answers)).digest
+    parts[found.native.part] = blobs.put(found.native.data)
+    if found.onnx:
+        parts[ONNX_PART] = blobs.put(found.onnx)
     manifest = Manifest(
         name=name,
         flavor="sklearn",
@@ -153,13 +136,49 @@ def build(
         target=target,
         classes=shape.classes,
         parts=parts,
-        globals=native.globals,
-        parity=parity,
+        globals=found.native.globals,
+        parity=found.parity,
         signature=shape.signature,
-        batching=batching,
+        batching=found.batching,
         libraries=_libraries(),
     )
     return write_manifest(blobs, manifest)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Forms:
+    native: _Native
+    onnx: bytes
+    parity: Parity
+    batching: dict[str, str]
+    answers: dict[str, list[Any]]
+
+
+def _forms(model: Any, shape: Shape, rows: _Rows) -> _Forms:  # noqa: ANN401
+    """Return the model's file forms, how each may be batched, and the native answers to the golden rows."""
+    native = _native(model, shape, rows)
+    batching = {"native": batching_of(native.engine, rows.columns, rows.count)}
+    asked = Predictor(native.engine, shape, name="native", batching=batching["native"])
+    answers = asked.predict(rows.columns, rows.count)
+    onnx, parity = _onnx(model, shape, rows, answers)
+    if onnx:
+        # A single row costs ONNX Runtime microseconds, so that a block would not pay.
+        engine = OnnxEngine(onnx, shape)
+        batching["onnx"] = batching_of(engine, rows.columns, rows.count, ways=("any", "one"))
+    return _Forms(native=native, onnx=onnx, parity=parity, batching=batching, answers=answers)
+
+
+def _data_parts(blobs: Bucket, shape: Shape, table: pl.DataFrame, held: pl.DataFrame, target: str) -> dict[str, str]:
+    """Write the rows themselves, and the contract and the profile that are read off the model's columns of them."""
+    from ropewalk.data import contract, frames, infer
+
+    seen = table.select(*(field.name for field in shape.signature.inputs), target)
+    return {
+        "train.parquet": frames.write(blobs, table).digest,
+        "holdout.parquet": frames.write(blobs, held).digest,
+        "contract.json": blobs.put(contract.to_json(infer.infer(seen, target=target))),
+        "profile.json": blobs.put(_profile(seen)),
+    }
 
 
 def _golden_rows() -> int:

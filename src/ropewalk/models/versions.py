@@ -191,7 +191,7 @@ def set_alias(tx: Transaction, site: Site, name: str, alias: str, version: int) 
         actor=made.actor,
         at_us=made.at_us,
     )
-    body = {"alias": alias, "version": version, "before": 0 if before is None else before.version}
+    body = {"alias": alias, "seq": made.seq, "version": version, "before": 0 if before is None else before.version}
     site.record(tx, "model.alias", f"model:{name}@{alias}", body)
     return made
 
