@@ -113,16 +113,13 @@ def build(
         holdout: rows with the target, or None.
         target: column that is predicted.
     """
-    from threadpoolctl import threadpool_limits
-
     from ropewalk.data import frames
 
     table = frames.as_polars(train)
     held = table if holdout is None else frames.as_polars(holdout)
     chosen = pick(held, [field.name for field in shape.signature.inputs], _golden_rows())
     rows = _Rows(frame=chosen, columns=chosen.to_dict(as_series=False), count=chosen.height)
-    with threadpool_limits(1):
-        found = _forms(model, shape, rows)
+    found = _forms(model, shape, rows)
     parts = _data_parts(blobs, shape, table, held, target)
     parts[GOLDEN_PART] = frames.write(blobs, _with_answers(chosen, found.answers)).digest
     parts[found.native.part] = blobs.put(found.native.data)
@@ -156,10 +153,13 @@ class _Forms:
 
 def _forms(model: Any, shape: Shape, rows: _Rows) -> _Forms:  # noqa: ANN401
     """Return the model's file forms, how each may be batched, and the native answers to the golden rows."""
-    native = _native(model, shape, rows)
-    batching = {"native": batching_of(native.engine, rows.columns, rows.count)}
-    asked = Predictor(native.engine, shape, name="native", batching=batching["native"])
-    answers = asked.predict(rows.columns, rows.count)
+    from threadpoolctl import threadpool_limits
+
+    with threadpool_limits(1):
+        native = _native(model, shape, rows)
+        batching = {"native": batching_of(native.engine, rows.columns, rows.count)}
+        asked = Predictor(native.engine, shape, name="native", batching=batching["native"])
+        answers = asked.predict(rows.columns, rows.count)
     onnx, parity = _onnx(model, shape, rows, answers)
     if onnx:
         # A single row costs ONNX Runtime microseconds, so that a block would not pay.
