@@ -152,8 +152,10 @@ def test_a_failing_step_is_told_in_four_lines_with_the_users_own_frames(project)
     assert error.why == "return a / b"
     assert "same command again" in error.fix
     assert error.__notes__ == [
-        "pipeline.py:13 in broken: return functools.reduce(features.ratio, [value, 0])\n"
-        "features.py:2 in ratio: return a / b",
+        (
+            "pipeline.py:13 in broken: return functools.reduce(features.ratio, [value, 0])\n"
+            "features.py:2 in ratio: return a / b"
+        ),
         "about to divide",
     ]
     with project.site.db.read() as reader:

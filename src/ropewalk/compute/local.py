@@ -14,6 +14,7 @@ from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
+from typing import Self
 
 from ropewalk.compute.channel import PIECE_BYTES, Frames, send
 from ropewalk.compute.pool import Answer, Ending, Job, Lost
@@ -77,7 +78,7 @@ class LocalPool:
         self._workers: list[_Worker] = []
         self._selector = selectors.DefaultSelector()
 
-    def __enter__(self) -> LocalPool:
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(
@@ -118,7 +119,8 @@ class LocalPool:
         while True:
             now = time.monotonic()
             ends = [item.deadline for item in self._workers if item.deadline is not None]
-            soonest = min([*ends, *([until] if until is not None else [])], default=None)
+            ends += [] if until is None else [until]
+            soonest = min(ends, default=None)
             ready = self._selector.select(None if soonest is None else max(0.0, soonest - now))
             found = [ending for key, _ in ready for ending in self._read(key.data)]
             found += self._overdue()

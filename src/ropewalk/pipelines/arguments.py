@@ -65,9 +65,9 @@ def bind(function: Callable[..., Any], given: Mapping[str, Any], target: str) ->
 
 
 def _read(name: str, value: Any, item: inspect.Parameter, target: str) -> Any:  # noqa: ANN401 - any argument
-    annotation = item.annotation
+    annotation, default = item.annotation, item.default
     if annotation is item.empty or isinstance(annotation, str):
-        annotation = type(item.default) if item.default is not item.empty and item.default is not None else Any
+        annotation = Any if default is item.empty or default is None else typing.cast("Any", type(default))
     try:
         return convert(value, annotation)
     except (ValueError, TypeError) as error:
@@ -81,7 +81,7 @@ def _read(name: str, value: Any, item: inspect.Parameter, target: str) -> Any:  
         ) from error
 
 
-def convert(value: Any, wanted: Any) -> Any:  # noqa: ANN401, PLR0911 - one way out for each type
+def convert(value: Any, wanted: Any) -> Any:  # noqa: ANN401, C901, PLR0911 - one way out for each type
     """Return a value as an annotation wants it; text is read, other values are taken when they fit.
 
     Raises:
@@ -133,18 +133,19 @@ def _one_of(value: Any, choices: tuple[Any, ...]) -> Any:  # noqa: ANN401 - any 
 
 
 def _several(value: Any, kind: Any, inner: tuple[Any, ...]) -> Any:  # noqa: ANN401 - any argument
+    items: list[Any]
     if isinstance(value, str):
         text = value.strip()
-        parts = json.loads(text) if text.startswith("[") else [part.strip() for part in text.split(",") if part.strip()]
+        items = json.loads(text) if text.startswith("[") else [part.strip() for part in text.split(",") if part.strip()]
     elif isinstance(value, list | tuple | set | frozenset):
-        parts = list(typing.cast("list[Any]", value))
+        items = list(typing.cast("list[Any]", value))
     else:
-        parts = [value]
-    if not isinstance(parts, list):
-        return _no(value)
-    items: list[Any] = parts
+        items = [value]
     if kind is tuple and inner and inner[-1] is not Ellipsis:
         if len(inner) != len(items):
             return _no(value)
-        return tuple(convert(item, want) for item, want in zip(items, inner, strict=True))
-    return kind(convert(item, inner[0] if inner else Any) for item in items)
+        wants = inner
+    else:
+        wants = (inner[0] if inner else Any,) * len(items)
+    make: Callable[[list[Any]], Any] = kind
+    return make([convert(item, want) for item, want in zip(items, wants, strict=True)])

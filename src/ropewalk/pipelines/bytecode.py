@@ -6,7 +6,7 @@ import dis
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from types import CodeType
-from typing import Any
+from typing import Any, cast
 
 _GLOBALS = frozenset({"LOAD_GLOBAL", "LOAD_NAME", "LOAD_FROM_DICT_OR_GLOBALS"})
 _ATTRIBUTES = frozenset({"LOAD_ATTR", "LOAD_METHOD"})
@@ -105,9 +105,9 @@ def _argument(item: dis.Instruction) -> Any:  # noqa: ANN401 - JSON
 def constant(value: object) -> Any:  # noqa: ANN401 - JSON
     """Return a constant of a code object as JSON that keeps 1, 1.0 and True apart."""
     if isinstance(value, tuple):
-        return ["tuple", [constant(item) for item in value]]
+        return ["tuple", [constant(item) for item in cast("tuple[object, ...]", value)]]
     if isinstance(value, frozenset):
-        return ["frozenset", sorted((constant(item) for item in value), key=repr)]
+        return ["frozenset", sorted((constant(item) for item in cast("frozenset[object]", value)), key=repr)]
     if isinstance(value, bytes):
         return ["bytes", value.hex()]
     return [type(value).__name__, repr(value)]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Generator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -43,7 +43,7 @@ class Described:
 @contextmanager
 def described(
     site: Site, target: str, args: Mapping[str, Any], *, workers_max: int | None = None
-) -> Iterator[Described]:
+) -> Generator[Described, None, None]:
     """Keep the code as it is now, start a worker on it and have the graph told; the workers end with the block.
 
     Args:

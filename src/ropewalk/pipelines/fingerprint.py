@@ -8,7 +8,7 @@ import platform
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from types import FunctionType, ModuleType
-from typing import Any
+from typing import Any, cast
 
 from ropewalk.pipelines.bytecode import Scan, scan
 from ropewalk.pipelines.declare import StepOptions, options_of
@@ -117,7 +117,7 @@ class Fingerprinter:
             self._facts[key] = self._make(ref, value, options)
         return self._facts[key], key
 
-    def _make(self, ref: Ref, value: Any, options: StepOptions | None) -> Facts:  # noqa: ANN401 - any object
+    def _make(self, ref: Ref, value: Any, options: StepOptions | None) -> Facts:  # noqa: ANN401, PLR0911 - any object
         if ref.kind == "library":
             version = "-" if ref.value == "ropewalk" else library_version(str(ref.value))
             return Facts(name=f"library {ref.value}", token=version, shown=version, refs=(), reads=())
@@ -125,7 +125,7 @@ class Fingerprinter:
             return Facts(name="the whole project", token=self._tree, shown=short(self._tree), refs=(), reads=())
         if ref.kind == "effects":
             module, code = value
-            return self._function_facts(ref.name, scan(code), vars(module), module.__name__, [], [])
+            return self._bound_facts(ref.name, scan(code), cast("dict[str, Any]", vars(module)), refs=[], extra=[])
         if isinstance(value, FunctionType):
             return self._function(value, root=ref.kind == "root", options=options)
         walk = Walk(self._owned)
@@ -157,20 +157,21 @@ class Fingerprinter:
             refs.append(Ref(name=top, value=top, kind="library"))
             found = NOTHING
             extra.append(["library code", function.__code__.co_name])
-        facts = self._function_facts(name, found, function.__globals__, function.__module__ or "", refs, extra)
+        facts = self._bound_facts(name, found, function.__globals__, refs=refs, extra=extra)
         return facts if options is None else replace(facts, reads=options.reads)
 
-    def _function_facts(
+    def _bound_facts(
         self,
         name: str,
         found: Scan,
         namespace: Mapping[str, Any],
-        module: str,
+        *,
         refs: list[Ref],
         extra: list[Any],
     ) -> Facts:
         """Return a code object's facts with everything that its global names and imports are bound to."""
         walk = Walk(self._owned)
+        module = str(namespace.get("__name__") or "")
         bound = [walk.chain(chain, namespace, module, refs) for chain in found.chains]
         package = str(namespace.get("__package__") or "")
         for item in found.imports:

@@ -4,13 +4,23 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeGuard
 
 from ropewalk.refs import canonical, digest_of
 
 REF = "$ref"
 Tree = Any
 """JSON: what a value is written as. `{"$ref": [node, key, ...]}` stands for (a part of) what a node gives."""
+
+
+def is_map(tree: Tree) -> TypeGuard[dict[str, Any]]:
+    """Say whether a tree is a JSON object."""
+    return isinstance(tree, dict)
+
+
+def is_list(tree: Tree) -> TypeGuard[list[Any]]:
+    """Say whether a tree is a JSON array."""
+    return isinstance(tree, list)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -103,13 +113,13 @@ class Graph:
 
 def refs(tree: Tree) -> Iterator[list[Any]]:
     """Yield the path of each reference in a tree, `[node, key, ...]`."""
-    if isinstance(tree, dict):
+    if is_map(tree):
         if REF in tree:
             yield tree[REF]
             return
         for part in tree.values():
             yield from refs(part)
-    elif isinstance(tree, list):
+    elif is_list(tree):
         for part in tree:
             yield from refs(part)
 
@@ -120,12 +130,12 @@ def resolve(tree: Tree, values: Mapping[str, Tree]) -> Tree:
     Raises:
         LookupError: what the node gave has no such part.
     """
-    if isinstance(tree, dict):
+    if is_map(tree):
         if REF in tree:
             node, *path = tree[REF]
             return select(values[node], path)
         return {key: resolve(part, values) for key, part in tree.items()}
-    if isinstance(tree, list):
+    if is_list(tree):
         return [resolve(part, values) for part in tree]
     return tree
 
@@ -141,9 +151,9 @@ def select(tree: Tree, path: list[Any]) -> Tree:
         LookupError: there is no such part, or the value has no parts.
     """
     for key in path:
-        items = tree.get("$tuple") if isinstance(tree, dict) else tree
-        pairs = tree.get("$dict") if isinstance(tree, dict) else None
-        if isinstance(items, list) and isinstance(key, int):
+        items = tree.get("$tuple") if is_map(tree) else tree
+        pairs = tree.get("$dict") if is_map(tree) else None
+        if is_list(items) and isinstance(key, int):
             tree = items[key]
         elif pairs is not None:
             found = [value for name, value in pairs if name == key and type(name) is type(key)]

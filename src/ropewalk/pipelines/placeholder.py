@@ -32,7 +32,7 @@ class Placeholder:
         return Placeholder([*self.path, key])
 
     def __iter__(self) -> Iterator[Placeholder]:
-        count = _unpacked(sys._getframe(1))  # noqa: SLF001 - how many parts are taken stands in the caller's code alone
+        count = _unpacked(sys._getframe(1))  # noqa: SLF001  # pyright: ignore[reportPrivateUsage] - how many parts are taken stands in the caller's code alone
         if count is None:
             self._refuse("is looped over")
         return iter([self[position] for position in range(count)])
@@ -45,13 +45,13 @@ class Placeholder:
             raise AttributeError(name)
         self._refuse(f"is asked for .{name}")
 
-    def __bool__(self) -> bool:
+    def __bool__(self) -> bool:  # noqa: PLE0304 - there is no truth yet
         self._refuse("is used in a condition")
 
-    def __len__(self) -> int:
+    def __len__(self) -> int:  # noqa: PLE0303 - there is no length yet
         self._refuse("is asked for its length")
 
-    def __call__(self, *_: object, **__: object) -> NoReturn:
+    def __call__(self, *_: object, **__: object) -> NoReturn:  # noqa: D102 - as the language has it
         self._refuse("is called")
 
     def __eq__(self, _: object) -> bool:
@@ -65,7 +65,7 @@ class Placeholder:
     __floordiv__ = __mod__ = __pow__ = __and__ = __or__ = __matmul__ = _operator
 
     def _refuse(self, how: str) -> NoReturn:
-        frame = sys._getframe(2)  # noqa: SLF001 - the user's line
+        frame = sys._getframe(2)  # noqa: SLF001  # pyright: ignore[reportPrivateUsage] - the user's line
         raise Invalid(
             "placeholder-used",
             f"The result of the step {self.path[0]} {how} in the pipeline's body.",

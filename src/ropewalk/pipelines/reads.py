@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -38,7 +37,7 @@ class DeclaredFiles:
         """
         found: dict[str, str] = {}
         for pattern in patterns:
-            if os.path.isabs(pattern) or ".." in Path(pattern).parts:
+            if Path(pattern).is_absolute() or ".." in Path(pattern).parts:
                 raise Invalid(
                     "reads-outside",
                     "A step may declare files of the project only.",

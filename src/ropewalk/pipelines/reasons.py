@@ -46,7 +46,7 @@ def reasons(
         found += [_sentence(_subject(item.part), item.before, item.after) for item in changes(before.parts, parts)]
         if not found:
             found.append("its code names other things by the same names")
-    earlier = json.loads(before.facts) if before.facts else {}
+    earlier: dict[str, dict[str, str]] = json.loads(before.facts) if before.facts else {}
     for kind, subject in (("inputs", "input"), ("reads", "file"), ("libraries", "library")):
         differing = changes(earlier.get(kind, {}), facts.get(kind, {}))
         found += [_sentence(f"{subject} {item.part}", item.before, item.after) for item in differing]

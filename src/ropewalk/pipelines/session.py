@@ -7,7 +7,7 @@ import os
 import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from ropewalk.blobs.folder import FolderBucket
 from ropewalk.clock import SystemClock
@@ -75,14 +75,14 @@ class Session:
     def _pipeline(self) -> tuple[Callable[..., Any], str]:
         file, _, wanted = self.target.partition(":")
         module = self._import(file)
-        marked = {
+        marked: dict[str, Any] = {
             key: value
-            for key, value in vars(module).items()
+            for key, value in cast("dict[str, Any]", vars(module)).items()
             if PIPELINE_MARK in getattr(value, "__dict__", {}) and value.__module__ == module.__name__
         }
         if not wanted and len(marked) == 1:
             wanted = next(iter(marked))
-        found = marked.get(wanted) or getattr(module, wanted or " ", None)
+        found: Any = marked.get(wanted) or getattr(module, wanted or " ", None)
         if found is None or PIPELINE_MARK not in getattr(found, "__dict__", {}):
             why = f"it has {', '.join(marked)}" if marked else "it has none: no function is marked with @pipeline"
             missing = f"{file} has no pipeline {wanted!r}." if wanted else f"{file} has not exactly one pipeline."
@@ -136,9 +136,9 @@ def _json_able(value: Any) -> Any:  # noqa: ANN401 - any argument
     if value is None or isinstance(value, bool | int | float | str):
         return value if not isinstance(value, float) or value - value == 0 else repr(value)
     if isinstance(value, list | tuple):
-        return [_json_able(item) for item in value]
+        return [_json_able(item) for item in cast("tuple[Any, ...]", value)]
     if isinstance(value, dict):
-        return {str(key): _json_able(item) for key, item in value.items()}
+        return {str(key): _json_able(item) for key, item in cast("dict[Any, Any]", value).items()}
     return repr(value)
 
 

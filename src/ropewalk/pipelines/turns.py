@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import signal
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -252,7 +253,7 @@ class Turns:
         if isinstance(ending, Lost):
             late = f"it took longer than its {node.timeout_seconds:g} s" if ending.why == "timeout" else ""
             died = f"its process ended with status {ending.status}" + (
-                " (out of memory?)" if ending.status == -9 else ""
+                " (out of memory?)" if ending.status == -signal.SIGKILL else ""
             )
             facts: dict[str, Any] = {"type": "Timeout" if late else "Died", "message": late or died, "frames": []}
         elif "error" in ending.message:
@@ -307,7 +308,7 @@ class Turns:
         entries = [LogEntry.from_plain(values) for values in plain]
         if not keep.apply(tx, self._run.id, entries, node=node.id, at_us=self._site.clock.now_us()):
             return
-        frames = json.loads(outcome.frames)
+        frames: list[dict[str, Any]] = json.loads(outcome.frames)
         if not frames:
             return
         from ropewalk.data import snapshot
@@ -315,8 +316,10 @@ class Turns:
 
         parents = frames_of(list(key.inputs.values()))
         for position, facts in enumerate(frames):
-            ref = FrameRef(**{**facts, "schema": tuple((name, kind) for name, kind in facts["schema"])})
+            plain_schema: list[tuple[str, str]] = facts["schema"]
+            facts["schema"] = tuple((column, kind) for column, kind in plain_schema)
             name = node.id if position == 0 else f"{node.id}[{position}]"
+            ref = FrameRef(**facts)
             snapshot.record(tx, self._site, ref, name=name, run_id=self._run.id, node=node.id, parents=parents)
 
     def skip_rest(self, tx: Transaction) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import base64
-import datetime
+import datetime as dt
 import decimal
 import io
 import json
@@ -12,22 +12,22 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path, PurePath
 from types import FunctionType
-from typing import Any
+from typing import Any, cast
 
 from ropewalk.blobs.bucket import Bucket
 from ropewalk.errors import Invalid
-from ropewalk.pipelines.graph import REF, Tree
+from ropewalk.pipelines.graph import REF, Tree, is_list, is_map
 from ropewalk.pipelines.ownership import Ownership
-from ropewalk.pipelines.placeholder import Placeholder
 from ropewalk.pipelines.pickles import dump, libraries_of, load
+from ropewalk.pipelines.placeholder import Placeholder
 from ropewalk.refs import canonical, digest_of
 
 BYTES_INLINE_MAX = 4096
 DEPTH_MAX = 100
 _TIMES: tuple[tuple[type, str], ...] = (
-    (datetime.datetime, "datetime"),
-    (datetime.date, "date"),
-    (datetime.time, "time"),
+    (dt.datetime, "datetime"),
+    (dt.date, "date"),
+    (dt.time, "time"),
 )
 
 
@@ -49,7 +49,7 @@ class Shelf:
     extra: tuple[str, ...] = ()
     frames: list[dict[str, Any]] = field(default_factory=list[dict[str, Any]])
 
-    def encode(self, value: Any, depth: int = 0) -> Tree:  # noqa: ANN401 - any value
+    def encode(self, value: Any, depth: int = 0) -> Tree:  # noqa: ANN401, PLR0911 - any value
         """Return a value's tree; its large parts are durable among the blobs when this returns.
 
         Raises:
@@ -57,9 +57,9 @@ class Shelf:
         """
         if depth > DEPTH_MAX:
             raise Invalid("value-too-deep", "A step's value is nested too deeply.", why=f"more than {DEPTH_MAX} levels")
-        kind = type(value)
+        kind = cast("type[Any]", type(value))
         if value is None or kind in (bool, int, str):
-            return value if kind is not str else _text(value)
+            return _text(value) if isinstance(value, str) else value
         if kind is float:
             return value if math.isfinite(value) else {"$float": repr(value)}
         if kind is list:
@@ -74,7 +74,7 @@ class Shelf:
             return {REF: value.path}
         return self._rare(value, kind, depth)
 
-    def _rare(self, value: Any, kind: type, depth: int) -> Tree:  # noqa: ANN401 - any value
+    def _rare(self, value: Any, kind: type, depth: int) -> Tree:  # noqa: ANN401, PLR0911 - any value
         if kind in (set, frozenset):
             items = sorted((self.encode(item, depth + 1) for item in value), key=canonical)
             return {f"${kind.__name__}": items}
@@ -86,14 +86,10 @@ class Shelf:
             return {"$complex": [repr(value.real), repr(value.imag)]}
         if kind is decimal.Decimal:
             return {"$decimal": str(value)}
-        if kind is datetime.timedelta:
+        if kind is dt.timedelta:
             return {"$timedelta": [value.days, value.seconds, value.microseconds]}
         for time, name in _TIMES:
-            if (
-                kind is time
-                and (name == "date" or value.tzinfo in (None, datetime.UTC))
-                and not getattr(value, "fold", 0)
-            ):
+            if kind is time and (name == "date" or value.tzinfo in (None, dt.UTC)) and not getattr(value, "fold", 0):
                 return {f"${name}": value.isoformat()}
         if isinstance(value, PurePath) and kind.__module__.startswith("pathlib"):
             return {"$path": str(value)}
@@ -174,9 +170,9 @@ class Shelf:
             NotFound: a blob is missing.
             Corrupt: a blob was changed, or a pickle names what it may not.
         """
-        if isinstance(tree, list):
+        if is_list(tree):
             return [self.decode(item) for item in tree]
-        if not isinstance(tree, dict):
+        if not is_map(tree):
             return tree
         tag = next(key for key in tree if key.startswith("$"))
         held = tree[tag]
@@ -227,10 +223,10 @@ _READERS: dict[str, Callable[[Any], Any]] = {
     "$complex": lambda held: complex(float(held[0]), float(held[1])),
     "$bytes": base64.b64decode,
     "$decimal": decimal.Decimal,
-    "$timedelta": lambda held: datetime.timedelta(*held),
-    "$datetime": datetime.datetime.fromisoformat,
-    "$date": datetime.date.fromisoformat,
-    "$time": datetime.time.fromisoformat,
+    "$timedelta": lambda held: dt.timedelta(*held),
+    "$datetime": dt.datetime.fromisoformat,
+    "$date": dt.date.fromisoformat,
+    "$time": dt.time.fromisoformat,
     "$path": Path,
     "$text": lambda held: "".join(map(chr, held)),
 }
@@ -243,10 +239,10 @@ def digest_of_tree(tree: Tree) -> str:
 
 def leaves(tree: Tree) -> Iterator[dict[str, Any]]:
     """Yield the tagged parts of a tree that are not containers."""
-    if isinstance(tree, list):
+    if is_list(tree):
         for item in tree:
             yield from leaves(item)
-    elif isinstance(tree, dict):
+    elif is_map(tree):
         held = next((tree[tag] for tag in ("$tuple", "$set", "$frozenset", "$dict") if tag in tree), None)
         if held is None:
             yield tree

@@ -21,6 +21,7 @@ from ropewalk.refs import canonical, digest_of, short
 
 SHOWN_MAX = 60
 FOREIGN_DEPTH_MAX = 3
+_HOLDERS: tuple[Any, ...] = (list, tuple, set, frozenset, dict, str, bytes, int, float)
 _SCALARS = (type(None), bool, int, float, complex, str, bytes)
 _ADDRESS = re.compile(r" at 0x[0-9a-fA-F]+")
 # Made anew by the interpreter or derived from what is read anyway.
@@ -192,8 +193,8 @@ class Walk:
         finally:
             self._stack.discard(id(value))
 
-    def _compound(self, name: str, value: Any, refs: list[Ref]) -> list[Any]:  # noqa: ANN401 - any object
-        kind = type(value)
+    def _compound(self, name: str, value: Any, refs: list[Ref]) -> list[Any]:  # noqa: ANN401, PLR0911 - any object
+        kind = cast("type[Any]", type(value))
         if kind in (list, tuple):
             return [kind.__name__, [self.value(name, item, refs) for item in value]]
         if kind is dict:
@@ -216,7 +217,12 @@ class Walk:
         inner = self._wrapping(name, value, refs)
         return self._object(name, value, refs) if inner is None else [kind.__name__, inner]
 
-    def _wrapping(self, name: str, value: Any, refs: list[Ref]) -> list[Any] | None:  # noqa: ANN401 - any object
+    def _wrapping(  # noqa: C901, PLR0911 - one way out for each wrapper of the interpreter
+        self,
+        name: str,
+        value: Any,  # noqa: ANN401 - any object
+        refs: list[Ref],
+    ) -> list[Any] | None:
         """Return what the interpreter's own wrappers hold, or None when it is none of them."""
         if isinstance(value, CodeType):
             return scan(value).token
@@ -228,7 +234,7 @@ class Walk:
         if isinstance(value, MethodType):
             return [self.value(name, value.__func__, refs), self.value(name, value.__self__, refs)]
         if isinstance(value, staticmethod | classmethod):
-            return self.value(name, value.__func__, refs)
+            return self.value(name, cast("Any", value).__func__, refs)
         if isinstance(value, property):
             return [self.value(name, part, refs) for part in (value.fget, value.fset, value.fdel)]
         if isinstance(value, functools.cached_property):
@@ -243,7 +249,7 @@ class Walk:
         return None
 
     def _object(self, name: str, value: Any, refs: list[Ref]) -> list[Any]:  # noqa: ANN401 - any object
-        kind = type(value)
+        kind = cast("type[Any]", type(value))
         if isinstance(value, enum.Enum):
             return ["enum", self.value(name, kind, refs), value.name, self.value(name, value.value, refs)]
         if self._owned.owns(kind.__module__):
@@ -261,8 +267,8 @@ class Walk:
     def _content(self, name: str, value: Any, refs: list[Ref]) -> list[Any]:  # noqa: ANN401 - any object
         """Return the state of an object: attributes, slots, and what it holds as a list, dict, ... that it is."""
         held: list[Any] = []
-        for kind in (list, tuple, set, frozenset, dict, str, bytes, int, float):
-            if isinstance(value, kind):
+        for kind in _HOLDERS:
+            if issubclass(type(value), kind):
                 held = [self.value(name, kind(value), refs)]
                 break
         attributes: dict[str, Any] = dict(getattr(value, "__dict__", {}))

@@ -9,7 +9,6 @@ import sys
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-
 from typing import TYPE_CHECKING
 
 from ropewalk.refs import canonical, digest_of_file
