@@ -125,6 +125,19 @@ def test_a_rule_shows_both_values():
     assert violation.samples[0].value == "5.0 and 3"
 
 
+def test_nan_is_neither_above_a_bound_nor_in_any_order():
+    frame = pl.DataFrame({"low": [math.nan, 99.0, 1.0], "high": [1.0, math.nan, 0.0]})
+    contract = Contract(
+        columns=(
+            Column(name="low", type="float", nullable=True, max=10),
+            Column(name="high", type="float", nullable=True),
+        ),
+        rules=(Rule(left="low", op="<=", right="high"),),
+    )
+
+    assert found(frame, contract) == [("low", "max", "warning", 1), ("low", "low <= high", "warning", 1)]
+
+
 @pytest.mark.parametrize(("op", "count"), [("<", 2), ("<=", 1), ("==", 2), ("!=", 1), (">=", 1), (">", 2)])
 def test_every_comparison_means_what_it_says(op, count):
     frame = pl.DataFrame({"left": [1, 2, 3], "right": [2, 2, 2]})

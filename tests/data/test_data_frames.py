@@ -51,6 +51,13 @@ def test_chunks_slices_and_laziness_do_not_change_the_digest(site):
     assert len(digests) == 1
 
 
+def test_uneven_chunks_of_many_rows_do_not_change_the_digest(site):
+    whole = pl.DataFrame({"n": range(600_000)})
+    chunked = pl.concat([whole[:7], whole[7:300_001], whole[300_001:]], rechunk=False)
+
+    assert frames.write(site.blobs, whole).digest == frames.write(site.blobs, chunked).digest
+
+
 def test_another_value_order_or_type_gives_another_digest(site):
     whole = pl.DataFrame({"a": [1, 2], "b": [1, 2]})
     others = [
@@ -70,8 +77,7 @@ from pathlib import Path
 import polars as pl
 from ropewalk.blobs.folder import FolderBucket
 from ropewalk.data.frames import write
-for text in sys.argv[2]:
-    pl.Series([text, "earlier"], dtype=pl.Categorical)
+seen = [pl.Series([text, "earlier"], dtype=pl.Categorical) for text in sys.argv[2]]
 frame = pl.DataFrame({"n": range(70_000), "c": pl.Series(["x", "y", "z", "y", "x"] * 14_000, dtype=pl.Categorical)})
 print(write(FolderBucket(Path(sys.argv[1])), frame).digest)
 """

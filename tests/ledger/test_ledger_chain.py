@@ -8,6 +8,7 @@ import pytest
 from ropewalk.errors import Conflict, RopewalkError
 from ropewalk.ledger.chain import START, Entry, append, entries, first_break, follows
 from ropewalk.ledger.sign import Checker, Signer
+from ropewalk.store.sqlite import SqliteDatabase
 
 COUNT = 12
 
@@ -142,3 +143,26 @@ def test_entries_come_in_order_over_many_pages(site, monkeypatch):
 
     with site.db.read() as rows:
         assert [entry.facts() for entry in entries(rows)] == list(range(8))
+
+
+def test_an_entry_of_another_history_of_the_same_project_is_named(filled, tmp_path):
+    """A copy of the project went on by itself; its entry is signed by the same key, and does not belong here."""
+    copied = tmp_path / "copy.db"
+    filled.db.backup(copied)
+    copy = SqliteDatabase(copied, filled.clock)
+    for what in ("theirs", "graft"):
+        copy.write(lambda tx, what=what: _append(tx, filled, what))
+        filled.db.write(lambda tx, what=what: _append(tx, filled, f"ours, not {what}"))
+    with copy.read() as rows:
+        graft = list(entries(rows))[-1]
+    copy.close()
+    words = ", ".join(f"{column} = '{getattr(graft, column)}'" for column in ("body", "prev", "hash", "signature"))
+
+    edit(filled, f"update ledger set {words} where seq = {graft.seq}")
+
+    assert broken(filled).seq == graft.seq
+    assert "before it" in broken(filled).why
+
+
+def _append(tx, site, what):
+    return append(tx, site.signer, at_us=1, actor="a", kind="k", subject="s", body=what)
