@@ -1,5 +1,6 @@
 """An open model answers the same bits for the same row, and refuses what is not its own."""
 
+import os
 import subprocess
 import sys
 
@@ -64,6 +65,21 @@ def test_auto_takes_onnx_where_there_is_one_and_imports_neither_sklearn_nor_fram
     )
 
     assert done.stdout == "onnx []\n"
+
+
+def test_onnx_runtime_computes_with_one_thread_and_does_not_report_home(kept, tmp_path):
+    """Its telemetry runs in a thread that starts with the import; where that thread is, there are two."""
+    code = (
+        "import os, sys; from pathlib import Path; from ropewalk.blobs.folder import FolderBucket as B\n"
+        "from ropewalk.models.predictor import open_predictor as o\n"
+        "o(B(Path(sys.argv[1])), sys.argv[2], engine='onnx'); print(len(os.listdir('/proc/self/task')))"
+    )
+    command = [sys.executable, "-c", code, str(tmp_path / "blobs"), kept[0]]
+    one_thread = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1")
+
+    done = subprocess.run(command, check=True, capture_output=True, text=True, env=os.environ | one_thread)
+
+    assert done.stdout == "1\n"
 
 
 @pytest.mark.parametrize("engine", ["onnx", "native"])
