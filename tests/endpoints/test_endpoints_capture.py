@@ -172,6 +172,22 @@ def test_finds_one_prediction_sealed_or_not(site: Site) -> None:
     assert capture.find(site, uuid7(15)) is None
 
 
+def test_a_found_prediction_has_its_empty_inputs_and_no_columns_of_other_releases(site: Site) -> None:
+    first = batch(10, [1.0, None])
+    other = batch(20, [0.0], release="flights/2", **{"in": {"wind": [3]}})
+    seal(site, "flights", filled(folder_of(site, "flights"), first, other))
+
+    found = capture.find(site, first["id"][1])
+    wind = capture.find(site, other["id"][0])
+
+    assert found is not None
+    assert wind is not None
+    assert found["in.x"] is None
+    assert "in.x" in found
+    assert "in.wind" not in found
+    assert {name for name in wind if name.startswith("in.")} == {"in.wind"}
+
+
 @pytest.mark.parametrize("at", [0, 4, 100, -1])
 def test_a_flipped_byte_of_a_segment_is_never_read(site: Site, at: int) -> None:
     first = batch(10, [1.0, 2.0])

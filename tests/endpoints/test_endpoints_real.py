@@ -30,6 +30,7 @@ def rows() -> pl.DataFrame:
             "x": [float(at % 17) for at in range(200)],
             "late": [int(at % 17 > 8) for at in range(200)],
             "city": ["EWR" if at % 3 else "JFK" for at in range(200)],
+            "wind": [None if at % 5 == 0 else at / 10 for at in range(200)],
         }
     )
 
@@ -38,11 +39,14 @@ def rows() -> pl.DataFrame:
 def bundle(real: Site, rows: pl.DataFrame) -> str:
     """A bundle with a pipeline that scikit-learn really fitted."""
     from sklearn.compose import make_column_transformer
+    from sklearn.impute import SimpleImputer
     from sklearn.linear_model import LogisticRegression
     from sklearn.pipeline import make_pipeline
     from sklearn.preprocessing import OneHotEncoder, StandardScaler
 
-    prepare = make_column_transformer((StandardScaler(), ["x"]), (OneHotEncoder(handle_unknown="ignore"), ["city"]))
+    prepare = make_column_transformer(
+        (StandardScaler(), ["x"]), (OneHotEncoder(handle_unknown="ignore"), ["city"]), (SimpleImputer(), ["wind"])
+    )
     model = make_pipeline(prepare, LogisticRegression()).fit(rows.drop("late"), rows["late"])
     with collecting(Collector(real.blobs, real.clock)):
         manifest = log_model(model, "flights", train=rows, target="late")
@@ -66,7 +70,10 @@ def test_one_by_one_all_at_once_and_in_batch_give_the_same_bits(real: Site, rows
     assert [one["label"] for one in together] == scored["label"].to_list()[:40]
     captured = capture.find(real, together[7]["id"])
     assert captured is not None
-    again = score(real, bundle, pl.DataFrame([{name: captured[f"in.{name}"] for name in ("x", "city")}]))
+    empty = capture.find(real, together[0]["id"])
+    assert empty is not None
+    assert empty["in.wind"] is None
+    again = score(real, bundle, pl.DataFrame([{name: captured[f"in.{name}"] for name in ("x", "city", "wind")}]))
     assert again["probability"].to_list() == [captured["out.probability"]]
 
 
@@ -75,14 +82,16 @@ def test_scoring_says_which_columns_it_misses(real: Site, rows: pl.DataFrame, bu
         score(real, bundle, rows.drop("x"))
 
     empty = score_model(real, read_bundle(real.blobs, bundle).manifest, rows.head(0))
+    windless = rows.head(5).with_columns(wind=None)
 
+    assert score(real, bundle, rows.head(5).drop("wind")).equals(score(real, bundle, windless))
     assert (empty.height, empty.columns) == (0, ["probability", "label"])
 
 
 def test_a_bundle_is_staged_alone_and_leaves_nothing_behind(real: Site, bundle: str) -> None:
     with serve_bundle(real, bundle) as url:
         caller = Caller(url=url)
-        status, answer = caller.predict({"x": 3.0, "city": "EWR"})
+        status, answer = caller.predict({"x": 3.0, "city": "EWR", "wind": None})
         caller.close()
 
     assert (status, answer["predictions"][0]["label"]) == (200, 0)
@@ -112,7 +121,9 @@ def test_a_tampered_model_is_refused_by_staging_batch_and_gateway(real: Site, ro
     with pytest.raises(RopewalkError) as scored:
         score(real, bundle, rows)
     with serving(real, command=COMMAND) as caller:
-        status, _, body = caller.ask("POST", "/endpoints/flights/predict", {"records": [{"x": 1.0, "city": "EWR"}]})
+        status, _, body = caller.ask(
+            "POST", "/endpoints/flights/predict", {"records": [{"x": 1.0, "city": "EWR", "wind": 1.0}]}
+        )
 
     assert (staged.value.code, scored.value.code) == ("blob-corrupt", "blob-corrupt")
     assert (status, "blob-corrupt" in json.loads(body)["why"]) == (503, True)

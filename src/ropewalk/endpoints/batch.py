@@ -40,12 +40,12 @@ def score(
     Args:
         site: the project.
         bundle_digest: which bundle.
-        frame: the model's columns; others are ignored.
+        frame: the model's columns; others are ignored, and one that may be empty may be left out.
         environment: whose configuration counts.
         allowed: globals that the model may import besides the defaults (`scan.globals`).
 
     Raises:
-        Invalid: a column of the model is not in the frame.
+        Invalid: a column that the model needs is not in the frame.
         RopewalkError: the model could not be loaded, or failed on the rows.
     """
     bundle = read_bundle(site.blobs, bundle_digest)
@@ -68,20 +68,20 @@ def score_model(
     Args:
         site: the project.
         manifest_digest: which model.
-        frame: the model's columns; others are ignored.
+        frame: the model's columns; others are ignored, and one that may be empty may be left out.
         code: digest of a code snapshot that the model may import from; empty for none.
         engine: `auto`, `onnx` or `native`.
         allow_pickle: whether a model of the pickle family may load.
         allowed: globals that the model may import besides the defaults.
 
     Raises:
-        Invalid: a column of the model is not in the frame.
+        Invalid: a column that the model needs is not in the frame.
         RopewalkError: the model could not be loaded, or failed on the rows.
     """
     import polars as pl
 
     fields = read_manifest(site.blobs, manifest_digest).signature.inputs
-    missing = [field.name for field in fields if field.name not in frame.columns]
+    missing = [field.name for field in fields if field.name not in frame.columns and not field.nullable]
     if missing:
         raise Invalid(
             "columns-missing", "The frame lacks columns of the model.", why=f"missing: {', '.join(missing[:20])}"
@@ -105,7 +105,11 @@ def _ask(connection: socket.socket, frame: pl.DataFrame, fields: tuple[Field, ..
     outputs: dict[str, list[Any]] = {}
     for at in range(0, max(frame.height, 1), ROWS_A_MESSAGE):
         piece = frame.slice(at, ROWS_A_MESSAGE)
-        columns = {field.name: _values(piece.get_column(field.name), field) for field in fields}
+        empty: list[Any] = [None] * piece.height
+        columns = {
+            field.name: _values(piece.get_column(field.name), field) if field.name in piece.columns else empty
+            for field in fields
+        }
         frames.send(connection, {"op": "predict", "id": at, "columns": columns, "rows": piece.height})
         answer = frames.receive(connection)
         if answer is None or answer.get("error"):

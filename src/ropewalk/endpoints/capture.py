@@ -258,8 +258,9 @@ def find(site: Site, prediction_id: str) -> dict[str, Any] | None:
     for table in (*(_table(site, segment, None) for segment in candidates), *journals):
         hit = table.filter(pl.col("id") == prediction_id)
         if hit.height:
-            row = hit.row(0, named=True)
-            # Columns of other releases in the same file are null here; only what this release has is the row.
-            own = (name for name, value in row.items() if name in FIXED or value is not None)
-            return {name: row[name] for name in own}
+            # Columns that only other releases of the same file have are no part of this row.
+            same = table.filter(pl.col("release") == hit.item(0, "release"))
+            alone = same.height == table.height
+            own = [name for name in table.columns if alone or name in FIXED or same[name].null_count() < same.height]
+            return hit.select(own).row(0, named=True)
     return None
