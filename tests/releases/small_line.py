@@ -49,7 +49,9 @@ def rows(count: int, *, seed: int = 1) -> pl.DataFrame:
         number = (number * 1103515245 + 12345) % (1 << 31)
         x = number / (1 << 31) * 6 - 3
         number = (number * 1103515245 + 12345) % (1 << 31)
-        found.append({"x": x, "carrier": "AA" if number % 2 else "UA", TARGET: int(x + (number / (1 << 31) - 0.5) > 0)})
+        found.append(
+            {"x": x, "carrier": "AA" if number >> 16 & 1 else "UA", TARGET: int(x + (number / (1 << 31) - 0.5) > 0)}
+        )
     return pl.DataFrame(found)
 
 
