@@ -104,15 +104,8 @@ def open_alert(
         evidence=evidence,
         opened_us=site.clock.now_us(),
     )
-    body = {
-        "endpoint": endpoint,
-        "monitor": monitor,
-        "release": release,
-        "window_us": window_us,
-        "reading": reading,
-        "reason": reason,
-        "evidence": evidence,
-    }
+    body: dict[str, object] = {"endpoint": endpoint, "monitor": monitor, "release": release, "window_us": window_us}
+    body |= {"reading": reading, "reason": reason, "evidence": evidence}
     site.record(tx, "alert.opened", f"alert:{name}", body)
     site.announce(tx, "alert.opened", f"alert:{name}", {**body, "retrain": retrain})
     return get(tx, name)

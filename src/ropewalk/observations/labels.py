@@ -75,14 +75,7 @@ def add(tx: Transaction, site: Site, endpoint: str, labels: Sequence[Label | tup
     Raises:
         Invalid: one of them is malformed; nothing was changed.
     """
-    if len(labels) > BATCH_MAX:
-        raise Invalid(
-            "labels-too-many",
-            f"One batch holds at most {BATCH_MAX} labels.",
-            why=f"found {len(labels)}",
-            fix="send them in smaller batches",
-        )
-    wanted = [_checked(number, label) for number, label in enumerate(labels)]
+    wanted = _all_checked(labels)
     kept: dict[tuple[str, str, int], Label] = {}
     new = revised = 0
     for label in wanted:
@@ -186,6 +179,17 @@ def join(frame: pl.DataFrame, by_id: pl.DataFrame, by_key: pl.DataFrame) -> pl.D
             .drop("label_by_key")
         )
     return found.drop("label_of").sort("id")
+
+
+def _all_checked(labels: Sequence[Label | tuple[str, Value, int]]) -> list[Label]:
+    if len(labels) > BATCH_MAX:
+        raise Invalid(
+            "labels-too-many",
+            f"One batch holds at most {BATCH_MAX} labels.",
+            why=f"found {len(labels)}",
+            fix="send them in smaller batches",
+        )
+    return [_checked(number, label) for number, label in enumerate(labels)]
 
 
 def _checked(number: int, label: Label | tuple[str, Value, int]) -> Label:

@@ -10,6 +10,7 @@ from ropewalk.endpoints.segment import segment_bytes, segments
 from ropewalk.observations import labels
 from ropewalk.refs import uuid7_time_us
 from ropewalk.site import Site
+from ropewalk.store.database import Reader
 
 if TYPE_CHECKING:
     import polars as pl
@@ -71,32 +72,40 @@ def read(
     """
     import polars as pl
 
+    keep = _kept(generation, releases, {"at_us": (since_us, None), "event_us": (event_since_us, event_until_us)})
     with site.db.read() as reader:
         known = segments(
             reader, endpoint, since_us=since_us, event_since_us=event_since_us, event_until_us=event_until_us
         )
-        keep = pl.col("generation") >= generation
-        for name, low, high in (("at_us", since_us, None), ("event_us", event_since_us, event_until_us)):
-            keep = keep & (pl.col(name) >= low if low is not None else True)
-            keep = keep & (pl.col(name) < high if high is not None else True)
-        if releases:
-            keep = keep & pl.col("release").is_in(releases)
         tables = [_table(segment_bytes(site, segment), columns).filter(keep) for segment in known]
         rows = pl.concat(tables, how="diagonal_relaxed") if tables else _empty()
-        ids = rows.select(pl.col("id").min().alias("low"), pl.col("id").max().alias("high")).row(0)
-        # A shadow's label is that of the prediction it is paired with, whose id may be a little older.
-        pairs = rows.get_column("pair").drop_nulls().drop_nulls().min()
-        if rows.height:
-            low = min(ids[0], str(pairs)) if pairs else ids[0]
-            told = labels.read(reader, endpoint, since_us=uuid7_time_us(low), until_us=uuid7_time_us(ids[1]) + 1)
-        else:
-            told = labels.read(reader, endpoint, since_us=0, until_us=0)
+        told = _labels(reader, endpoint, rows)
     rows = labels.join(rows, *told)
     return Recorded(
         rows=rows,
         segments=tuple(segment.digest for segment in known),
         labelled=rows.height - rows.get_column("label").null_count(),
     )
+
+
+def _kept(generation: int, releases: tuple[str, ...], spans: dict[str, tuple[int | None, int | None]]) -> pl.Expr:
+    """Return which rows are wanted; spans are half-open."""
+    import polars as pl
+
+    keep = pl.col("generation") >= generation
+    for name, (low, high) in spans.items():
+        keep = keep & (pl.col(name) >= low if low is not None else True)
+        keep = keep & (pl.col(name) < high if high is not None else True)
+    return keep & pl.col("release").is_in(releases) if releases else keep
+
+
+def _labels(reader: Reader, endpoint: str, rows: pl.DataFrame) -> tuple[pl.DataFrame, pl.DataFrame]:
+    """Return the labels of these rows; a shadow's is that of its pair, whose id may be a little older."""
+    if not rows.height:
+        return labels.read(reader, endpoint, since_us=0, until_us=0)
+    ids, pairs = rows.get_column("id"), rows.get_column("pair").drop_nulls()
+    first = min(str(ids.min()), str(pairs.min())) if len(pairs) else str(ids.min())
+    return labels.read(reader, endpoint, since_us=uuid7_time_us(first), until_us=uuid7_time_us(str(ids.max())) + 1)
 
 
 def _table(data: bytes, columns: tuple[str, ...]) -> pl.DataFrame:
