@@ -2,30 +2,45 @@
 
 from __future__ import annotations
 
+import json
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from ropewalk.ledger.chain import Entry
 from ropewalk.refs import canonical
 from ropewalk.store.database import Reader
 
-Said = Callable[[Entry], tuple[str, str] | None]
-_LIFE = frozenset({"started", "resumed", "running", "finished", "failed", "interrupted", "cancelled"})
-_STATES = frozenset(
-    {
-        "walking",
-        "interrupted",
-        "failed",
-        "waiting",
-        "canary",
-        "live",
-        "retired",
-        "fallen",
-        "rolled-back",
-        "rejected",
-    }
-)
+Words = Mapping[str, Any]
+Said = Callable[[Entry, Words], Words]
+
+
+def _name(entry: Entry) -> str:
+    return entry.subject.partition(":")[2]
+
+
+def _plain(entry: Entry, facts: Words) -> Words:
+    """Return what an entry says: its body, `id` for what it is about, `actor` for who did it."""
+    return {**facts, "id": _name(entry), "actor": entry.actor}
+
+
+def _state(words: Mapping[str, str]) -> Said:
+    """Return what reads a state out of the kind of an entry; `words` are the kinds that call it otherwise."""
+
+    def said(entry: Entry, _facts: Words) -> Words:
+        word = entry.kind.partition(".")[2]
+        return {"id": _name(entry), "state": words.get(word, word)}
+
+    return said
+
+
+def _run(entry: Entry, facts: Words) -> Words:
+    return {**facts, "id": _name(entry), "args": canonical(facts["args"]).decode(), "commit_sha": facts["commit"]}
+
+
+def _tree(entry: Entry, facts: Words) -> Words:
+    return {**facts, "release": _name(entry), "tree": entry.kind.partition(".")[2], "actor": entry.actor}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,13 +49,19 @@ class Claim:
 
     Attributes:
         what: how people call it.
-        query: gives `key` and `value` of each row.
-        said: what an entry says of such a fact, or None; the newest entry counts.
+        query: gives the rows; columns have the names of `key` and `words`.
+        kinds: entries that speak of it; the newest about a key counts.
+        key: which words name the fact.
+        words: which words are compared.
+        said: turns an entry and its body into those words.
     """
 
     what: str
     query: str
-    said: Said
+    kinds: tuple[str, ...]
+    key: tuple[str, ...]
+    words: tuple[str, ...]
+    said: Said = _plain
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,115 +79,229 @@ class Difference:
     seq: int
 
 
-def _name(entry: Entry) -> str:
-    return entry.subject.partition(":")[2]
+def _kinds(room: str, *words: str) -> tuple[str, ...]:
+    return tuple(f"{room}.{word}" for word in words)
 
 
-def _of(kind: str, key: str, value: str) -> Said:
-    """Return what an entry of one kind says; `{x}` is a value of its body, `{SUBJECT}` what it is about."""
-
-    def said(entry: Entry) -> tuple[str, str] | None:
-        if entry.kind != kind:
-            return None
-        facts = {**entry.facts(), "SUBJECT": _name(entry), "ACTOR": entry.actor}
-        return key.format_map(facts), value.format_map(facts)
-
-    return said
-
-
-def _tree(entry: Entry) -> tuple[str, str] | None:
-    if not entry.kind.startswith("tree."):
-        return None
-    return f"{entry.kind.removeprefix('tree.')} {_name(entry)}", str(entry.facts()["bundle"])
-
-
-def _release_state(entry: Entry) -> tuple[str, str] | None:
-    room, _, word = entry.kind.partition(".")
-    if room != "release":
-        return None
-    if word == "begun":
-        return _name(entry), "walking"
-    return (_name(entry), word) if word in _STATES else None
-
-
-def _run_state(entry: Entry) -> tuple[str, str] | None:
-    room, _, word = entry.kind.partition(".")
-    if room != "run" or word not in _LIFE:
-        return None
-    return _name(entry), "running" if word in ("started", "resumed") else word
-
-
-def _run(entry: Entry) -> tuple[str, str] | None:
-    if entry.kind != "run.started":
-        return None
-    facts = entry.facts()
-    args = canonical(facts["args"]).decode()
-    return _name(entry), f"{facts['code']} {facts['environment']} {facts['commit']} {args}"
-
-
-def _word(entry: Entry) -> tuple[str, str] | None:
-    if entry.kind not in ("release.approve", "release.reject"):
-        return None
-    facts = entry.facts()
-    return f"{_name(entry)} {facts['evidence']} {entry.actor}", f"{facts['verdict']} {facts['bundle']}"
-
+_RUN = _kinds("run", "started", "resumed", "finished", "failed", "interrupted", "cancelled")
+_RELEASE = _kinds(
+    "release",
+    "begun",
+    "walking",
+    "interrupted",
+    "failed",
+    "waiting",
+    "canary",
+    "live",
+    "retired",
+    "fallen",
+    "rolled-back",
+    "rejected",
+)
+_SPLIT = ("champion", "canary", "canary_weight_bp", "shadow", "previous", "salt", "reason")
+_SPAN = ("first_id", "last_id", "first_us", "last_us", "event_first_us", "event_last_us")
 
 CLAIMS = (
-    Claim(what="run", query="evidence.runs", said=_run),
-    Claim(what="state of run", query="evidence.run_states", said=_run_state),
+    Claim(
+        what="run",
+        query="evidence.runs",
+        kinds=("run.started",),
+        key=("id",),
+        words=("name", "pipeline", "args", "code", "commit_sha", "dirty", "environment"),
+        said=_run,
+    ),
+    Claim(
+        what="state of run",
+        query="evidence.run_states",
+        kinds=_RUN,
+        key=("id",),
+        words=("state",),
+        said=_state({"started": "running", "resumed": "running"}),
+    ),
+    Claim(
+        what="outcome of step",
+        query="evidence.outcomes",
+        kinds=("step.done",),
+        key=("key",),
+        words=("value",),
+    ),
     Claim(
         what="snapshot",
         query="evidence.snapshots",
-        said=_of("snapshot.recorded", "{run} {node} {name}", "{SUBJECT} {rows}"),
+        kinds=("snapshot.recorded",),
+        key=("run", "node", "name"),
+        words=("id", "rows", "columns"),
     ),
-    Claim(what="model", query="evidence.models", said=_of("model.registered", "{SUBJECT}", "{manifest} {run}")),
-    Claim(what="bundle of release", query="evidence.bundles", said=_of("tree.dev", "{SUBJECT}", "{bundle}")),
-    Claim(what="state of release", query="evidence.release_states", said=_release_state),
-    Claim(what="tree", query="evidence.trees", said=_tree),
+    Claim(
+        what="model",
+        query="evidence.models",
+        kinds=("model.registered",),
+        key=("id",),
+        words=("manifest", "run", "actor"),
+    ),
+    Claim(
+        what="alias",
+        query="evidence.aliases",
+        kinds=("model.alias",),
+        key=("id", "seq"),
+        words=("version", "actor"),
+    ),
+    Claim(
+        what="release",
+        query="evidence.releases",
+        kinds=("release.begun",),
+        key=("id",),
+        words=("model", "manifest", "environment", "intent", "actor"),
+    ),
+    Claim(what="bundle of release", query="evidence.bundles", kinds=("tree.dev",), key=("id",), words=("bundle",)),
+    Claim(
+        what="state of release",
+        query="evidence.release_states",
+        kinds=_RELEASE,
+        key=("id",),
+        words=("state",),
+        said=_state({"begun": "walking"}),
+    ),
+    Claim(
+        what="tree",
+        query="evidence.trees",
+        kinds=("tree.dev", "tree.release"),
+        key=("tree", "release"),
+        words=("bundle", "actor"),
+        said=_tree,
+    ),
     Claim(
         what="stage",
         query="evidence.stages",
-        said=_of("stage.stored", "{SUBJECT} {stage} {attempt}", "{state} {evidence}"),
+        kinds=("stage.stored",),
+        key=("id", "stage", "attempt"),
+        words=("state", "summary", "evidence"),
     ),
-    Claim(what="approval", query="evidence.approvals", said=_word),
+    Claim(
+        what="approval",
+        query="evidence.approvals",
+        kinds=("release.approve", "release.reject"),
+        key=("id", "evidence", "actor"),
+        words=("verdict", "bundle", "environment", "note"),
+    ),
     Claim(
         what="traffic",
         query="evidence.traffic",
-        said=_of(
-            "traffic.changed",
-            "{endpoint}#{generation}",
-            "{champion} {canary} {canary_weight_bp} {shadow} {previous} {salt}",
-        ),
+        kinds=("traffic.changed",),
+        key=("endpoint", "generation"),
+        words=(*_SPLIT, "actor"),
+    ),
+    Claim(
+        what="decision on canary",
+        query="evidence.decisions",
+        kinds=("rollout.decided",),
+        key=("id", "seq"),
+        words=("decision", "step", "weight_bp", "evidence", "reason"),
     ),
     Claim(
         what="segment",
         query="evidence.segments",
-        said=_of("segment.sealed", "{digest}", "{path} {rows} {first_id} {last_id}"),
+        kinds=("segment.sealed",),
+        key=("digest",),
+        words=("endpoint", "path", "rows", "bytes", *_SPAN, "sealed_us"),
+    ),
+    Claim(
+        what="alert",
+        query="evidence.alerts",
+        kinds=("alert.opened",),
+        key=("id",),
+        words=("endpoint", "monitor", "release", "window_us", "reading", "reason", "evidence"),
+    ),
+    Claim(
+        what="state of alert",
+        query="evidence.alert_states",
+        kinds=("alert.opened", "alert.closed"),
+        key=("id",),
+        words=("state",),
+        said=_state({"opened": "open"}),
+    ),
+    Claim(
+        what="closing of alert",
+        query="evidence.alerts_closed",
+        kinds=("alert.closed",),
+        key=("id",),
+        words=("why", "evidence"),
+    ),
+    Claim(
+        what="retraining of alert",
+        query="evidence.alerts_retrained",
+        kinds=("alert.retrain",),
+        key=("id",),
+        words=("run",),
     ),
 )
 
 
-def differences(rows: Reader, entries: Iterable[Entry], claims: tuple[Claim, ...] = CLAIMS) -> Iterator[Difference]:
-    """Yield every row that the ledger does not know, tells otherwise, or knows and that is gone.
+class Claims:
+    """Hears the ledger entry by entry, then compares the rows with what was heard.
 
     Args:
-        rows: where the rows are.
-        entries: the whole ledger, oldest first.
         claims: which facts to compare.
     """
-    said: dict[str, dict[str, tuple[str, int]]] = defaultdict(dict)
-    for entry in entries:
+
+    def __init__(self, claims: tuple[Claim, ...] = CLAIMS) -> None:
+        self._claims = claims
+        self._by_kind: dict[str, list[Claim]] = defaultdict(list)
         for claim in claims:
-            found = claim.said(entry)
-            if found is not None:
-                said[claim.what][found[0]] = (found[1], entry.seq)
-    for claim in claims:
-        told = said[claim.what]
-        stands = {str(row["key"]): str(row["value"]) for row in rows.rows(claim.query)}
-        for key, (value, seq) in told.items():
-            if key not in stands:
-                yield Difference(what=f"{claim.what} {key}", why="the ledger knows it, its row is gone", seq=seq)
-            elif stands[key] != value:
-                yield Difference(what=f"{claim.what} {key}", why="its row is not what the ledger says", seq=seq)
-        for key in stands.keys() - told.keys():
-            yield Difference(what=f"{claim.what} {key}", why="its row stands there, the ledger knows nothing", seq=0)
+            for kind in claim.kinds:
+                self._by_kind[kind].append(claim)
+        self._said: dict[str, dict[tuple[Any, ...], tuple[tuple[Any, ...], int]]] = defaultdict(dict)
+
+    def hear(self, entry: Entry) -> None:
+        """Note what an entry says; one whose body was damaged says nothing, the chain names it."""
+        claims = self._by_kind.get(entry.kind)
+        if claims is None:
+            return
+        try:
+            facts = json.loads(entry.body)
+            for claim in claims:
+                words = claim.said(entry, facts)
+                key = tuple(words[name] for name in claim.key)
+                self._said[claim.what][key] = (tuple(words[name] for name in claim.words), entry.seq)
+        except (ValueError, KeyError, TypeError):
+            return
+
+    def differences(self, rows: Reader) -> Iterator[Difference]:
+        """Yield every row that the ledger does not know or tells otherwise, and every fact whose row is gone.
+
+        Args:
+            rows: where the rows are, in the same view as the entries that were heard.
+        """
+        for claim in self._claims:
+            yield from _compare(rows, claim, self._said[claim.what])
+
+
+def _compare(
+    rows: Reader, claim: Claim, said: Mapping[tuple[Any, ...], tuple[tuple[Any, ...], int]]
+) -> Iterator[Difference]:
+    seen: set[tuple[Any, ...]] = set()
+    for row in rows.rows(claim.query):
+        key = tuple(row[name] for name in claim.key)
+        seen.add(key)
+        what = f"{claim.what} {_text(key)}"
+        told = said.get(key)
+        if told is None:
+            yield Difference(what=what, why="its row stands there, the ledger knows nothing", seq=0)
+            continue
+        words, seq = told
+        for name, word in zip(claim.words, words, strict=True):
+            if row[name] != word:
+                why = f"its row says {name} {_short(row[name])}, the ledger {_short(word)}"
+                yield Difference(what=what, why=why, seq=seq)
+    for key in said.keys() - seen:
+        yield Difference(
+            what=f"{claim.what} {_text(key)}", why="the ledger knows it, its row is gone", seq=said[key][1]
+        )
+
+
+def _text(key: tuple[object, ...]) -> str:
+    return " ".join(str(part) for part in key)
+
+
+def _short(value: object) -> str:
+    return repr(value)[:90]

@@ -96,9 +96,7 @@ def _compare(row: Mapping[str, Any], found: release.Release, now: Mapping[str, A
     then = {name.removeprefix("out."): value for name, value in row.items() if name.startswith("out.")}
     names = sorted({*then, *now})
     differs = tuple(name for name in names if not same_bits(then.get(name), now.get(name)))
-    return Replay(
-        id=str(row["id"]), release=found.id, bundle=found.bundle, then=then, now=dict(now), differs=differs
-    )
+    return Replay(id=str(row["id"]), release=found.id, bundle=found.bundle, then=then, now=dict(now), differs=differs)
 
 
 def same_bits(one: object, other: object) -> bool:

@@ -242,7 +242,9 @@ def _data(site: Site, rows: Reader, run_id: str, model: Manifest) -> Iterator[Li
             told=f"{one.rows:,} rows, {one.columns} columns",
             digest=one.digest,
             entry=_entry(rows, one.subject, "snapshot.recorded", "run", run_id),
-            facts={"made from": [edge.parent for edge in snapshots.lineage(rows, one.digest) if edge.digest == one.digest]},
+            facts={
+                "made from": [edge.parent for edge in snapshots.lineage(rows, one.digest) if edge.digest == one.digest]
+            },
         )
 
 
@@ -255,7 +257,9 @@ def _height(site: Site, digest: str) -> int:
 def _commit(site: Site, rows: Reader, run_id: str) -> Iterator[Link]:
     run = runs.get(rows, run_id)
     if run.commit_sha:
-        told = f"commit {run.commit_sha} on {run.branch or 'no branch'}" + (", with uncommitted changes" if run.dirty else "")
+        told = f"commit {run.commit_sha} on {run.branch or 'no branch'}" + (
+            ", with uncommitted changes" if run.dirty else ""
+        )
     else:
         told = "no git here; the files themselves were kept"
     files = json.loads(site.blobs.get(run.code))["files"]

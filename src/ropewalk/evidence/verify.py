@@ -1,41 +1,32 @@
-"""Checks everything that was kept, offline: the chain, every blob, every segment, every row, every signature."""
+"""Checks everything that was kept, offline: the chain, every blob, every segment, every row, every signature.
+
+What it cannot see: who has the private key, or puts another key pair in its place and signs everything anew, can tell
+another story that holds in itself. And who removes the head together with the newest entries and their rows leaves a
+shorter story that holds. Against both there is only a copy elsewhere: the report names the key and the head to note.
+"""
 
 from __future__ import annotations
 
-import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from pathlib import Path
+from typing import TypeVar
 
-from ropewalk.endpoints.segment import FOLDER
-from ropewalk.errors import RopewalkError
-from ropewalk.evidence.claims import differences
-from ropewalk.ledger.chain import Entry, entries, first_break
-from ropewalk.ledger.head import read_head
-from ropewalk.ledger.sign import Checker, unseal
-from ropewalk.models.manifest import read_manifest
-from ropewalk.refs import digest_of_file
-from ropewalk.releases.bundle import read_bundle
+from ropewalk.errors import NotFound, RopewalkError
+from ropewalk.evidence import contents
+from ropewalk.evidence.batches import Batches
+from ropewalk.evidence.claims import Claims, Difference
+from ropewalk.evidence.finding import Finding, OnProgress
+from ropewalk.evidence.holdings import Mentions, missing_parts
+from ropewalk.ledger.chain import Entry, first_break
+from ropewalk.ledger.head import FILE, read_head
+from ropewalk.ledger.sign import Checker
+from ropewalk.refs import is_digest
 from ropewalk.site import Site
 from ropewalk.store.database import Reader
 
-KEY = Path("keys") / "ledger.pub"
-_MENTION = re.compile(r'"([a-z_]+)":"(sha256:[0-9a-f]{64})"')
-# Words of ledger bodies that hold a digest of something that is no file: a fingerprint, or a digest over rows.
-NO_FILE = frozenset({("release.begun", "intent"), ("release.approve", "evidence"), ("release.reject", "evidence")})
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Finding:
-    """One thing that does not hold.
-
-    Attributes:
-        what: the entry, blob, bundle, segment or row.
-        why: what is wrong with it.
-    """
-
-    what: str
-    why: str
+T = TypeVar("T")
+KEY = "keys/ledger.pub"
+_EVERY = 10_000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,8 +39,12 @@ class Report:
         segments: captured segments read.
         bytes: bytes hashed.
         bundles: bundles whose parts and signature were checked.
-        head: sequence number of the newest entry.
-        findings: what does not hold, the first broken link first.
+        head: number of the newest entry.
+        head_hash: its hash; who keeps a copy elsewhere can tell this story from any other.
+        written_head: number of the entry that `ledger.head` vouches for, 0 when there is no such file: entries after
+            it could be cut off unseen.
+        key: id of the public key that all signatures were checked with.
+        findings: what does not hold, the first broken link of the ledger first.
     """
 
     entries: int
@@ -58,6 +53,9 @@ class Report:
     bytes: int
     bundles: int
     head: int
+    head_hash: str
+    written_head: int
+    key: str
     findings: tuple[Finding, ...]
 
     @property
@@ -66,107 +64,133 @@ class Report:
         return not self.findings
 
 
-def verify(site: Site, on_progress: Callable[[str, int, int], None] = lambda _what, _done, _of: None) -> Report:
+def verify(site: Site, on_progress: OnProgress = lambda _what, _done, _of: None) -> Report:
     """Check all of it; needs no network and no private key.
 
     Args:
         site: the project.
         on_progress: told what is being looked at, how much of it is done and how much there is.
+
+    Raises:
+        Corrupt: there is no public key to check anything with.
     """
-    checker = Checker((site.hidden / KEY).read_text())
-    findings: list[Finding] = []
-    on_progress("ledger", 0, 1)
+    checker, findings = checker_of(site)
+    head, head_findings = _head(site, checker)  # before the rows: a head never runs ahead of the chain then
+    findings += head_findings
     with site.db.read() as rows:
-        findings += _chain(site, rows, checker)
-        written = list(entries(rows))
-        digests = sorted(site.blobs.digests())
-        blob_findings, hashed = _blobs(site, digests, on_progress)
-        findings += blob_findings
-        files = [(str(row["digest"]), str(row["path"])) for row in rows.rows("evidence.segment_files")]
-        segment_findings, more = _segments(site, files, on_progress)
-        findings += segment_findings
-        findings += _mentions(written, {*digests, *(digest for digest, _ in files)})
-        bundles = sorted({str(row["value"]) for row in rows.rows("evidence.bundles")})
+        book = Book(site, rows, checker, head, on_progress)
+        findings += book.findings
+        digests = sorted(digest for digest in site.blobs.digests() if is_digest(digest))
+        blob_findings, hashed = contents.check_blobs(site, digests, on_progress)
+        findings += [*blob_findings, *contents.check_strays(site)]
+        files = _ask(findings, lambda: _files(rows))
+        segment_findings, more = contents.check_segments(site, files, on_progress)
+        findings += [*segment_findings, *contents.check_capture(site, {path for _, path in files})]
+        known = {*digests, *(digest for digest, _ in files)}
+        bundles = _ask(findings, lambda: sorted({str(row["bundle"]) for row in rows.rows("evidence.bundles")}))
         for digest in bundles:
-            findings += _bundle(site, digest, checker)
-        findings += [
-            Finding(what=one.what, why=one.why + (f" (entry {one.seq})" if one.seq else ""))
-            for one in differences(rows, written)
-        ]
+            findings += contents.check_bundle(site, digest, checker, known)
+        findings += _ask(findings, lambda: list(book.disagreements()))
+        findings += _ask(findings, lambda: list(book.missing(known)))
     return Report(
-        entries=len(written),
+        entries=book.entries,
         blobs=len(digests),
         segments=len(files),
         bytes=hashed + more,
         bundles=len(bundles),
-        head=written[-1].seq if written else 0,
+        head=book.last.seq if book.last else 0,
+        head_hash=book.last.hash if book.last else "",
+        written_head=head[0] if head else 0,
+        key=checker.key_id,
         findings=tuple(dict.fromkeys(findings)),
     )
 
 
-def _chain(site: Site, rows: Reader, checker: Checker) -> Iterator[Finding]:
+def checker_of(site: Site) -> tuple[Checker, list[Finding]]:
+    """Return what checks signatures, and what is wrong with the file of the public key.
+
+    Raises:
+        Corrupt: there is neither a public key nor a private one to take it from.
+    """
     try:
-        head = read_head(site.hidden, checker)
-    except RopewalkError as error:
-        yield Finding(what="ledger.head", why=error.what)
-        head = None
-    broken = first_break(rows, checker, head)
-    if broken is not None:
-        yield Finding(what=f"ledger entry {broken.seq}", why=broken.why)
-
-
-def _blobs(
-    site: Site, digests: list[str], on_progress: Callable[[str, int, int], None]
-) -> tuple[list[Finding], int]:
-    findings: list[Finding] = []
-    hashed = 0
-    for done, digest in enumerate(digests):
-        if done % 64 == 0:
-            on_progress("blobs", done, len(digests))
-        try:
-            hashed += site.blobs.fetch(digest).stat().st_size
-        except RopewalkError as error:
-            findings.append(Finding(what=f"blob {digest}", why=error.why or error.what))
-    return findings, hashed
-
-
-def _segments(
-    site: Site, files: list[tuple[str, str]], on_progress: Callable[[str, int, int], None]
-) -> tuple[list[Finding], int]:
-    findings: list[Finding] = []
-    hashed = 0
-    for done, (digest, path) in enumerate(files):
-        if done % 64 == 0:
-            on_progress("segments", done, len(files))
-        file = site.hidden / FOLDER / path
-        if not file.exists():
-            findings.append(Finding(what=f"segment {path}", why="the file is gone"))
-            continue
-        hashed += file.stat().st_size
-        if digest_of_file(file) != digest:
-            findings.append(Finding(what=f"segment {path}", why=f"its sha256 is not {digest}"))
-    return findings, hashed
-
-
-def _mentions(written: list[Entry], known: set[str]) -> Iterator[Finding]:
-    """Whatever an entry names by digest has to be there."""
-    for entry in written:
-        for word, digest in _MENTION.findall(entry.body):
-            if digest not in known and (entry.kind, word) not in NO_FILE:
-                yield Finding(what=f"blob {digest}", why=f"it is gone; entry {entry.seq} ({entry.kind}) names it")
-
-
-def _bundle(site: Site, digest: str, checker: Checker) -> Iterator[Finding]:
+        text = (site.hidden / KEY).read_text(encoding="ascii")
+    except (UnicodeDecodeError, OSError):
+        text = ""
     try:
-        bundle = read_bundle(site.blobs, digest)
-        model = read_manifest(site.blobs, bundle.manifest)
-        _kind, statement = unseal(checker, site.blobs.get(bundle.provenance))
+        own = site.signer.public
+    except NotFound:  # the private key need not be here
+        return Checker(text), []
+    if text == f"{own}\n":
+        return Checker(text), []
+    why = "it is not the public half of ledger.key" if text else "it is gone, or cannot be read"
+    return Checker(own), [Finding(what=KEY, why=why)]
+
+
+def _head(site: Site, checker: Checker) -> tuple[tuple[int, str] | None, list[Finding]]:
+    try:
+        return read_head(site.hidden, checker), []
     except RopewalkError as error:
-        yield Finding(what=f"bundle {digest}", why=f"{error.what} {error.where}".strip())
-        return
-    for name, part in (*bundle.parts(), *model.parts.items()):
-        if not site.blobs.has(part):
-            yield Finding(what=f"bundle {digest}", why=f"its {name} ({part}) is gone")
-    subjects = {f"sha256:{item['digest']['sha256']}" for item in statement["subject"]}
-    if not subjects & {part for _, part in bundle.parts()}:
-        yield Finding(what=f"bundle {digest}", why="its provenance speaks of another bundle")
+        return None, [Finding(what=FILE, why=error.why or error.what)]
+
+
+class Book:
+    """The ledger, read once: its chain is checked while its entries are heard.
+
+    Args:
+        site: the project.
+        rows: a view of the rows.
+        checker: the project's public key.
+        head: the head that was written down.
+        on_progress: as for `verify`.
+    """
+
+    def __init__(
+        self, site: Site, rows: Reader, checker: Checker, head: tuple[int, str] | None, on_progress: OnProgress
+    ) -> None:
+        self.entries = 0
+        self.last: Entry | None = None
+        self._site = site
+        self._rows = rows
+        self._claims, self._batches, self._mentions = Claims(), Batches(), Mentions()
+        self._on_progress = on_progress
+        on_progress("ledger", 0, 0)
+        broken = first_break(rows, checker, head, self._hear)
+        self.findings = [] if broken is None else [Finding(what=f"ledger entry {broken.seq}", why=broken.why)]
+
+    def _hear(self, entry: Entry) -> None:
+        self.entries += 1
+        self.last = entry
+        self._claims.hear(entry)
+        self._batches.hear(entry)
+        self._mentions.hear(entry)
+        if self.entries % _EVERY == 0:
+            self._on_progress("ledger", self.entries, self.entries)
+
+    def disagreements(self) -> Iterable[Finding]:
+        """Yield every row that is not what the ledger says."""
+        yield from map(_told, self._claims.differences(self._rows))
+        yield from map(_told, self._batches.differences(self._rows))
+
+    def missing(self, known: set[str]) -> Iterable[Finding]:
+        """Yield every file that an entry or a row names and that is not among the known ones."""
+        for digest, why in self._mentions.missing(known):
+            yield Finding(what=f"blob {digest}", why=why)
+        for digest, why in missing_parts(self._rows, self._site.blobs, known):
+            yield Finding(what=f"blob {digest}", why=why)
+
+
+def _told(one: Difference) -> Finding:
+    return Finding(what=one.what, why=one.why + (f" (entry {one.seq})" if one.seq else ""))
+
+
+def _files(rows: Reader) -> list[tuple[str, str]]:
+    return [(str(row["digest"]), str(row["path"])) for row in rows.rows("evidence.segment_files")]
+
+
+def _ask(findings: list[Finding], work: Callable[[], list[T]]) -> list[T]:
+    """Return what a look at the rows gives; where the database itself is damaged, note that and go on."""
+    try:
+        return work()
+    except RopewalkError as error:
+        findings.append(Finding(what=f"rows of {error.where}", why=f"they cannot be read: {error.why or error.what}"))
+        return []

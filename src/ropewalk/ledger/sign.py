@@ -29,7 +29,7 @@ class Signer:
     @classmethod
     def create(cls, folder: Path) -> Signer:
         """Make a key pair in the folder unless there is one: `ledger.key` (0600) and `ledger.pub`."""
-        from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey  # noqa: PLC0415 - 30 ms
+        from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
         folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         path = folder / "ledger.key"
@@ -43,7 +43,7 @@ class Signer:
 
     @cached_property
     def _key(self) -> Ed25519PrivateKey:
-        from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey  # noqa: PLC0415 - 30 ms
+        from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
         try:
             text = self._path.read_text()
@@ -79,7 +79,7 @@ class Checker:
     """
 
     def __init__(self, public: str) -> None:
-        from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey  # noqa: PLC0415 - 30 ms
+        from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
         try:
             raw = bytes.fromhex(public.strip())
@@ -96,7 +96,7 @@ class Checker:
 
     def matches(self, signature: str, message: bytes) -> bool:
         """Say whether the signature (hex, small letters alone) is this key's over the message."""
-        from cryptography.exceptions import InvalidSignature  # noqa: PLC0415 - 30 ms
+        from cryptography.exceptions import InvalidSignature
 
         try:
             raw = bytes.fromhex(signature)

@@ -351,19 +351,10 @@ def _decide(
             why=f"{rollout.decided} decisions were seen; it was {rollout.state}",
             fix="ropewalk status",
         )
-    tx.run(
-        "releases.decision_insert",
-        release=rollout.release,
-        seq=rollout.decided + 1,
-        at_us=now_us,
-        step=rollout.step,
-        weight_bp=weight_bp,
-        decision=decision,
-        evidence=evidence,
-        reason=reason,
-    )
-    body = {"decision": decision, "step": rollout.step, "weight_bp": weight_bp, "evidence": evidence, "reason": reason}
-    site.record(tx, "rollout.decided", f"release:{rollout.release}", body)
+    words: dict[str, int | str] = {"seq": rollout.decided + 1, "step": rollout.step, "weight_bp": weight_bp}
+    words |= {"decision": decision, "evidence": evidence, "reason": reason}
+    tx.run("releases.decision_insert", release=rollout.release, at_us=now_us, **words)
+    site.record(tx, "rollout.decided", f"release:{rollout.release}", words)
     now = find(tx, rollout.release)
     assert now is not None, rollout.release
     return now

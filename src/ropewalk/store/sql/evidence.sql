@@ -1,30 +1,53 @@
--- name: models
-select name || '/' || version as key, manifest || ' ' || run_id as value from model_versions;
--- name: aliases
-select name || '@' || alias || '#' || seq as key, cast(version as text) as value from model_aliases;
--- name: trees
-select tree || ' ' || release as key, bundle as value from release_trees;
--- name: bundles
-select id as key, bundle as value from releases where bundle <> '';
--- name: release_states
-select id as key, state as value from releases;
--- name: stages
-select release || ' ' || stage || ' ' || attempt as key, state || ' ' || evidence as value from release_stages;
--- name: approvals
-select release || ' ' || evidence || ' ' || actor as key, verdict || ' ' || bundle as value from approvals;
--- name: traffic
-select endpoint || '#' || generation as key,
-       champion || ' ' || canary || ' ' || canary_weight_bp || ' ' || shadow || ' ' || previous || ' ' || salt as value
-from traffic;
--- name: decisions
-select release || ' ' || seq as key, decision || ' ' || weight_bp || ' ' || evidence as value from rollout_decisions;
 -- name: runs
-select id as key, code || ' ' || environment || ' ' || commit_sha || ' ' || args as value from runs;
+select id, name, pipeline, args, code, commit_sha, dirty, environment from runs;
 -- name: run_states
-select id as key, state as value from runs;
+select id, state from runs;
+-- name: run_codes
+select distinct code from runs;
+-- name: outcomes
+select key, digest as value from outcomes;
+-- name: outcome_values
+select key, value, digest, entries from outcomes order by key;
 -- name: snapshots
-select run_id || ' ' || node || ' ' || name as key, digest || ' ' || rows as value from snapshots;
+select run_id as run, node, name, digest as id, rows, columns from snapshots;
+-- name: models
+select name || '/' || version as id, manifest, run_id as run, author as actor from model_versions;
+-- name: aliases
+select name || '@' || alias as id, seq, version, actor from model_aliases;
+-- name: manifests
+select distinct manifest from model_versions order by manifest;
+-- name: releases
+select id, model || '/' || version as model, manifest, environment, intent, author as actor from releases;
+-- name: trees
+select tree, release, bundle, actor from release_trees;
+-- name: bundles
+select id, bundle from releases where bundle <> '' order by id;
+-- name: release_states
+select id, state from releases;
+-- name: stages
+select release as id, stage, attempt, state, summary, evidence from release_stages;
+-- name: approvals
+select release as id, evidence, actor, verdict, bundle, environment, note from approvals;
+-- name: traffic
+select endpoint, generation, champion, canary, canary_weight_bp, shadow, previous, salt, reason, actor from traffic;
+-- name: decisions
+select release as id, seq, decision, step, weight_bp, evidence, reason from rollout_decisions;
 -- name: segments
-select digest as key, path || ' ' || rows || ' ' || first_id || ' ' || last_id as value from segments;
+select digest, endpoint, path, rows, bytes, first_id, last_id, first_us, last_us, event_first_us, event_last_us, sealed_us
+from segments;
 -- name: segment_files
 select digest, path from segments order by path;
+-- name: label_batches
+select distinct batch from labels order by batch;
+-- name: label_times
+select prediction, key, known_us, at_us from labels where batch = :batch;
+-- name: alerts
+select id, endpoint, monitor, release, window_us, reading, reason, evidence from alerts;
+-- name: alert_states
+select id, state from alerts;
+-- name: alerts_closed
+select id, closed_why as why, closed_evidence as evidence from alerts where state = 'closed';
+-- name: alerts_retrained
+select id, run from alerts where run <> '';
+-- name: artifacts
+select run_id, key, value from run_values where kind in ('artifact', 'model') order by run_id, key;
