@@ -55,6 +55,19 @@ def test_inference_says_types_presence_ranges_categories_uniqueness_and_orders()
     assert not any(column.strict for column in contract.columns)
 
 
+def test_only_columns_named_as_a_pair_get_an_order():
+    frame = pl.DataFrame(
+        {
+            "price_low": range(ROWS),
+            "price_high": range(1, ROWS + 1),
+            "dep_time": [n + 2 for n in range(ROWS)],
+            "air_time": [n % 2 for n in range(ROWS)],
+        }
+    )
+
+    assert [rule.text for rule in infer(frame).rules] == ["price_low <= price_high"]
+
+
 def test_requests_do_not_have_the_target():
     contract = infer(flights(), target="late")
 

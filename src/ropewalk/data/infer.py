@@ -18,7 +18,22 @@ CATEGORIES_MAX = 128
 UNIQUE_ROWS_MIN = 100
 RULE_ROWS_MIN = 100
 RULES_MAX = 16
-WORD_LETTERS_MIN = 3
+ORDERED_WORDS = frozenset(
+    {
+        ("begin", "end"),
+        ("created", "updated"),
+        ("dep", "arr"),
+        ("departure", "arrival"),
+        ("first", "last"),
+        ("from", "to"),
+        ("low", "high"),
+        ("lower", "upper"),
+        ("min", "max"),
+        ("opened", "closed"),
+        ("start", "end"),
+        ("start", "stop"),
+    }
+)
 EXACT_FLOAT = 2**53
 
 
@@ -106,14 +121,14 @@ def _range(kind: ColumnType, low: float | None, high: float | None, slack: float
 
 
 def _rules(table: pl.DataFrame, kinds: dict[str, ColumnType], target: str | None) -> tuple[Rule, ...]:
-    """Return orders between columns that no row breaks, among columns whose names share a word or that are times."""
+    """Return orders between columns that no row breaks, among times and columns named as a pair."""
     pairs = [
         (left, right)
         for left, right in permutations((name for name in kinds if name != target), 2)
         if kinds[left] != "bool"
         and kinds[left] != "string"
         and comparable(kinds[left], kinds[right])
-        and (kinds[left] == "datetime" or _words(left) & _words(right))
+        and (kinds[left] == "datetime" or _ordered_names(left, right))
     ]
     if not pairs or table.height < RULE_ROWS_MIN:
         return ()
@@ -135,5 +150,10 @@ def _rules(table: pl.DataFrame, kinds: dict[str, ColumnType], target: str | None
     return tuple(held[:RULES_MAX])
 
 
-def _words(name: str) -> set[str]:
-    return {word for word in re.split(r"[^a-z]+", name.lower()) if len(word) >= WORD_LETTERS_MIN}
+def _ordered_names(left: str, right: str) -> bool:
+    """Say whether two names differ in one word alone, and those words have an order: `price_low`, `price_high`."""
+    one, other = (re.split(r"[^a-z0-9]+", name.lower()) for name in (left, right))
+    if len(one) != len(other):
+        return False
+    apart = [pair for pair in zip(one, other, strict=True) if pair[0] != pair[1]]
+    return len(apart) == 1 and apart[0] in ORDERED_WORDS
