@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
@@ -12,6 +13,9 @@ from ropewalk.ledger.sign import Signer
 from ropewalk.site import HIDDEN, Site
 from ropewalk.store.sqlite import SqliteDatabase
 from ropewalk.testing.fakes import SetClock
+
+if TYPE_CHECKING:
+    from ropewalk.demo.server import Server
 
 
 @pytest.fixture
@@ -34,3 +38,43 @@ def site(tmp_path: Path, clock: SetClock) -> Iterator[Site]:
         actor="ann@example.org",
     )
     db.close()
+
+
+@pytest.fixture(scope="session")
+def shipped(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A project as `ropewalk init` makes it, run and shipped; shared, so look and copy but never write."""
+    from ropewalk.cli import main
+    from ropewalk.demo.project import git
+
+    root = tmp_path_factory.mktemp("shipped") / "churn"
+    assert main(["init", str(root)]) == 0
+    settings = root / "ropewalk.toml"
+    settings.write_text(
+        settings.read_text().replace("[qa]", "[qa]\nload_seconds = 0.2").replace("p99_ms = 250", "p99_ms = 2000")
+    )
+    git(root, "init", "-q", "-b", "main")
+    git(root, "add", "-A")
+    git(root, "commit", "-q", "-m", "first")
+    assert main(["--project", str(root), "run"]) == 0
+    assert main(["--project", str(root), "ship"]) == 0
+    return root
+
+
+@pytest.fixture
+def project(shipped: Path, tmp_path: Path) -> Path:
+    """A copy of the shipped project: moved, it still works, with its own data."""
+    import shutil
+
+    return Path(shutil.copytree(shipped, tmp_path / "churn"))
+
+
+@pytest.fixture(scope="session")
+def served(shipped: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """The server of a copy of the shipped project, as a process of its own."""
+    import shutil
+
+    from ropewalk.demo.server import Server
+
+    root = Path(shutil.copytree(shipped, tmp_path_factory.mktemp("served") / "churn"))
+    with Server(root, 0) as server:
+        yield server

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -20,7 +21,9 @@ from ropewalk.endpoints.guard import Guard
 from ropewalk.endpoints.problems import Receive, Scope, Send
 from ropewalk.errors import NotFound, RopewalkError
 from ropewalk.house import House
+from ropewalk.refs import uuid7
 
+log = logging.getLogger(__name__)
 Show = Callable[[Request, RopewalkError], Response]
 
 
@@ -49,7 +52,12 @@ class Server:
         self._show = show
         routes = Starlette(
             routes=[*starlette_routes(house, DOORS), *pages],
-            exception_handlers={404: self._lost, 405: self._lost, RopewalkError: self._error},
+            exception_handlers={
+                404: self._lost,
+                405: self._lost,
+                RopewalkError: self._error,
+                Exception: self._unforeseen,
+            },
         )
         self._routes = Guard(routes, body_bytes_max=house.settings.serve.body_bytes_max)
 
@@ -82,6 +90,19 @@ class Server:
     async def _error(self, request: Request, error: Exception) -> Response:
         assert isinstance(error, RopewalkError), error
         return self._told(request, error)
+
+    async def _unforeseen(self, request: Request, _error: Exception) -> Response:
+        """Say no more than an id; Starlette raises the error again, so that the server's log has all of it."""
+        name = uuid7(self._house.site.clock.now_us())
+        log.error("request %s: %s %s", name, request.method, request.url.path)
+        told = RopewalkError(
+            "internal",
+            "Something that we did not foresee went wrong.",
+            where=request.url.path[:200],
+            why=f"the server's log has all of it under the id {name}",
+            fix="see the log of `ropewalk up`",
+        )
+        return self._told(request, told)
 
     def _told(self, request: Request, error: RopewalkError) -> Response:
         wants_page = "text/html" in request.headers.get("accept", "")
