@@ -4,6 +4,13 @@ from __future__ import annotations
 
 import pytest
 
+from pipelines_project import Project
+from ropewalk.blobs.folder import FolderBucket
+from ropewalk.ledger.sign import Signer
+from ropewalk.site import HIDDEN, Site
+from ropewalk.store.sqlite import SqliteDatabase
+from ropewalk.testing.fakes import SetClock
+
 HELPERS = '''
 """Helpers."""
 import math
@@ -102,13 +109,30 @@ def late(value):
 """
 
 
-@pytest.fixture
-def ran(project):
-    project.write("helpers.py", HELPERS)
-    project.write("pipeline.py", PIPELINE)
-    project.write("lazily.py", LATE)
+FILES = {"helpers.py": HELPERS, "pipeline.py": PIPELINE, "lazily.py": LATE}
+
+
+@pytest.fixture(scope="module")
+def ran_once(tmp_path_factory):
+    """A project that was run; planning leaves nothing behind, so all tests may share it."""
+    root = tmp_path_factory.mktemp("ran")
+    hidden = root / HIDDEN
+    db = SqliteDatabase(hidden / "ropewalk.db", clock := SetClock())
+    keys = Signer.create(hidden / "keys")
+    site = Site(root=root, db=db, blobs=FolderBucket(hidden / "blobs"), clock=clock, signer=keys, actor="ann")
+    project = Project(site)
+    for name, text in FILES.items():
+        project.write(name, text)
     project.run()
-    return project
+    yield project
+    db.close()
+
+
+@pytest.fixture
+def ran(ran_once):
+    for name, text in FILES.items():
+        ran_once.write(name, text)
+    return ran_once
 
 
 def test_nothing_changed_is_a_hit_for_every_step(ran):
@@ -181,10 +205,13 @@ def test_an_edit_that_cannot_matter_is_a_hit(ran, file, old, new):
     assert [node.verdict for node in ran.plan().nodes] == ["hit", "hit"]
 
 
-def test_a_step_whose_input_came_out_the_same_does_not_run_again(ran):
-    ran.edit("helpers.py", "return value + LIMIT", "return LIMIT + value")
+def test_a_step_whose_input_came_out_the_same_does_not_run_again(project):
+    for name, text in FILES.items():
+        project.write(name, text)
+    project.run()
+    project.edit("helpers.py", "return value + LIMIT", "return LIMIT + value")
 
-    result = ran.run()
+    result = project.run()
 
     assert [step.state for step in result.steps] == ["done", "cached"]
 

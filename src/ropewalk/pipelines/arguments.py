@@ -133,19 +133,19 @@ def _one_of(value: Any, choices: tuple[Any, ...]) -> Any:  # noqa: ANN401 - any 
 
 
 def _several(value: Any, kind: Any, inner: tuple[Any, ...]) -> Any:  # noqa: ANN401 - any argument
-    items: list[Any]
-    if isinstance(value, str):
-        text = value.strip()
-        items = json.loads(text) if text.startswith("[") else [part.strip() for part in text.split(",") if part.strip()]
-    elif isinstance(value, list | tuple | set | frozenset):
-        items = list(typing.cast("list[Any]", value))
-    else:
-        items = [value]
+    items = _items(value)
     if kind is tuple and inner and inner[-1] is not Ellipsis:
         if len(inner) != len(items):
             return _no(value)
         wants = inner
     else:
-        wants = (inner[0] if inner else Any,) * len(items)
+        wants: tuple[Any, ...] = (inner[0] if inner else Any,) * len(items)
     make: Callable[[list[Any]], Any] = kind
     return make([convert(item, want) for item, want in zip(items, wants, strict=True)])
+
+
+def _items(value: Any) -> list[Any]:  # noqa: ANN401 - any argument
+    if isinstance(value, str):
+        text = value.strip()
+        return json.loads(text) if text.startswith("[") else [part.strip() for part in text.split(",") if part.strip()]
+    return list(value) if isinstance(value, list | tuple | set | frozenset) else [value]  # pyright: ignore[reportUnknownArgumentType]

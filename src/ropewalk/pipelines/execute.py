@@ -62,20 +62,24 @@ def run_pipeline(
             return _begin(tx, site, opened, environment, name=name, experiment=experiment, parent=parent)
 
         run, resumed = site.db.write(begin)
-        turns = Turns(site, opened, run, on_progress)
-        try:
-            turns.walk()
-            done = site.db.write(lambda tx: _finish(tx, site, run, on_finish))
-        except KeyboardInterrupt as error:
-            raise _interrupted(site, run) from error
-        except Interrupted:
-            raise
-        except Exception as error:
-            _fail(site, run, turns, error)
-            raise
+        done = _walk(site, run, Turns(site, opened, run, on_progress), on_finish)
     with site.db.read() as reader:
         steps = outcomes.steps_of(reader, run.id, running=False)
     return RunResult(run=done, steps=steps, resumed=resumed)
+
+
+def _walk(site: Site, run: Run, turns: Turns, on_finish: Callable[[Transaction, Run], None]) -> Run:
+    """Walk the graph to its end; however that goes, the run says how it went."""
+    try:
+        turns.walk()
+        return site.db.write(lambda tx: _finish(tx, site, run, on_finish))
+    except KeyboardInterrupt as error:
+        raise _interrupted(site, run) from error
+    except Interrupted:
+        raise
+    except Exception as error:
+        _fail(site, run, turns, error)
+        raise
 
 
 def _begin(
