@@ -106,18 +106,22 @@ def record(
     found = tx.get(Snapshot, "data.get", run_id=run_id, node=node, name=name)
     assert found is not None, "the row was written above"
     if found.digest != ref.digest:
-        raise Conflict(
-            "snapshot-changed",
-            "This step recorded another frame under this name.",
-            where=f"run:{run_id} {node} {name}",
-            why=f"it is {found.digest}, the new one {ref.digest}",
-            fix="ropewalk why",
-        )
+        raise _changed(found, ref)
     if written:
         tx.many("data.parent", [{"digest": ref.digest, "parent": parent} for parent in above])
         body = {"run": run_id, "node": node, "name": name, "rows": ref.rows, "columns": ref.columns, "parents": above}
         site.record(tx, "snapshot.recorded", found.subject, body)
     return found
+
+
+def _changed(found: Snapshot, ref: FrameRef) -> Conflict:
+    return Conflict(
+        "snapshot-changed",
+        "This step recorded another frame under this name.",
+        where=f"run:{found.run_id} {found.node} {found.name}",
+        why=f"it is {found.digest}, the new one {ref.digest}",
+        fix="ropewalk why",
+    )
 
 
 def get(reader: Reader, digest: str) -> Snapshot:

@@ -108,7 +108,7 @@ def _as_dict(cursor: sqlite3.Cursor, row: tuple[Value, ...]) -> dict[str, Value]
     return {column[0]: value for column, value in zip(cursor.description, row, strict=True)}
 
 
-@dataclass(slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class _Job:
     work: Callable[[Transaction], object]
     key: str | None
@@ -215,7 +215,7 @@ class SqliteDatabase:
             if self._writer is None:
                 self._writer = threading.Thread(target=self._serve, name="ropewalk-store-writer", daemon=True)
                 self._writer.start()
-            self._jobs.put(_Job(work, key, answer))
+            self._jobs.put(_Job(work=work, key=key, answer=answer))
         return cast("T", answer.result())
 
     def _serve(self) -> None:
