@@ -128,22 +128,22 @@ def _register(site: Site, tx: Transaction, finished: Run) -> None:
         versions.register(tx, site, name=fact.key, manifest=manifest, run_id=finished.id)
 
 
-def score(site: Site) -> Callable[[str, pl.DataFrame], pl.DataFrame]:
+def score(house: House) -> Callable[[str, pl.DataFrame], pl.DataFrame]:
     """Return what answers a frame of inputs with a bundle, in a confined worker of its own."""
     from ropewalk.endpoints import batch
 
-    return partial(batch.score, site)
+    return partial(batch.score, house.site, allowed=house.settings.scan.globals)
 
 
-def doors(site: Site) -> Doors:
+def doors(house: House) -> Doors:
     """Return what a release's walk may ask of the rooms above it."""
     from ropewalk.endpoints.staging import serve_bundle
     from ropewalk.releases.walk import Doors
 
     def serve(bundle: str, environment: str) -> object:
-        return serve_bundle(site, bundle, environment=environment)
+        return serve_bundle(house.site, bundle, environment=environment, allowed=house.settings.scan.globals)
 
-    return Doors(serve=serve, predict=score(site), recorded=partial(recorded, site))  # type: ignore[arg-type]
+    return Doors(serve=serve, predict=score(house), recorded=partial(recorded, house.site))  # type: ignore[arg-type]
 
 
 def recorded(site: Site, endpoint: str, rows: int) -> pl.DataFrame:
@@ -190,7 +190,7 @@ def ship(
 
     site, settings = house.site, house.settings
     if release:
-        return line.resume(site, settings, release, doors=doors(site), on_progress=on_progress, wait=wait)
+        return line.resume(site, settings, release, doors=doors(house), on_progress=on_progress, wait=wait)
     name, _, wanted = model.rpartition("/") if "/" in model else (settings.model_name, "", model)
     with site.db.read() as reader:
         version = versions.resolve(reader, name, wanted or versions.LATEST)
@@ -199,7 +199,7 @@ def ship(
         settings,
         version=version,
         environment=environment,
-        doors=doors(site),
+        doors=doors(house),
         on_progress=on_progress,
         wait=wait,
     )

@@ -110,7 +110,7 @@ def _evidence(root: Path, ending: Ending, out: Output) -> None:
     with open_house(root, create=False) as home:
         for link in trace(home.site, ending.prediction).links:
             out.line(f"  {link.kind:<12}{link.title}: {link.told}")
-        again = replay(home.site, ending.prediction, score(home.site))
+        again = replay(home.site, ending.prediction, score(home))
         out.line(f"  replayed    {'the same bits' if again.equal else 'OTHER BITS'}: {dict(again.now)}")
         report = verify(home.site)
         held = "everything holds" if report.holds else f"{len(report.findings)} things do not hold"

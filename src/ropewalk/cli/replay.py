@@ -22,7 +22,7 @@ def handle(options: argparse.Namespace, out: Output) -> int:
     from ropewalk.house import open_house, score
 
     with open_house(options.project, create=False) as house, out.progress("starting the same bundle again"):
-        found = replay(house.site, options.prediction, score(house.site))
+        found = replay(house.site, options.prediction, score(house))
     rows = [(name, found.then.get(name), found.now.get(name), _same(name, found.differs)) for name in found.now]
     out.table(
         ("output", "then", "now", "bits"), [(name, repr(then), repr(now), same) for name, then, now, same in rows]
