@@ -19,7 +19,7 @@ def reference(values: list[object] | np.ndarray) -> Reference:
 def far(values: object, held: Reference, *, clumps: int = 14, alpha: float = 1e-4) -> Distance:
     series = pl.Series("x", values)
     parts = drift.count(series, pl.int_range(0, len(series), eager=True) % clumps, held)
-    return drift.distance(parts, held, alpha=alpha, rows_min=200)
+    return drift.distance(parts, held, alpha=alpha)
 
 
 def test_the_same_values_are_nowhere_far() -> None:
@@ -97,7 +97,7 @@ def test_counts_of_parts_add_up_to_the_whole() -> None:
 def test_no_rows_are_no_distance() -> None:
     held = reference([1.0, 2.0])
 
-    assert drift.distance([], held, alpha=0.01, rows_min=1).reading == 0.0
+    assert drift.distance([], held, alpha=0.01).reading == 0.0
 
 
 def test_a_look_at_any_time_rarely_exceeds_its_bound() -> None:
@@ -109,7 +109,7 @@ def test_a_look_at_any_time_rarely_exceeds_its_bound() -> None:
         clumps = pl.int_range(0, 4000, eager=True) % 14
         parts = drift.count(values[:200], clumps[:200], held)
         broken += any(
-            drift.distance(drift.count(values[:n], clumps[:n], held), held, alpha=0.05, rows_min=200).low > 0
+            drift.distance(drift.count(values[:n], clumps[:n], held), held, alpha=0.05).low > 0
             for n in (200, 300, 500, 800, 1200, 2000, 4000)
         )
         assert len(parts) == 14

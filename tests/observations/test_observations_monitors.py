@@ -223,7 +223,7 @@ def test_a_year_without_change_stays_quiet_in_95_of_100_years() -> None:
                 part = slice(0, rows)
                 gap = quality.calibration(said[part], was[part], clumps[part], scale=0.05, alpha=alpha)
                 parts = drift.count(temperature[part], clumps[part], held)
-                far = drift.distance(parts, held, alpha=alpha, rows_min=200)
+                far = drift.distance(parts, held, alpha=alpha)
                 broken = quality.failures(failed[part], clumps[part], alpha=alpha)
                 # Without any threshold: only chance is asked, the hardest case.
                 alarms += (gap.low > 0) + (far.low > 0) + (broken.low > 0.002)

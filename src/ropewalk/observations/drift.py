@@ -3,11 +3,9 @@
 Distances are the Kolmogorov-Smirnov distance over the reference's histogram for ordered values and the total variation
 for named ones; empty values are a bin of their own. Counts of parts add up to counts of the whole.
 
-Bound: from N rows on, a distance exceeds its expectation by more than `sqrt(ln(1 / alpha) / 2N)` at any later look with
-probability alpha at most. A distance of an empirical measure is a reverse submartingale, so the Chernoff bound with
-bounded differences (McDiarmid) at N rows holds for all looks after it (Manole, Ramdas, "Martingale methods for
-sequential estimation of convex functionals and divergences", 2023). Looks are cut into epochs in each of which rows
-grow by a quarter; epoch j spends `6 alpha / (pi (j + 1))^2`.
+Bound: the difference of two shares is a mean, and its lower bound Robbins' normal mixture, valid at every look (see
+`releases.sequential`), with a part of alpha for each bin in which the largest difference could have been. The total
+variation is at least the difference of any single name.
 """
 
 from __future__ import annotations
@@ -19,13 +17,10 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from ropewalk.data.profile import ColumnProfile
+from ropewalk.releases.sequential import Drift, lower_mean
 
 if TYPE_CHECKING:
     import polars as pl
-
-GROWTH = 1.25
-MEAN_KS = 0.8687  # sqrt(pi / 2) ln 2: mean of sqrt(N) times the Kolmogorov-Smirnov distance
-REFERENCE_SHARE = 0.1  # of alpha, for the chance that lies in the reference's own rows
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -147,14 +142,14 @@ def _numbers(values: pl.Series, kind: str) -> pl.Series:
     return values.cast(pl.Float64, strict=False).fill_nan(None)
 
 
-def distance(clumps: Sequence[Sequence[int]], reference: Reference, *, alpha: float, rows_min: int) -> Distance:
+def distance(clumps: Sequence[Sequence[int]], reference: Reference, *, alpha: float, scale: float = 0.1) -> Distance:
     """Return the distance of live counts to the reference, with what chance cannot explain.
 
     Args:
         clumps: counts from `count`, one for each clump.
         reference: what they are held against.
         alpha: chance, over all looks at this window, that `low` is above the true distance.
-        rows_min: rows from which on the window was looked at.
+        scale: a distance that one expects.
     """
     live = _sum(clumps)
     rows, known = sum(live), sum(reference.counts)
@@ -164,12 +159,22 @@ def distance(clumps: Sequence[Sequence[int]], reference: Reference, *, alpha: fl
     if reference.ordered:
         name, reading, chosen = "ks", *_ks(p, q)
     else:
-        name, reading, chosen = "tv", 0.5 * sum(abs(a - b) for a, b in zip(p, q, strict=True)), None
-        chosen = [at for at, (a, b) in enumerate(zip(p, q, strict=True)) if a > b]
-    factor = clump_factor([(sum(each[at] for at in chosen), sum(each)) for each in clumps], alpha)
-    start, spent = _epoch(rows, rows_min, alpha * (1 - REFERENCE_SHARE))
-    noise = _noise(name, p, start / factor, spent) + _noise(name, q, reference.rows, alpha * REFERENCE_SHARE)
-    return Distance(name=name, reading=reading, low=max(reading - noise, 0.0), psi=_psi(p, q))
+        name, reading = "tv", 0.5 * sum(abs(a - b) for a, b in zip(p, q, strict=True))
+        chosen = [max(range(len(p)), key=lambda at: abs(p[at] - q[at]))]
+    # Any of the bins could have been the place; each of them, on either side, has its part of alpha.
+    part = alpha / (2 * len(p))
+    gap = abs(sum(p[at] - q[at] for at in chosen))
+    share, before = sum(p[at] for at in chosen), sum(q[at] for at in chosen)
+    factor = clump_factor([(sum(each[at] for at in chosen), sum(each)) for each in clumps], part)
+    # Half a row more and less, so that a share of nothing is not taken for certain.
+    variance = _spread_of(share, rows / factor) + _spread_of(before, reference.rows)
+    low = lower_mean(Drift(pull=gap / variance, information=1.0 / variance), scale, part)
+    return Distance(name=name, reading=reading, low=max(low, 0.0), psi=_psi(p, q))
+
+
+def _spread_of(share: float, rows: float) -> float:
+    softened = (share * rows + 0.5) / (rows + 1.0)
+    return softened * (1.0 - softened) / rows
 
 
 def clump_factor(clumps: Sequence[tuple[float, int]], alpha: float) -> float:
@@ -211,22 +216,6 @@ def student_excess(clumps: int, alpha: float) -> float:
     square = 2.0 * math.log(1.0 / alpha)
     shrink = ((8.0 * freedom + 3.0) / (8.0 * freedom + 1.0)) ** 2
     return freedom * math.expm1(min(square * shrink / freedom, 50.0)) / square
-
-
-def _epoch(rows: int, rows_min: int, alpha: float) -> tuple[float, float]:
-    """Return the rows at which the epoch of this look began, and what of alpha it may spend."""
-    first = max(rows_min, 1)
-    epoch = max(math.floor(math.log(rows / first, GROWTH)), 0)
-    return min(first * GROWTH**epoch, rows), alpha * 6.0 / (math.pi * (epoch + 1)) ** 2
-
-
-def _noise(name: str, shares: Sequence[float], rows: float, alpha: float) -> float:
-    mean = (
-        MEAN_KS / math.sqrt(rows)
-        if name == "ks"
-        else 0.5 * sum(math.sqrt(share * (1.0 - share) / rows) for share in shares)
-    )
-    return mean + math.sqrt(math.log(1.0 / alpha) / (2.0 * rows))
 
 
 def _ks(p: Sequence[float], q: Sequence[float]) -> tuple[float, list[int]]:

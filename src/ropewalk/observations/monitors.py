@@ -247,7 +247,7 @@ def _effect(
         reference = drift.from_profile(column)
         values = part.get_column(f"in.{monitor.column}")
     counted = drift.count(values, clumps, reference)
-    found = drift.distance(counted, reference, alpha=alpha, rows_min=monitor.rows_min)
+    found = drift.distance(counted, reference, alpha=alpha, scale=monitor.threshold)
     return quality.Effect(count=part.height, reading=found.reading, low=found.low)
 
 
