@@ -134,12 +134,10 @@ def _one_of(value: Any, choices: tuple[Any, ...]) -> Any:  # noqa: ANN401 - any 
 
 def _several(value: Any, kind: Any, inner: tuple[Any, ...]) -> Any:  # noqa: ANN401 - any argument
     items = _items(value)
-    if kind is tuple and inner and inner[-1] is not Ellipsis:
-        if len(inner) != len(items):
-            return _no(value)
-        wants = inner
-    else:
-        wants: tuple[Any, ...] = (inner[0] if inner else Any,) * len(items)
+    fixed = kind is tuple and bool(inner) and inner[-1] is not Ellipsis
+    if fixed and len(inner) != len(items):
+        return _no(value)
+    wants = inner if fixed else (inner[0] if inner else Any,) * len(items)
     make: Callable[[list[Any]], Any] = kind
     return make([convert(item, want) for item, want in zip(items, wants, strict=True)])
 

@@ -12,7 +12,7 @@ import re
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
-from types import BuiltinFunctionType, CellType, CodeType, FunctionType, MethodType, ModuleType
+from types import BuiltinFunctionType, CellType, CodeType, FunctionType, MappingProxyType, MethodType, ModuleType
 from typing import Any, Literal, cast
 
 from ropewalk.pipelines.bytecode import constant, scan
@@ -197,6 +197,8 @@ class Walk:
         kind = cast("type[Any]", type(value))
         if kind in (list, tuple):
             return [kind.__name__, [self.value(name, item, refs) for item in value]]
+        if kind is MappingProxyType:
+            return self.value(name, dict(value), refs)
         if kind is dict:
             return [
                 "dict",
@@ -211,11 +213,24 @@ class Walk:
             return self._code(value.__module__, value.__qualname__, value, refs)
         if isinstance(value, FunctionType):
             if self._owned.is_library_file(value.__code__.co_filename) and not self._owned.owns(value.__module__):
-                return self._code(value.__module__, value.__qualname__, value, refs)
+                held = [self.value(name, inner, refs) for inner in self._own_in(value)]
+                return [*self._code(value.__module__, value.__qualname__, value, refs), held]
             refs.append(Ref(name=name, value=value, kind="follow"))
             return ["ref"]
         inner = self._wrapping(name, value, refs)
         return self._object(name, value, refs) if inner is None else [kind.__name__, inner]
+
+    def _own_in(self, function: FunctionType) -> list[Any]:
+        """Return the project's functions and classes that a library's closure was given."""
+        found: list[Any] = []
+        for cell in function.__closure__ or ():
+            try:
+                value = cell.cell_contents
+            except ValueError:
+                continue
+            if isinstance(value, FunctionType | type) and self._owned.owns(value.__module__):
+                found.append(value)
+        return found
 
     def _wrapping(  # noqa: C901, PLR0911 - one way out for each wrapper of the interpreter
         self,
