@@ -67,7 +67,7 @@ def answer(model: dict[str, float], inputs: pl.DataFrame) -> pl.DataFrame:
 def make_version(
     site: Site, *, slope: float = 2.0, offset: float = 0.0, name: str = "flights", native: bytes | None = None
 ) -> ModelVersion:
-    """Record a finished run of the project as it is now, and register the model that it made."""
+    """Make a model, and a run of the project as it is now that made it."""
     model = {"slope": slope, "offset": offset}
     golden = rows(40, seed=3).drop(TARGET)
     said = answer(model, golden)
@@ -93,9 +93,14 @@ def make_version(
             outputs=(Output(name="probability", type="float"), Output(name="label", type="int")),
         ),
     )
+    return registered(site, name, write_manifest(blobs, manifest))
+
+
+def registered(site: Site, name: str, digest: str) -> ModelVersion:
+    """Record a finished run of the project as it is now, and register what it made."""
+    blobs = site.blobs
     code = snapshot_code(site)
     environment = blobs.put(canonical({"packages": [list(one) for one in PACKAGES], "python": "3.11.7", "schema": 1}))
-    digest = write_manifest(blobs, manifest)
 
     def write(tx: Any) -> ModelVersion:
         lease = leases.take(site.clock.now_us(), 1)

@@ -143,7 +143,7 @@ def _pairs(events: list[dict[str, str]]) -> list[tuple[str, str, str]]:
 
 def match(advisories: Advisories, packages: Iterable[tuple[str, str]]) -> tuple[Vulnerable, ...]:
     """Return which pinned packages an advisory concerns, in order of package and advisory."""
-    pinned = {canonicalize_name(name): version for name, version in packages}
+    pinned: dict[str, str] = {canonicalize_name(name): version for name, version in packages}
     found = [
         Vulnerable(
             package=record.package,

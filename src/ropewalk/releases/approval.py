@@ -150,30 +150,7 @@ def _say(tx: Transaction, site: Site, release: str, *, verdict: str, seen: str, 
             why=f"{found.author} shipped it",
             fix="ask somebody else to type `ropewalk approve` there",
         )
-    if found.state != WAITING:
-        raise Conflict(
-            "approval-not-awaited",
-            "This release does not wait for approval.",
-            where=f"release {release}",
-            why=f"it is {found.state}",
-            fix="ropewalk status",
-        )
-    evidence = evidence_of(tx, release)
-    if seen and seen != evidence:
-        raise Conflict(
-            "evidence-moved",
-            "The evidence has changed since it was looked at.",
-            where=f"release {release}",
-            why=f"{seen} was looked at, {evidence} is there now",
-            fix="ropewalk status",
-        )
-    if any(word.evidence == evidence and word.actor == site.actor for word in approvals(tx, release)):
-        raise Conflict(
-            "approval-given",
-            "You have given your word on this evidence already.",
-            where=f"release {release}",
-            fix="ropewalk status",
-        )
+    evidence = _seen(tx, site, found, seen)
     word = Approval(
         release=release,
         environment=found.environment,
@@ -196,3 +173,32 @@ def _say(tx: Transaction, site: Site, release: str, *, verdict: str, seen: str, 
     site.record(tx, f"release.{verdict}", found.subject, body)
     site.announce(tx, f"release.{verdict}", found.subject, {"actor": site.actor})
     return word
+
+
+def _seen(reader: Reader, site: Site, found: Release, seen: str) -> str:
+    """Return the digest of the evidence that this person may give a word on now."""
+    if found.state != WAITING:
+        raise Conflict(
+            "approval-not-awaited",
+            "This release does not wait for approval.",
+            where=f"release {found.id}",
+            why=f"it is {found.state}",
+            fix="ropewalk status",
+        )
+    evidence = evidence_of(reader, found.id)
+    if seen and seen != evidence:
+        raise Conflict(
+            "evidence-moved",
+            "The evidence has changed since it was looked at.",
+            where=f"release {found.id}",
+            why=f"{seen} was looked at, {evidence} is there now",
+            fix="ropewalk status",
+        )
+    if any(word.evidence == evidence and same_person(word.actor, site.actor) for word in approvals(reader, found.id)):
+        raise Conflict(
+            "approval-given",
+            "You have given your word on this evidence already.",
+            where=f"release {found.id}",
+            fix="ropewalk status",
+        )
+    return evidence

@@ -148,15 +148,6 @@ def assemble(site: Site, settings: Settings, made: Materials) -> str:
         at_us=version.created_us,
     )
     subjects = {**files, "model": version.manifest, "contract.json": contract, "sbom.cdx.json": blobs.put(sbom)}
-    provenance = make_provenance(
-        site.signer,
-        subjects=subjects,
-        materials=_materials(made),
-        parameters={"pipeline": run.pipeline, "args": json.loads(run.args), "commit": str(made.commit["sha"])},
-        invocation=run.id,
-        started_us=run.started_us,
-        finished_us=run.ended_us or run.started_us,
-    )
     bundle = Bundle(
         project=settings.name,
         model=version.name,
@@ -171,12 +162,25 @@ def assemble(site: Site, settings: Settings, made: Materials) -> str:
         lock=files["requirements.lock"],
         contract=contract,
         sbom=subjects["sbom.cdx.json"],
-        provenance=blobs.put(provenance),
+        provenance=blobs.put(_provenance(site, made, subjects)),
         migrations=steps,
         config=settings.environments,
         created_us=version.created_us,
     )
     return write_bundle(blobs, bundle)
+
+
+def _provenance(site: Site, made: Materials, subjects: dict[str, str]) -> bytes:
+    run = made.run
+    return make_provenance(
+        site.signer,
+        subjects=subjects,
+        materials=_materials(made),
+        parameters={"pipeline": run.pipeline, "args": json.loads(run.args), "commit": str(made.commit["sha"])},
+        invocation=run.id,
+        started_us=run.started_us,
+        finished_us=run.ended_us or run.started_us,
+    )
 
 
 def _materials(made: Materials) -> dict[str, str]:

@@ -44,12 +44,12 @@ def describe(caller: Caller, model: str) -> tuple[Described | None, str]:
         if path.endswith("/predict") and "post" in operations:
             operation = cast("dict[str, Any]", operations["post"])
             example = _example(operation)
-            if not isinstance(example, dict) or not example.get("records"):
+            if not example.get("records"):
                 return None, f"the document shows no example of a request to {path}"
             return (
                 Described(
                     path=path.replace("{name}", model).replace("{endpoint}", model),
-                    example=cast("dict[str, Any]", example),
+                    example=example,
                     statuses=frozenset(str(status) for status in operation.get("responses", {})),
                     plain=tuple(one for one, verbs in paths.items() if "get" in verbs and "{" not in one),
                 ),
@@ -58,10 +58,9 @@ def describe(caller: Caller, model: str) -> tuple[Described | None, str]:
     return None, "/openapi.json names no path that ends in /predict"
 
 
-def _example(operation: dict[str, Any]) -> Any:  # noqa: ANN401 - JSON of any shape
-    content = operation.get("requestBody", {}).get("content", {}).get("application/json", {})
-    if "example" in content:
-        return content["example"]
-    shown = content.get("examples", {})
-    first = next(iter(shown.values()), {}) if isinstance(shown, dict) else {}
-    return first.get("value") if first else content.get("schema", {}).get("example")
+def _example(operation: dict[str, Any]) -> dict[str, Any]:
+    """Return the example body of an operation, wherever OpenAPI lets it stand; empty when there is none."""
+    content: Any = operation.get("requestBody", {}).get("content", {}).get("application/json", {})
+    shown = cast("list[Any]", [*content.get("examples", {}).values(), {}])
+    found: Any = content.get("example") or shown[0].get("value") or content.get("schema", {}).get("example")
+    return cast("dict[str, Any]", found) if isinstance(found, dict) else {}

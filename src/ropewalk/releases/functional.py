@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from ropewalk.models.golden import Golden
 from ropewalk.models.manifest import Manifest
@@ -45,10 +45,11 @@ def predictions(reply: Reply, rows: int) -> tuple[list[dict[str, Any]], str]:
     if reply.status != OK:
         return [], f"status {reply.status}: {reply.body[:200].decode('utf-8', 'replace')}"
     whole = reply.value()
-    found = whole.get("predictions") if isinstance(whole, dict) else None
-    if not isinstance(found, list) or len(found) != rows or not all(isinstance(one, dict) for one in found):
-        return [], f"{rows} predictions were wanted, found {str(found)[:100]}"
-    return found, ""
+    found: Any = cast("dict[str, Any]", whole).get("predictions") if isinstance(whole, dict) else None
+    listed = cast("list[object]", found) if isinstance(found, list) else []
+    if len(listed) != rows or not all(isinstance(one, dict) for one in listed):
+        return [], f"{rows} predictions were wanted, found {str(listed)[:100]}"
+    return cast("list[dict[str, Any]]", listed), ""
 
 
 def _example(caller: Caller, described: Described, manifest: Manifest) -> str:

@@ -6,7 +6,7 @@ import threading
 from collections.abc import Callable
 
 from ropewalk import leases
-from ropewalk.errors import Conflict, Interrupted, Refused, RopewalkError
+from ropewalk.errors import Conflict, Interrupted, NotFound, Refused, RopewalkError
 from ropewalk.models import versions
 from ropewalk.models.versions import ModelVersion
 from ropewalk.refs import canonical
@@ -73,10 +73,16 @@ def ship(
         Refused: a stage failed (code `stage-failed`); the error says what to do next.
         Conflict: another process walks it, or it has fallen, was rolled back or rejected before.
     """
-    if version is None:
-        with site.db.read() as reader:
-            version = versions.latest(reader, settings.model_name)
-    wanted = version
+    with site.db.read() as reader:
+        wanted = version or versions.latest(reader, settings.model_name)
+    if wanted is None:
+        raise NotFound(
+            "nothing-to-ship",
+            "There is no model to ship yet.",
+            where=f"model {settings.model_name}",
+            why="no run has logged a model of this name",
+            fix="ropewalk run",
+        )
     intent = build.intent_of(settings, wanted, environment)
     site.db.write(lambda tx: release.interrupt_dead(tx, site))
     sqlmigrate.settle(site)

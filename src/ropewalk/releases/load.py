@@ -6,7 +6,7 @@ import itertools
 import threading
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 from ropewalk.releases.caller import Caller
@@ -50,12 +50,12 @@ class Loaded:
         }
 
 
-@dataclass(slots=True)
 class _Lane:
     """One connection's work; a thread's own, joined before it is read."""
 
-    latencies: list[float] = field(default_factory=list[float])
-    statuses: dict[str, int] = field(default_factory=dict[str, int])
+    def __init__(self) -> None:
+        self.latencies: list[float] = []
+        self.statuses: dict[str, int] = {}
 
     def ask(self, url: str, path: str, bodies: Sequence[object], end: float) -> None:
         """Ask until the time is up, and once at least, however slow the endpoint is."""

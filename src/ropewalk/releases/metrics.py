@@ -133,14 +133,16 @@ def metric(name: str, task: str) -> Callable[[pl.DataFrame], float]:
         return _brier if task == "binary" else lambda rows: _mean(rows["square"])
     if name == "f1":
         return _f1 if task == "binary" else _f1_macro
-    return {"roc_auc": _roc_auc, "accuracy": lambda rows: _mean(rows["hit"]), "rmse": _rmse, "mae": _mae, "r2": _r2}[
-        name
-    ]
+    return {"roc_auc": _roc_auc, "accuracy": _accuracy, "rmse": _rmse, "mae": _mae, "r2": _r2}[name]
 
 
 def _mean(values: pl.Series) -> float:
     found = values.mean()
     return math.nan if found is None else float(found)  # type: ignore[arg-type]
+
+
+def _accuracy(rows: pl.DataFrame) -> float:
+    return _mean(rows["hit"])
 
 
 def _roc_auc(rows: pl.DataFrame) -> float:

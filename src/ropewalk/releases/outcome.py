@@ -123,16 +123,15 @@ def store_outcome(
         started_us=started_us,
         ended_us=site.clock.now_us(),
     )
+    _write(tx, site, release, outcome)
+    return outcome
+
+
+def _write(tx: Transaction, site: Site, release: Release, outcome: StageOutcome) -> None:
+    """Write row, ledger entry and event."""
     values = {name: getattr(outcome, name) for name in StageOutcome.__slots__}
     tx.run("releases.stage_insert", **values)
-    body = {
-        "stage": stage,
-        "state": state,
-        "attempt": outcome.attempt,
-        "summary": summary,
-        "evidence": evidence,
-        "bundle": release.bundle,
-    }
+    told = ("stage", "state", "attempt", "summary", "evidence")
+    body = {name: values[name] for name in told} | {"bundle": release.bundle}
     site.record(tx, "stage.stored", release.subject, body)
-    site.announce(tx, "stage.stored", release.subject, {"stage": stage, "state": state, "summary": summary})
-    return outcome
+    site.announce(tx, "stage.stored", release.subject, body)

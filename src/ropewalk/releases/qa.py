@@ -56,7 +56,7 @@ def qa_stage(walk: Walk) -> Found:
         tried = run_functional(caller, described, manifest, golden)
     problems = [f"{one.name}: {one.problem}" for one in tried if one.problem]
     walk.doing(STAGE, f"load, {plan.load_connections} connections for {plan.load_seconds:g} s")
-    bodies = [{"records": [record]} for record in records_of(golden.inputs.head(LOAD_BODIES))]
+    bodies: list[object] = [{"records": [record]} for record in records_of(golden.inputs.head(LOAD_BODIES))]
     loaded = run_load(url, described.path, bodies, plan)
     problems += loaded.problems
     walk.doing(STAGE, "rehearsal")

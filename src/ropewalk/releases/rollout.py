@@ -185,17 +185,9 @@ def begin(tx: Transaction, site: Site, settings: Settings, release: Release) -> 
         ended_us=None,
         decided=0,
     )
-    tx.run(
-        "releases.rollout_insert",
-        release=rollout.release,
-        endpoint=endpoint,
-        champion=rollout.champion,
-        state=rollout.state,
-        step=0,
-        plan=rollout.plan,
-        begun_us=rollout.begun_us,
-        begun_generation=rollout.begun_generation,
-    )
+    later = ("step_us", "ended_us", "decided")
+    values = {name: getattr(rollout, name) for name in Rollout.__slots__ if name not in later}
+    tx.run("releases.rollout_insert", **values)
     move(tx, site, release, CANARY)
     _share(tx, site, rollout, "its rollout begins")
     return rollout

@@ -5,10 +5,22 @@ from __future__ import annotations
 import uuid
 from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
+from enum import Enum
+from importlib import import_module
+from typing import Any, cast
 
 from ropewalk.refs import PREFIX, canonical, digest_of
 
 SPACE = uuid.UUID("6f1d2c1e-7f0b-5a53-9c0a-2f6d5d1f7a10")  # ours alone: names the serial numbers we derive
+
+
+class Kind(Enum):
+    """CycloneDX's words for what a component is."""
+
+    APPLICATION = "application"
+    MODEL = "machine-learning-model"
+    FILE = "file"
+    LIBRARY = "library"
 
 
 def make_sbom(
@@ -30,45 +42,35 @@ def make_sbom(
         model: name and manifest digest of the model.
         at_us: time to write into it, microseconds since the epoch; not now, so that the bytes do not change.
     """
-    from cyclonedx.model import HashAlgorithm, HashType
-    from cyclonedx.model.bom import Bom, BomMetaData
-    from cyclonedx.model.component import Component, ComponentType
-    from cyclonedx.output.json import JsonV1Dot6
-    from packageurl import PackageURL
-
-    def hashed(digest: str) -> list[HashType]:
-        return [HashType(alg=HashAlgorithm.SHA_256, content=digest.removeprefix(PREFIX))]
-
     wanted = sorted(set(packages))
-    root = Component(name=project, version=str(version), type=ComponentType.APPLICATION, bom_ref=f"{project}@{version}")
-    parts = [
-        Component(
-            name=model[0],
-            version=str(version),
-            type=ComponentType.MACHINE_LEARNING_MODEL,
-            bom_ref=f"model:{model[0]}",
-            hashes=hashed(model[1]),
-        )
-    ]
-    parts += [
-        Component(name=name, type=ComponentType.FILE, bom_ref=f"file:{name}", hashes=hashed(digest))
-        for name, digest in sorted(files.items())
-    ]
-    parts += [
-        Component(
-            name=name,
-            version=release,
-            type=ComponentType.LIBRARY,
-            bom_ref=f"pkg:pypi/{name}@{release}",
-            purl=PackageURL(type="pypi", name=name, version=release),
-        )
-        for name, release in wanted
-    ]
+    bom_ = _of("model.bom")
+    root = _component(Kind.APPLICATION, project, f"{project}@{version}", version=str(version))
+    parts = [_component(Kind.MODEL, model[0], f"model:{model[0]}", version=str(version), digest=model[1])]
+    parts += [_component(Kind.FILE, name, f"file:{name}", digest=digest) for name, digest in sorted(files.items())]
+    parts += [_component(Kind.LIBRARY, name, f"pkg:pypi/{name}@{release}", version=release) for name, release in wanted]
     content = digest_of(canonical([project, version, wanted, sorted(files.items()), list(model)]))
-    bom = Bom(
+    bom = bom_.Bom(
         components=parts,
         serial_number=uuid.uuid5(SPACE, content),
-        metadata=BomMetaData(component=root, timestamp=datetime.fromtimestamp(at_us / 1_000_000, UTC)),
+        metadata=bom_.BomMetaData(component=root, timestamp=datetime.fromtimestamp(at_us / 1_000_000, UTC)),
     )
     bom.register_dependency(root, parts)
-    return JsonV1Dot6(bom).output_as_string().encode()
+    return cast("str", _of("output.json").JsonV1Dot6(bom).output_as_string()).encode()
+
+
+def _of(name: str) -> Any:  # noqa: ANN401 - its classes are made by a decorator that hides their types
+    """Return a module of the standard's own library, imported when it is needed: 80 ms."""
+    return import_module(f"cyclonedx.{name}")
+
+
+def _component(kind: Kind, name: str, ref: str, *, version: str = "", digest: str = "") -> Any:  # noqa: ANN401 - as above
+    words: dict[str, Any] = {"name": name, "type": _of("model.component").ComponentType(kind.value), "bom_ref": ref}
+    if version:
+        words["version"] = version
+    if digest:
+        model = _of("model")
+        sha256 = model.HashAlgorithm.SHA_256
+        words["hashes"] = [model.HashType(alg=sha256, content=digest.removeprefix(PREFIX))]
+    if kind is Kind.LIBRARY:
+        words["purl"] = import_module("packageurl").PackageURL(type="pypi", name=name, version=version)
+    return _of("model.component").Component(**words)

@@ -24,7 +24,7 @@ from ropewalk.releases.release import (
 )
 from ropewalk.releases.walk import Found, Walk, failed, skipped
 from ropewalk.site import Site
-from ropewalk.store.database import Transaction
+from ropewalk.store.database import Transaction, Value
 from ropewalk.store.sqlite import SqliteFile, split_sql
 
 STAGE = "migrate"
@@ -35,6 +35,9 @@ _NOTES_TABLE = (
     "down text not null, release text not null, at_us integer not null)"
 )
 _OWN_TRANSACTION = re.compile(r"(?i)^\s*(begin|commit|rollback|end|savepoint|release|attach|detach|vacuum)\b")
+
+
+Statement = tuple[str, Mapping[str, Value]]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -243,7 +246,7 @@ def _up(site: Site, path: Path, steps: Iterable[SqlStep], release: Release) -> N
     for step in steps:
         down = site.blobs.get(step.down).decode()
         note = f"insert into {NOTES} values (:number, :name, :up, :down, :release, :at_us)"  # noqa: S608 - our word
-        values = {
+        values: dict[str, Value] = {
             "number": step.number,
             "name": step.name,
             "up": step.up,
@@ -251,16 +254,20 @@ def _up(site: Site, path: Path, steps: Iterable[SqlStep], release: Release) -> N
             "release": release.id,
             "at_us": site.clock.now_us(),
         }
-        script = [(statement, {}) for statement in split_sql(site.blobs.get(step.up).decode())]
+        script = _statements(site.blobs.get(step.up).decode())
         path.parent.mkdir(parents=True, exist_ok=True)
         SqliteFile(path).change([(_NOTES_TABLE, {}), *script, (note, values)])
+
+
+def _statements(script: str) -> list[Statement]:
+    return [(statement, {}) for statement in split_sql(script)]
 
 
 def _down(path: Path, steps: Iterable[Applied]) -> None:
     """Take steps back, newest first, each with its note in one transaction."""
     for step in sorted(steps, key=lambda one: -one.number):
-        script = [(statement, {}) for statement in split_sql(step.down)]
-        gone = (f"delete from {NOTES} where number = :number", {"number": step.number})  # noqa: S608 - our word
+        script = _statements(step.down)
+        gone: Statement = (f"delete from {NOTES} where number = :number", {"number": step.number})  # noqa: S608 - our word
         SqliteFile(path).change([*script, gone])
 
 

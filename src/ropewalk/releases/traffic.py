@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import cast
 
 from ropewalk.errors import Conflict, Invalid
 from ropewalk.site import Site
@@ -100,9 +99,9 @@ def change(
         site: the project.
         endpoint: the endpoint.
         seen: the generation that the decision was made on, 0 for none.
-        champion: release that answers.
+        champion: as in `Traffic`, like all below.
         canary: release that answers a share.
-        canary_weight_bp: the share, in basis points.
+        canary_weight_bp: that share.
         shadow: release that is asked too.
         previous: release kept warm.
         salt: what keys are hashed with.
@@ -112,38 +111,45 @@ def change(
         Conflict: somebody changed the traffic after it was seen.
         Invalid: a share without a canary, or one outside of 0 to 10,000.
     """
-    if not 0 <= canary_weight_bp <= WHOLE_BP or (canary_weight_bp and not canary) or not champion:
-        raise Invalid(
-            "traffic-invalid",
-            "This is no split of traffic.",
-            where=f"endpoint {endpoint}",
-            why=f"champion {champion!r}, canary {canary!r} at {canary_weight_bp} basis points",
-        )
-    now = current(tx, endpoint)
-    newest = 0 if now is None else now.generation
-    if newest != seen:
-        raise Conflict(
-            "traffic-moved",
-            "The traffic of this endpoint has changed since it was looked at.",
-            where=f"endpoint {endpoint}",
-            why=f"generation {seen} was seen, {newest} is current",
-            fix="look again with `ropewalk status`, then decide again",
-        )
-    values = {
-        "endpoint": endpoint,
-        "generation": newest + 1,
-        "at_us": site.clock.now_us(),
-        "actor": site.actor,
-        "champion": champion,
-        "canary": canary,
-        "canary_weight_bp": canary_weight_bp,
-        "shadow": shadow,
-        "previous": previous,
-        "salt": salt,
-        "reason": reason,
-    }
+    changed = Traffic(
+        endpoint=endpoint,
+        generation=seen + 1,
+        at_us=site.clock.now_us(),
+        actor=site.actor,
+        champion=champion,
+        canary=canary,
+        canary_weight_bp=canary_weight_bp,
+        shadow=shadow,
+        previous=previous,
+        salt=salt,
+        reason=reason,
+    )
+    _check(tx, changed)
+    values = {name: getattr(changed, name) for name in Traffic.__slots__}
     tx.run("releases.traffic_insert", **values)
     body = {name: value for name, value in values.items() if name not in ("at_us", "actor")}
     site.record(tx, "traffic.changed", f"endpoint:{endpoint}", body)
-    site.announce(tx, "traffic.changed", f"endpoint:{endpoint}", {"generation": newest + 1, "reason": reason})
-    return cast("Traffic", current(tx, endpoint))
+    site.announce(tx, "traffic.changed", f"endpoint:{endpoint}", {"generation": seen + 1, "reason": reason})
+    return changed
+
+
+def _check(reader: Reader, changed: Traffic) -> None:
+    """Pass a generation that makes sense and follows the current one."""
+    share = changed.canary_weight_bp
+    if not 0 <= share <= WHOLE_BP or (share and not changed.canary) or not changed.champion:
+        raise Invalid(
+            "traffic-invalid",
+            "This is no split of traffic.",
+            where=f"endpoint {changed.endpoint}",
+            why=f"champion {changed.champion!r}, canary {changed.canary!r} at {share} basis points",
+        )
+    now = current(reader, changed.endpoint)
+    newest = 0 if now is None else now.generation
+    if changed.generation != newest + 1:
+        raise Conflict(
+            "traffic-moved",
+            "The traffic of this endpoint has changed since it was looked at.",
+            where=f"endpoint {changed.endpoint}",
+            why=f"generation {changed.generation - 1} was seen, {newest} is current",
+            fix="look again with `ropewalk status`, then decide again",
+        )

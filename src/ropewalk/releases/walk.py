@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager, ExitStack
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from ropewalk.releases.bundle import Bundle, read_bundle
@@ -87,11 +87,10 @@ def failed(summary: str, evidence: Mapping[str, Any], fix: str) -> Found:
     return Found(state=FAILED, summary=summary, evidence=evidence, fix=fix)
 
 
-@dataclass(slots=True, kw_only=True)
 class Walk:
     """One process walking one release; not a record: it holds the staging endpoint while it is up.
 
-    Attributes:
+    Args:
         site: the project.
         settings: `ropewalk.toml` as it is now.
         release: the release as it is now.
@@ -99,13 +98,12 @@ class Walk:
         say: takes a line of progress.
     """
 
-    site: Site
-    settings: Settings
-    release: Release
-    doors: Doors
-    say: Callable[[Progress], None]
-    _up: ExitStack = field(default_factory=ExitStack)
-    _url: str = ""
+    def __init__(
+        self, *, site: Site, settings: Settings, release: Release, doors: Doors, say: Callable[[Progress], None]
+    ) -> None:
+        self.site, self.settings, self.release, self.doors, self.say = site, settings, release, doors, say
+        self._up = ExitStack()
+        self._url = ""
 
     def bundle(self) -> Bundle:
         """Return the release's bundle, verified."""
