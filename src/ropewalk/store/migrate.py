@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
 
+from ropewalk.errors import Conflict
 from ropewalk.refs import digest_of
 
 
@@ -40,6 +41,38 @@ def load_migrations(dialect: str) -> tuple[Migration, ...]:
         Migration(number=int(stem[:4]), name=stem, digest=digest_of(text.encode()), statements=tuple(_split(text)))
         for stem, text in sorted(chosen.items())
     )
+
+
+def pending(applied: Mapping[int, str], wanted: Sequence[Migration], where: str) -> tuple[Migration, ...]:
+    """Return the steps that are still to be applied.
+
+    Args:
+        applied: digests of the steps that were applied, by number.
+        wanted: the steps that this release knows.
+        where: the database's name, for errors.
+
+    Raises:
+        Conflict: the schema is newer than this release, or an applied step is not the one that this release knows.
+    """
+    newest, done = wanted[-1].number, max(applied, default=0)
+    if done > newest:
+        raise Conflict(
+            "store-newer",
+            "This folder was written by a newer Ropewalk.",
+            where=where,
+            why=f"its schema is at step {done}, this release knows {newest}",
+            fix="pip install --upgrade ropewalk",
+        )
+    for step in wanted:
+        if applied.get(step.number, step.digest) != step.digest:
+            raise Conflict(
+                "store-other-schema",
+                "This folder was written by another build of Ropewalk.",
+                where=where,
+                why=f"its schema step {step.name} has other words than this release's",
+                fix="use the build that wrote it, or start in a new folder",
+            )
+    return tuple(step for step in wanted if step.number > done)
 
 
 def _split(text: str) -> Iterator[str]:

@@ -19,7 +19,7 @@ from ropewalk.clock import Clock
 from ropewalk.errors import Conflict, Corrupt, RopewalkError, Unavailable
 from ropewalk.refs import canonical
 from ropewalk.store.database import Reader, Row, Transaction, Value
-from ropewalk.store.migrate import load_migrations
+from ropewalk.store.migrate import load_migrations, pending
 from ropewalk.store.queries import load_queries
 
 T = TypeVar("T")
@@ -151,28 +151,19 @@ class SqliteDatabase:
         return connection
 
     def _migrate(self) -> None:
-        wanted = load_migrations("sqlite")
         connection = self._watch
         connection.execute(
             "create table if not exists migrations "
             "(number integer primary key, name text not null, digest text not null, at_us integer not null)"
         )
-        newest, done = wanted[-1].number, _newest(connection)
-        if done > newest:
-            raise Conflict(
-                "store-newer",
-                "This folder was written by a newer Ropewalk.",
-                where=self._path.name,
-                why=f"its schema is at step {done}, this release knows {newest}",
-                fix="pip install --upgrade ropewalk",
-            )
-        if done == newest:
+        rows = connection.execute("select number, digest from migrations").fetchall()
+        applied = {int(row["number"]): str(row["digest"]) for row in rows}
+        steps = pending(applied, load_migrations("sqlite"), self._path.name)
+        if not steps:
             return
         connection.execute("begin immediate")
         try:
-            for step in wanted:
-                if step.number <= done:
-                    continue
+            for step in steps:
                 for statement in step.statements:
                     connection.execute(statement)
                 connection.execute(
@@ -325,65 +316,3 @@ def _alone_in(folder: Path) -> Generator[None]:
         yield
     finally:
         os.close(handle)
-
-
-def _newest(connection: sqlite3.Connection) -> int:
-    return int(connection.execute("select coalesce(max(number), 0) as number from migrations").fetchone()["number"])
-
-
-class SqliteFile:
-    """Somebody else's SQLite file, such as the database of a user's project: whole scripts, each in one transaction.
-
-    Args:
-        path: the file; made when it is not there.
-    """
-
-    def __init__(self, path: Path) -> None:
-        self._path = path
-
-    @contextmanager
-    def _open(self) -> Generator[sqlite3.Connection]:
-        try:
-            connection = sqlite3.connect(self._path, isolation_level=None, timeout=BUSY_SECONDS)
-            try:
-                connection.row_factory = cast("Any", _as_dict)
-                yield connection
-            finally:
-                connection.close()
-        except sqlite3.Error as error:
-            raise translate(error, self._path.name) from error
-
-    def change(self, statements: Iterable[tuple[str, Mapping[str, Value]]]) -> None:
-        """Run single statements in one transaction; the first that fails undoes all of them."""
-        with self._open() as connection:
-            connection.execute("begin immediate")
-            try:
-                for statement, values in statements:
-                    connection.execute(statement, values)
-                connection.execute("commit")
-            finally:
-                if connection.in_transaction:
-                    connection.execute("rollback")
-
-    def rows(self, query: str) -> list[Row]:
-        """Return all rows of a query."""
-        with self._open() as connection:
-            return cast("list[Row]", connection.execute(query).fetchall())
-
-    def copy(self, target: Path) -> None:
-        """Copy a consistent state into a new file while others read and write."""
-        with self._open() as source, SqliteFile(target)._open() as copy:  # noqa: SLF001 - the same class
-            source.backup(copy)
-
-
-def split_sql(script: str) -> list[str]:
-    """Return the single statements of a script; comments between them are kept with the one that follows."""
-    statements: list[str] = []
-    part = ""
-    for piece in script.split(";"):
-        part += piece + ";"
-        if sqlite3.complete_statement(part):
-            statements.append(part.strip())
-            part = ""
-    rest = part.strip().removesuffix(";").strip()
-    return [*statements, rest] if rest else statements

@@ -37,7 +37,7 @@ order by started_us desc, run_id desc limit 1;
 select run_id, node, position, pipeline, step, state, attempt, key, code, inputs, reason, error, fence, started_us,
     ended_us
 from steps where node = :name or substr(step, length(step) - length(:suffix) + 1) = :suffix
-order by started_us desc, position limit 1;
+order by case when node = :name then 0 else 1 end, started_us desc, position limit 1;
 -- name: end_left
 update steps set state = 'interrupted' where run_id = :run_id and state in ('running', 'waiting');
 -- name: keep_graph
