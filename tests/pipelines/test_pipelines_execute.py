@@ -375,10 +375,12 @@ def test_why_names_what_had_changed_in_the_newest_run(project):
 
         @pipeline
         def train():
-            return one()
+            return [one(), one()]
         """,
     )
     project.run()
+    assert why(project.site, "one").node == "one"
+    assert why(project.site, "one-2").node == "one-2"
     assert why(project.site, "one").reasons == ("it has not run before",)
     project.edit("pipeline.py", "LIMIT = 1", "LIMIT = 2")
     project.run()

@@ -138,7 +138,7 @@ def _several(value: Any, kind: Any, inner: tuple[Any, ...]) -> Any:  # noqa: ANN
     if fixed and len(inner) != len(items):
         return _no(value)
     wants = inner if fixed else (inner[0] if inner else Any,) * len(items)
-    make: Callable[[list[Any]], Any] = kind
+    make = typing.cast("Callable[[list[Any]], Any]", kind)
     return make([convert(item, want) for item, want in zip(items, wants, strict=True)])
 
 
