@@ -125,11 +125,7 @@ def change(
         reason=reason,
     )
     _check(tx, changed)
-    values = {name: getattr(changed, name) for name in Traffic.__slots__}
-    tx.run("releases.traffic_insert", **values)
-    body = {name: value for name, value in values.items() if name not in ("at_us", "actor")}
-    site.record(tx, "traffic.changed", f"endpoint:{endpoint}", body)
-    site.announce(tx, "traffic.changed", f"endpoint:{endpoint}", {"generation": seen + 1, "reason": reason})
+    _write(tx, site, changed)
     return changed
 
 
@@ -153,3 +149,17 @@ def _check(reader: Reader, changed: Traffic) -> None:
             why=f"generation {changed.generation - 1} was seen, {newest} is current",
             fix="look again with `ropewalk status`, then decide again",
         )
+
+
+def _write(tx: Transaction, site: Site, changed: Traffic) -> None:
+    """Write row, ledger entry and event."""
+    values = {name: getattr(changed, name) for name in Traffic.__slots__}
+    tx.run("releases.traffic_insert", **values)
+    body = {name: value for name, value in values.items() if name not in ("at_us", "actor")}
+    site.record(tx, "traffic.changed", f"endpoint:{changed.endpoint}", body)
+    site.announce(
+        tx,
+        "traffic.changed",
+        f"endpoint:{changed.endpoint}",
+        {"generation": changed.generation, "reason": changed.reason},
+    )
