@@ -145,14 +145,14 @@ def test_a_moved_project_keeps_its_rows(path, tmp_path):
     moved.close()
 
 
-def test_a_schema_step_with_other_words_is_refused(tmp_path: Path) -> None:
-    path = tmp_path / "ropewalk.db"
-    SqliteDatabase(path, SetClock()).close()
-    with closing(sqlite3.connect(path)) as raw:
+def test_a_schema_step_with_other_words_is_refused(path):
+    open_at(path).close()
+    with sqlite3.connect(path) as raw:
         raw.execute("update migrations set digest = 'sha256:other' where number = 1")
-        raw.commit()
+    raw.close()
 
     with pytest.raises(Conflict) as caught:
-        SqliteDatabase(path, SetClock())
+        open_at(path)
+
     assert caught.value.code == "store-other-schema"
     assert "0001" in caught.value.why
