@@ -119,6 +119,11 @@ class Judge:
         self._salt = salt
         self._files = DeclaredFiles(site.root)
 
+    def read_files(self) -> None:
+        """Read every declared file once, so that no transaction has to wait for a large one."""
+        for code in self._graph.codes.values():
+            self._files.digests(code.reads)
+
     def key(self, node: Node, values: Mapping[str, Tree]) -> Keyed:
         """Return the key of a node whose inputs are all there.
 

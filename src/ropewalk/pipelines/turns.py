@@ -112,6 +112,7 @@ class Turns:
             Invalid: a step failed for good; the steps that ran beside it were waited for.
             Interrupted: another process took the run over.
         """
+        self._judge.read_files()
         ended: Sequence[Ended] = ()
         while True:
             self._site.db.write(lambda tx, ended=ended: self._turn(tx, ended))
