@@ -316,3 +316,61 @@ def _alone_in(folder: Path) -> Generator[None]:
         yield
     finally:
         os.close(handle)
+
+
+class SqliteFile:
+    """Somebody else's SQLite file, such as the database of a user's project: whole scripts, each in one transaction.
+
+    Args:
+        path: the file; made when it is not there.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+
+    @contextmanager
+    def _open(self) -> Generator[sqlite3.Connection]:
+        try:
+            connection = sqlite3.connect(self._path, isolation_level=None, timeout=BUSY_SECONDS)
+            try:
+                connection.row_factory = cast("Any", _as_dict)
+                yield connection
+            finally:
+                connection.close()
+        except sqlite3.Error as error:
+            raise translate(error, self._path.name) from error
+
+    def change(self, statements: Iterable[tuple[str, Mapping[str, Value]]]) -> None:
+        """Run single statements in one transaction; the first that fails undoes all of them."""
+        with self._open() as connection:
+            connection.execute("begin immediate")
+            try:
+                for statement, values in statements:
+                    connection.execute(statement, values)
+                connection.execute("commit")
+            finally:
+                if connection.in_transaction:
+                    connection.execute("rollback")
+
+    def rows(self, query: str) -> list[Row]:
+        """Return all rows of a query."""
+        with self._open() as connection:
+            return cast("list[Row]", connection.execute(query).fetchall())
+
+    def copy(self, target: Path) -> None:
+        """Copy a consistent state into a new file while others read and write."""
+        with self._open() as source, SqliteFile(target)._open() as copy:  # noqa: SLF001 - the same class
+            source.backup(copy)
+
+
+def split_sql(script: str) -> list[str]:
+    """Return the single statements of a script; comments between them are kept with the one that follows."""
+    statements: list[str] = []
+    part = ""
+    for piece in script.split(";"):
+        part += piece + ";"
+        if sqlite3.complete_statement(part):
+            statements.append(part.strip())
+            part = ""
+    rest = part.strip().removesuffix(";").strip()
+    return [*statements, rest] if rest else statements
