@@ -76,11 +76,19 @@ class Sender:
         self._waiting: list[tuple[int, str, int]] = []
         self.tally = Tally()
 
-    def play(self, arrivals: Iterable[Arrival], *, until: Callable[[], bool] | None = None) -> None:
-        """Send arrivals until they end, or until `until()` is true (looked at between batches of requests)."""
-        asyncio.run(self._play(iter(arrivals), until))
+    def play(
+        self, arrivals: Iterable[Arrival], *, until: Callable[[], bool] | None = None, per_second: float = 0.0
+    ) -> None:
+        """Send arrivals until they end, or until `until()` is true (looked at between batches of requests).
 
-    async def _play(self, arrivals: Iterator[Arrival], until: Callable[[], bool] | None) -> None:
+        Args:
+            arrivals: in time order.
+            until: asked whether it is enough.
+            per_second: at most so many requests a second; 0 is as fast as they are answered.
+        """
+        asyncio.run(self._play(iter(arrivals), until, per_second))
+
+    async def _play(self, arrivals: Iterator[Arrival], until: Callable[[], bool] | None, per_second: float) -> None:
         lanes = [await _Lane.open(self._host, self._port) for _ in range(self._connections)]
         labels = await _Lane.open(self._host, self._port)
         try:
@@ -88,8 +96,10 @@ class Sender:
                 batch = [arrival for _, arrival in zip(range(self._connections * 16), arrivals, strict=False)]
                 if not batch:
                     break
+                due = asyncio.sleep(len(batch) / per_second if per_second else 0)
                 shares = [batch[at :: self._connections] for at in range(self._connections)]
-                await asyncio.gather(*(self._drive(lane, share) for lane, share in zip(lanes, shares, strict=True)))
+                driven = (self._drive(lane, share) for lane, share in zip(lanes, shares, strict=True))
+                await asyncio.gather(due, *driven)
                 await self._tell(labels, batch[-1].at_us)
         finally:
             for lane in [*lanes, labels]:

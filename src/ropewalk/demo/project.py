@@ -14,7 +14,15 @@ from ropewalk.errors import Conflict, missing_extra
 
 AUTHOR = ("-c", "user.name=Ann Author", "-c", "user.email=ann@flights.example")
 # The play's own parts stay behind: the copy is what a team would have.
-PLAY = ("traffic.py", "variants.py", "findings.py", "test_play.py", "FINDINGS.md")
+PLAY = (
+    "traffic.py",
+    "variants.py",
+    "findings.py",
+    "judged.py",
+    "test_play.py",
+    "test_findings.py",
+    "FINDINGS.md",
+)
 LEFT_OUT = shutil.ignore_patterns("__pycache__", ".ropewalk", ".pytest_cache", "*.pyc", *PLAY)
 MARK = ".ropewalk-demo"
 

@@ -23,6 +23,8 @@ from ropewalk.releases.walk import Progress
 from ropewalk.runs import run as runs
 
 SHARE = 0.2
+# While a canary climbs or a monitor looks, the year goes no faster than they can follow.
+PER_SECOND = 800.0
 ENDPOINT = "flights"
 RETRAIN_SECONDS_MAX = 90.0
 MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
@@ -214,7 +216,7 @@ class Play:
             stopped = until is not None and until()
             return stopped
 
-        self._sender.play(self._before(month), until=look)
+        self._sender.play(self._before(month), until=look, per_second=PER_SECOND if until else 0.0)
         return stopped
 
     def _before(self, month: int) -> Iterator[Arrival]:
