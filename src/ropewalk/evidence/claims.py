@@ -293,7 +293,7 @@ def _compare(
             if row[name] != word:
                 why = f"its row says {name} {_short(row[name])}, the ledger {_short(word)}"
                 yield Difference(what=what, why=why, seq=seq)
-    for key in said.keys() - seen:
+    for key in sorted(said.keys() - seen, key=lambda gone: said[gone][1]):
         yield Difference(
             what=f"{claim.what} {_text(key)}", why="the ledger knows it, its row is gone", seq=said[key][1]
         )

@@ -30,6 +30,8 @@ NO_FILE = frozenset(
         ("run.steps", ""),
     }
 )
+# Words of a stage's evidence that hold the digest of a file which nothing else may name.
+_LOOKED_AT = frozenset({"answers", "contract", "diff", "environment", "golden", "holdout", "junit", "output"})
 
 
 class Mentions:
@@ -55,7 +57,7 @@ class Mentions:
 
 
 def missing_parts(rows: Reader, blobs: Bucket, known: set[str]) -> Iterator[tuple[str, str]]:
-    """Yield digest and reason of each blob that a run's code, a model, an artifact or a step's outcome needs.
+    """Yield digest and reason of each blob that code, a model, an artifact, an outcome or a stage's evidence needs.
 
     Args:
         rows: where the rows are.
@@ -67,6 +69,7 @@ def missing_parts(rows: Reader, blobs: Bucket, known: set[str]) -> Iterator[tupl
         (rows.rows("evidence.manifests"), _model),
         (rows.rows("evidence.artifacts"), _logged),
         (rows.rows("evidence.outcome_values"), _outcome),
+        (rows.rows("evidence.stage_evidence"), _evidence),
     ):
         for row in named:
             yield from _lacking(blobs, {name: str(value) for name, value in row.items()}, list_parts, known)
@@ -106,6 +109,12 @@ def _logged(_blobs: Bucket, row: dict[str, str]) -> list[tuple[str, str]]:
     content = json.loads(row["value"])
     digest = str(content["digest" if "digest" in content else "manifest"])
     return [(f"{row['key']} of run {row['run_id']}", digest)]
+
+
+def _evidence(blobs: Bucket, row: dict[str, str]) -> list[tuple[str, str]]:
+    text = blobs.get(row["evidence"]).decode()
+    what = f"evidence {row['evidence']} of {row['release']} {row['stage']}"
+    return [(f"{what} ({word})", digest) for word, digest in _MENTION.findall(text) if word in _LOOKED_AT]
 
 
 def _outcome(blobs: Bucket, row: dict[str, str]) -> list[tuple[str, str]]:

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import struct
+from collections import defaultdict
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from ropewalk.errors import Refused
 from ropewalk.evidence.trace import captured
+from ropewalk.models.manifest import read_manifest
 from ropewalk.releases import release
+from ropewalk.releases.bundle import read_bundle
 from ropewalk.site import Site
 
 if TYPE_CHECKING:
@@ -61,18 +64,17 @@ def replay(site: Site, prediction: str, score: Score) -> Replay:
 
 
 def replay_many(site: Site, rows: list[dict[str, Any]], score: Score) -> list[Replay]:
-    """Answer captured rows of one release again, in one batch.
+    """Answer captured rows again, in one batch for each release; return what came out in the order of the rows.
 
     Args:
         site: the project.
-        rows: captured rows, as `captured` gives them, all of one release.
+        rows: captured rows, as `captured` gives them.
         score: as for `replay`.
 
     Raises:
-        Refused: a row was answered with an error.
+        Refused: a row was answered with an error; nothing was asked.
+        Corrupt: a bundle is not what was recorded.
     """
-    import polars as pl
-
     failed = next((row for row in rows if row["status"] != "ok"), None)
     if failed is not None:
         raise Refused(
@@ -82,14 +84,27 @@ def replay_many(site: Site, rows: list[dict[str, Any]], score: Score) -> list[Re
             why=f"status {failed['status']}: {failed['error']}",
             fix=f"ropewalk trace {failed['id']}",
         )
-    with site.db.read() as reader:
-        found = release.get(reader, str(rows[0]["release"]))
-    inputs = sorted({name for row in rows for name in row if name.startswith("in.")})
-    frame = pl.DataFrame(
-        [pl.Series(name.removeprefix("in."), [row.get(name) for row in rows], strict=False) for name in inputs]
+    batches: dict[str, list[dict[str, Any]]] = defaultdict(list)
+    for row in rows:
+        batches[str(row["release"])].append(row)
+    found: dict[str, Replay] = {}
+    for name, batch in batches.items():
+        with site.db.read() as reader:
+            answered_by = release.get(reader, name)
+        now = score(answered_by.bundle, _inputs(site, answered_by.bundle, batch))
+        for at, row in enumerate(batch):
+            found[str(row["id"])] = _compare(row, answered_by, now.row(at, named=True))
+    return [found[str(row["id"])] for row in rows]
+
+
+def _inputs(site: Site, bundle: str, rows: list[dict[str, Any]]) -> pl.DataFrame:
+    """Return the columns of the bundle's model; a value that was not given is null, as it was then."""
+    import polars as pl
+
+    fields = read_manifest(site.blobs, read_bundle(site.blobs, bundle).manifest).signature.inputs
+    return pl.DataFrame(
+        [pl.Series(field.name, [row.get(f"in.{field.name}") for row in rows], strict=False) for field in fields]
     )
-    now = score(found.bundle, frame)
-    return [_compare(row, found, now.row(at, named=True)) for at, row in enumerate(rows)]
 
 
 def _compare(row: Mapping[str, Any], found: release.Release, now: Mapping[str, Any]) -> Replay:

@@ -5,19 +5,21 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from io import BytesIO
 from typing import Any
 
 from ropewalk.clock import iso
 from ropewalk.data import frames
 from ropewalk.data import snapshot as snapshots
 from ropewalk.endpoints.capture import find
-from ropewalk.endpoints.segment import segments_with
+from ropewalk.endpoints.segment import Segment, segment_bytes, segments_with
 from ropewalk.errors import NotFound
 from ropewalk.ledger.chain import Entry
 from ropewalk.models import versions
 from ropewalk.models.manifest import Manifest, read_manifest
 from ropewalk.observations import labels
-from ropewalk.refs import short
+from ropewalk.pipelines import outcomes
+from ropewalk.refs import short, uuid7_time_us
 from ropewalk.releases import approval, outcome, release, traffic
 from ropewalk.releases.bundle import Bundle, read_bundle
 from ropewalk.runs import run as runs
@@ -97,18 +99,18 @@ def trace(site: Site, prediction: str) -> Trace:
             _bundle(rows, found, bundle),
             _model(rows, version, model),
             *_run(rows, version.run_id),
-            *_data(site, rows, version.run_id, model),
+            *_data(site, rows, version, model),
             *_commit(site, rows, version.run_id),
         )
     return Trace(id=prediction, links=links)
 
 
-def _entry(rows: Reader, subject: str, kind: str, word: str = "", value: object = None) -> int:
-    """Return the newest entry of a kind about a subject whose body says so."""
+def _entry(rows: Reader, subject: str, kind: str, **words: object) -> int:
+    """Return the newest entry of a kind about a subject whose body says these words."""
     fitting = [
         entry.seq
         for entry in rows.all(Entry, "ledger.of_subject", subject=subject)
-        if entry.kind == kind and (not word or entry.facts().get(word) == value)
+        if entry.kind == kind and (not words or words.items() <= entry.facts().items())
     ]
     return fitting[-1] if fitting else 0
 
@@ -118,17 +120,20 @@ def _cells(row: Mapping[str, Any], prefix: str) -> dict[str, Any]:
 
 
 def _observation(site: Site, rows: Reader, prediction: str, row: Mapping[str, Any]) -> Link:
-    holding = [one for one in segments_with(rows, prediction) if one.endpoint == row["endpoint"]]
-    segment = holding[0] if len(holding) == 1 else _holder(site, holding, prediction)
-    label = labels.of_prediction(rows, prediction)
+    segment = _holder(site, rows, prediction)
+    label = _label(rows, row)
     told = f"answered at {iso(int(row['at_us']))} in {int(row['latency_us']) / 1000:.2f} ms: {row['status']}"
+    if row["error"]:
+        told += f" ({row['error']})"
     if label is not None:
-        told += f"; what really happened: {label.value:g}, known at {iso(label.known_us)}"
+        told += f"; what really happened: {label[0]}, known at {iso(label[1])}"
     facts = {
         "input": _cells(row, "in."),
         "output": _cells(row, "out."),
+        "status": row["status"],
         "key": row["key"],
         "event_time": iso(int(row["event_us"])),
+        "label": None if label is None else labels.value_of(label[0]),
         "segment": segment.path if segment else "still in the journal, not sealed yet",
     }
     return Link(
@@ -141,15 +146,32 @@ def _observation(site: Site, rows: Reader, prediction: str, row: Mapping[str, An
     )
 
 
-def _holder(site: Site, holding: list[Any], prediction: str) -> Any:  # noqa: ANN401 - a Segment or None
-    """Return the segment that really has the row, where the id ranges of several overlap."""
+def _holder(site: Site, rows: Reader, prediction: str) -> Segment | None:
+    """Return the segment that really has the row: spans of ids overlap, and a journal may have it still."""
     import polars as pl
 
-    for one in holding:
-        path = site.hidden / "capture" / one.path
-        if pl.scan_parquet(path).filter(pl.col("id") == prediction).select(pl.len()).collect().item():
+    for one in segments_with(rows, prediction):
+        table = pl.scan_parquet(BytesIO(segment_bytes(site, one)))
+        if table.filter(pl.col("id") == prediction).select(pl.len()).collect().item():
             return one
     return None
+
+
+def _label(rows: Reader, row: Mapping[str, Any]) -> tuple[str, int] | None:
+    """Return what really happened, as JSON, and when it was known; a shadow has the label of its pair."""
+    import polars as pl
+
+    own = str(row["pair"] if row["role"] == "shadow" and row["pair"] else row["id"])
+    at_us, event_us = uuid7_time_us(own), int(row["event_us"])
+    key = row["key"] or ""
+    since_us = min(at_us, event_us) if key else at_us
+    by_id, by_key = labels.read(rows, str(row["endpoint"]), since_us=since_us, until_us=at_us + 1)
+    found = by_id.filter(pl.col("id") == own)
+    if key and not found.height:
+        found = by_key.filter((pl.col("key") == key) & (pl.col("known_us") >= event_us))
+    if not found.height:
+        return None
+    return str(found.item(0, "label")), int(found.item(0, "known_us"))
 
 
 def _endpoint(rows: Reader, row: Mapping[str, Any]) -> Link:
@@ -157,6 +179,8 @@ def _endpoint(rows: Reader, row: Mapping[str, Any]) -> Link:
     then = traffic.since(rows, name, generation)
     split = then[0] if then and then[0].generation == generation else None
     told = f"{row['role']} of {name}"
+    if row["pair"]:
+        told += f", asked beside prediction {row['pair']}"
     if split is not None:
         share = f"; {split.canary} had {split.canary_weight_bp / 100:g} %" if split.canary else ""
         told += f": {split.champion} was champion{share} since {iso(split.at_us)} ({split.reason})"
@@ -164,8 +188,13 @@ def _endpoint(rows: Reader, row: Mapping[str, Any]) -> Link:
         kind="endpoint",
         title=f"Endpoint {name}, generation {generation}",
         told=told,
-        entry=_entry(rows, f"endpoint:{name}", "traffic.changed", "generation", generation),
-        facts={"role": row["role"], "reason": split.reason if split else "", "actor": split.actor if split else ""},
+        entry=_entry(rows, f"endpoint:{name}", "traffic.changed", generation=generation),
+        facts={
+            "role": row["role"],
+            "pair": row["pair"],
+            "reason": split.reason if split else "",
+            "actor": split.actor if split else "",
+        },
     )
 
 
@@ -221,11 +250,20 @@ def _run(rows: Reader, run_id: str) -> Iterator[Link]:
         told=f"{run.pipeline} with {run.args} by {run.author}, started {iso(run.started_us)}, {run.state}",
         digest=run.environment,
         entry=_entry(rows, run.subject, "run.started"),
-        facts={"id": run.id, "pipeline": run.pipeline, "args": json.loads(run.args)},
+        facts={
+            "id": run.id,
+            "pipeline": run.pipeline,
+            "args": json.loads(run.args),
+            "environment": run.environment,
+            "steps": {
+                step.node: {"state": step.state, "key": step.key, "code": step.code}
+                for step in outcomes.steps_of(rows, run.id, running=run.state == runs.RUNNING)
+            },
+        },
     )
 
 
-def _data(site: Site, rows: Reader, run_id: str, model: Manifest) -> Iterator[Link]:
+def _data(site: Site, rows: Reader, version: versions.ModelVersion, model: Manifest) -> Iterator[Link]:
     train = model.parts["train.parquet"]
     count = _height(site, train)
     yield Link(
@@ -233,18 +271,18 @@ def _data(site: Site, rows: Reader, run_id: str, model: Manifest) -> Iterator[Li
         title=f"Training rows {short(train)}",
         told=f"the {count:,} rows that the model learnt from",
         digest=train,
+        entry=_entry(rows, f"model:{version.ref}", "model.registered"),
         facts={"rows": count, "target": model.target},
     )
-    for one in snapshots.of_run(rows, run_id):
+    for one in snapshots.of_run(rows, version.run_id):
+        parents = [edge.parent for edge in snapshots.lineage(rows, one.digest) if edge.digest == one.digest]
         yield Link(
             kind="data",
             title=f"Rows of step {one.node}",
             told=f"{one.rows:,} rows, {one.columns} columns",
             digest=one.digest,
-            entry=_entry(rows, one.subject, "snapshot.recorded", "run", run_id),
-            facts={
-                "made from": [edge.parent for edge in snapshots.lineage(rows, one.digest) if edge.digest == one.digest]
-            },
+            entry=_entry(rows, one.subject, "snapshot.recorded", run=one.run_id, node=one.node, name=one.name),
+            facts={"name": one.name, "rows": one.rows, "made from": parents},
         )
 
 

@@ -26,6 +26,7 @@ from ropewalk.store.database import Reader
 
 T = TypeVar("T")
 KEY = "keys/ledger.pub"
+PARTS = frozenset({"ledger", "blobs", "segments", "bundles", "rows"})
 _EVERY = 10_000
 
 
@@ -64,39 +65,56 @@ class Report:
         return not self.findings
 
 
-def verify(site: Site, on_progress: OnProgress = lambda _what, _done, _of: None) -> Report:
+def verify(
+    site: Site,
+    on_progress: OnProgress = lambda _what, _done, _of: None,
+    *,
+    only: frozenset[str] = PARTS,
+) -> Report:
     """Check all of it; needs no network and no private key.
 
     Args:
         site: the project.
         on_progress: told what is being looked at, how much of it is done and how much there is.
+        only: which of `PARTS` to look at. What one part needs of another is read and not checked.
 
     Raises:
         Corrupt: there is no public key to check anything with.
     """
     checker, findings = checker_of(site)
+    if "rows" in only:
+        on_progress("database", 0, 1)
+        findings += [Finding(what="database", why=one) for one in site.db.damage()]
     head, head_findings = _head(site, checker)  # before the rows: a head never runs ahead of the chain then
     findings += head_findings
+    hashed = 0
     with site.db.read() as rows:
-        book = Book(site, rows, checker, head, on_progress)
-        findings += book.findings
+        book = Book(site, rows, checker, on_progress)
+        if only & {"ledger", "rows", "bundles"}:
+            findings += book.read(head)
         digests = sorted(digest for digest in site.blobs.digests() if is_digest(digest))
-        blob_findings, hashed = contents.check_blobs(site, digests, on_progress)
-        findings += [*blob_findings, *contents.check_strays(site)]
         files = _ask(findings, lambda: _files(rows))
-        segment_findings, more = contents.check_segments(site, files, on_progress)
-        findings += [*segment_findings, *contents.check_capture(site, {path for _, path in files})]
-        known = {*digests, *(digest for digest, _ in files)}
         bundles = _ask(findings, lambda: sorted({str(row["bundle"]) for row in rows.rows("evidence.bundles")}))
-        for digest in bundles:
-            findings += contents.check_bundle(site, digest, checker, known)
-        findings += _ask(findings, lambda: list(book.disagreements()))
-        findings += _ask(findings, lambda: list(book.missing(known)))
+        if "blobs" in only:
+            blob_findings, size = contents.check_blobs(site, digests, on_progress)
+            findings += [*blob_findings, *contents.check_strays(site)]
+            hashed += size
+        if "segments" in only:
+            segment_findings, size = contents.check_segments(site, files, on_progress)
+            findings += [*segment_findings, *contents.check_capture(site, {path for _, path in files})]
+            hashed += size
+        known = {*digests, *(digest for digest, _ in files)}
+        if "bundles" in only:
+            for digest in bundles:
+                findings += contents.check_bundle(site, digest, checker, known)
+        if "rows" in only:
+            findings += _ask(findings, lambda: list(book.disagreements()))
+            findings += _ask(findings, lambda: list(book.missing(known)))
     return Report(
         entries=book.entries,
         blobs=len(digests),
         segments=len(files),
-        bytes=hashed + more,
+        bytes=hashed,
         bundles=len(bundles),
         head=book.last.seq if book.last else 0,
         head_hash=book.last.hash if book.last else "",
@@ -140,22 +158,27 @@ class Book:
         site: the project.
         rows: a view of the rows.
         checker: the project's public key.
-        head: the head that was written down.
         on_progress: as for `verify`.
     """
 
-    def __init__(
-        self, site: Site, rows: Reader, checker: Checker, head: tuple[int, str] | None, on_progress: OnProgress
-    ) -> None:
+    def __init__(self, site: Site, rows: Reader, checker: Checker, on_progress: OnProgress) -> None:
         self.entries = 0
         self.last: Entry | None = None
         self._site = site
         self._rows = rows
+        self._checker = checker
         self._claims, self._batches, self._mentions = Claims(), Batches(), Mentions()
         self._on_progress = on_progress
-        on_progress("ledger", 0, 0)
-        broken = first_break(rows, checker, head, self._hear)
-        self.findings = [] if broken is None else [Finding(what=f"ledger entry {broken.seq}", why=broken.why)]
+
+    def read(self, head: tuple[int, str] | None) -> list[Finding]:
+        """Read it all; return its first broken link.
+
+        Args:
+            head: the head that was written down.
+        """
+        self._on_progress("ledger", 0, 0)
+        broken = first_break(self._rows, self._checker, head, self._hear)
+        return [] if broken is None else [Finding(what=f"ledger entry {broken.seq}", why=broken.why)]
 
     def _hear(self, entry: Entry) -> None:
         self.entries += 1

@@ -17,6 +17,7 @@ from ropewalk.store.database import Reader, Transaction
 
 START = PREFIX + "0" * 64
 PAGE_ROWS = 1000
+_TEXT = {str}
 _SEQ_MIN, _SEQ_MAX = -(1 << 63), (1 << 63) - 1
 
 
@@ -64,8 +65,9 @@ class Break:
     why: str
 
 
-def _hash(seq: int, at_us: int, actor: str, kind: str, subject: str, body: str, prev: str) -> str:
-    return digest_of(canonical([seq, at_us, actor, kind, subject, body, prev]))
+def _hash(*words: int | str) -> str:
+    """Return the hash over all of an entry's words but the hash itself, in the order of its fields."""
+    return digest_of(canonical(words))
 
 
 def follows(hash_: str, signature: str) -> str:
@@ -149,13 +151,14 @@ def first_break(
         rows: where the ledger is.
         checker: the project's public key.
         head: sequence number and hash that the chain is known to have reached: finds a cut-off tail.
-        on_entry: given every entry in order, also after a break.
+        on_entry: given every entry in order, also after a break; not one whose words are no text.
     """
     broken: Break | None = None
     reached, last, prev = head is None, 0, START
     try:
         for entry in entries(rows):
-            on_entry(entry)
+            if {type(entry.actor), type(entry.kind), type(entry.subject), type(entry.body)} == _TEXT:
+                on_entry(entry)
             if broken is not None:
                 continue
             why = _wrong(entry, last + 1, prev)

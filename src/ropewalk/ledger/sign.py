@@ -7,7 +7,7 @@ import json
 import os
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 
 from ropewalk.errors import Corrupt, NotFound
 from ropewalk.refs import canonical, digest_of
@@ -151,7 +151,7 @@ def unseal(checker: Checker, envelope: bytes) -> tuple[str, Any]:
         kind = str(whole["payloadType"])
         payload = _exact(whole["payload"])
         signatures = [_exact(item["sig"]).hex() for item in whole["signatures"] if item["keyid"] == checker.key_id]
-        statement = cast("Any", json.loads(payload))
+        statement = json.loads(payload)
     except (ValueError, KeyError, TypeError) as error:
         raise Corrupt("envelope-malformed", "This is not a DSSE envelope.", why=str(error)) from error
     if not any(checker.matches(signature, _encoded(kind, payload)) for signature in signatures):

@@ -68,6 +68,10 @@ class Database(Protocol):
         """Return a number that changes when anybody, in this process or another, has committed."""
         ...
 
+    def damage(self) -> list[str]:
+        """Return what is wrong with the storage's own structure, in its words; empty when nothing."""
+        ...
+
     def close(self) -> None:
         """Finish what was accepted, then close."""
         ...

@@ -25,6 +25,7 @@ from ropewalk.store.queries import load_queries
 T = TypeVar("T")
 GROUP_MAX = 256
 BUSY_SECONDS = 10.0
+DAMAGE_MAX = 20
 
 
 class SqliteSession:
@@ -35,23 +36,25 @@ class SqliteSession:
         self._queries = load_queries("sqlite")
 
     def _execute(self, query: str, values: Mapping[str, Value]) -> sqlite3.Cursor:
-        try:
+        with _translated(query):
             return self._connection.execute(self._queries[query], values)
-        except sqlite3.Error as error:
-            raise translate(error, query) from error
 
     def rows(self, query: str, /, **values: Value) -> list[Row]:
         """Return all rows of a named query."""
-        return cast("list[Row]", self._execute(query, values).fetchall())
+        cursor = self._execute(query, values)
+        with _translated(query):
+            return cast("list[Row]", cursor.fetchall())
 
     def row(self, query: str, /, **values: Value) -> Row | None:
         """Return the first row of a named query, or None."""
-        return cast("Row | None", self._execute(query, values).fetchone())
+        cursor = self._execute(query, values)
+        with _translated(query):
+            return cast("Row | None", cursor.fetchone())
 
     def value(self, query: str, /, **values: Value) -> Value:
         """Return the first column of the first row, or None."""
-        row = self._execute(query, values).fetchone()
-        return None if row is None else next(iter(row.values()))
+        row = self.row(query, **values)
+        return None if row is None else cast("Value", next(iter(row.values())))
 
     def all(self, record: type[T], query: str, /, **values: Value) -> list[T]:
         """Return all rows as records."""
@@ -69,10 +72,8 @@ class SqliteSession:
 
     def many(self, query: str, rows: Iterable[Mapping[str, Value]], /) -> int:
         """Run a named statement for each row of values; return how many rows were changed."""
-        try:
+        with _translated(query):
             return self._connection.executemany(self._queries[query], rows).rowcount
-        except sqlite3.Error as error:
-            raise translate(error, query) from error
 
 
 def _maker(record: type[T]) -> Callable[[Row], T]:
@@ -80,6 +81,14 @@ def _maker(record: type[T]) -> Callable[[Row], T]:
     if from_row is not None:
         return cast("Callable[[Row], T]", from_row)
     return lambda row: cast("Any", record)(**row)
+
+
+@contextmanager
+def _translated(where: str) -> Generator[None]:
+    try:
+        yield
+    except sqlite3.Error as error:
+        raise translate(error, where) from error
 
 
 def translate(error: sqlite3.Error, where: str) -> RopewalkError:
@@ -97,7 +106,9 @@ def translate(error: sqlite3.Error, where: str) -> RopewalkError:
         )
     if isinstance(error, sqlite3.OperationalError) and "I/O" in text:
         return Unavailable("store-io", "The disk refused a read or a write.", where=where, why=text)
-    if isinstance(error, sqlite3.DatabaseError) and ("malformed" in text or "not a database" in text):
+    if isinstance(error, sqlite3.DatabaseError) and any(
+        word in text for word in ("malformed", "not a database", "decode")
+    ):
         return Corrupt(
             "store-damaged", "The database file is damaged.", where=where, why=text, fix="restore the latest backup"
         )
@@ -283,6 +294,18 @@ class SqliteDatabase:
         """Return a number that changes when anybody has committed."""
         with self._lock:
             return int(self._watch.execute("pragma data_version").fetchone()["data_version"])
+
+    def damage(self) -> list[str]:
+        """Return what is wrong with the file's own structure: pages, indexes, constraints; empty when nothing."""
+        connection = self._connect()
+        try:
+            rows = connection.execute(f"pragma integrity_check({DAMAGE_MAX})").fetchall()
+        except sqlite3.Error as error:
+            return [str(error)]
+        finally:
+            connection.close()
+        found = [str(row["integrity_check"]) for row in rows]
+        return [] if found == ["ok"] else found
 
     def backup(self, target: Path) -> None:
         """Copy a consistent state into a new file while others read and write."""

@@ -51,3 +51,5 @@ select id, closed_why as why, closed_evidence as evidence from alerts where stat
 select id, run from alerts where run <> '';
 -- name: artifacts
 select run_id, key, value from run_values where kind in ('artifact', 'model') order by run_id, key;
+-- name: stage_evidence
+select release, stage, evidence from release_stages order by release, stage, attempt;
