@@ -6,43 +6,30 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass
 from datetime import date, timedelta
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
 import features
+import judged
+import msgspec
 import numpy as np
 import polars as pl
 import tables
 import traffic
 import variants
+from judged import Trained
 from sklearn.metrics import roc_auc_score
-from threadpoolctl import threadpool_limits
+
+from ropewalk.settings import read_settings
 
 PROJECT = Path(__file__).resolve().parent
 BINS = 10
+SHARES = (0.1, 0.2)
 SIGMAS = 4.0
 """A sequential test that looks all the time decides at about this many standard errors (alpha of a few percent)."""
-QUIET = (date(2013, 7, 1), date(2013, 8, 31))
 MONTHS = {"Jun": 6, "Jul": 7, "Aug": 8, "Sep": 9, "Oct": 10}
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Trained:
-    """A fitted model with the rows that it was fitted on and measured on, and the seconds of the pipeline."""
-
-    name: str
-    model: Any
-    train: pl.DataFrame
-    holdout: pl.DataFrame
-    seconds: float
-
-    def chances(self, rows: pl.DataFrame) -> np.ndarray:
-        """Chance of being late, one per row."""
-        with threadpool_limits(1):
-            return self.model.predict_proba(rows.select(features.FEATURES))[:, 1]
 
 
 def trained(name: str, variant: str = "", **arguments: int) -> Trained:
@@ -133,7 +120,7 @@ def column(rows: pl.DataFrame, name: str) -> np.ndarray:
 
 def print_months(rows: pl.DataFrame, models: list[Trained]) -> None:
     """Each model on each month that it did not learn from."""
-    first = {"champion": 4, "retrained": 7, "leaky": 8, "autumn": 10}
+    first = {"champion": 4, "retrained": 7, "leaky": 7, "autumn": 10}
 
     def lines() -> Iterator[tuple[Any, ...]]:
         for model in models:
@@ -161,8 +148,8 @@ def print_gates(pairs: list[tuple[Trained, Trained]], alone: list[Trained]) -> N
     """What the quality gate sees: each candidate and the model it would replace, on the candidate's holdout."""
 
     def lines() -> Iterator[tuple[Any, ...]]:
-        for holder, judged in [(one, one) for one in alone] + [(new, one) for old, new in pairs for one in (old, new)]:
-            late, chance = holder.holdout["late"].to_numpy(), judged.chances(holder.holdout)
+        for holder, model in [(one, one) for one in alone] + [(new, one) for old, new in pairs for one in (old, new)]:
+            late, chance = holder.holdout["late"].to_numpy(), model.chances(holder.holdout)
             brier, log = losses(late, chance)
             worst = max(
                 (brier[(holder.holdout[by] == value).to_numpy()].mean() - brier.mean(), f"{by}={value}")
@@ -172,7 +159,7 @@ def print_gates(pairs: list[tuple[Trained, Trained]], alone: list[Trained]) -> N
             )
             yield (
                 holder.name,
-                judged.name,
+                model.name,
                 len(late),
                 f"{auc(late, chance):.3f}",
                 f"{brier.mean():.4f}",
@@ -238,7 +225,7 @@ def windows(
         at += timedelta(days=1)
 
 
-def print_monitors(rows: pl.DataFrame, model: Trained, days: int, start: date) -> None:
+def print_signals(rows: pl.DataFrame, model: Trained, days: int, start: date) -> None:
     """Least and greatest value of each signal by the month in which the window ends."""
     seen = list(windows(rows, model, days, start, date(2013, 10, 31)))
 
@@ -252,6 +239,49 @@ def print_monitors(rows: pl.DataFrame, model: Trained, days: int, start: date) -
 
     print(f"## Signals over {days} days: {model.name}\n")
     table(("signal", *MONTHS), lines())
+
+
+def print_alarms(models: list[tuple[Trained, date]]) -> None:
+    """What the monitors of this project's `ropewalk.toml` would have said."""
+    settings = read_settings(PROJECT)
+
+    def lines() -> Iterator[tuple[Any, ...]]:
+        for share in SHARES:
+            for model, since in models:
+                cells = (
+                    f"{alarm.at} {alarm.monitor}: {alarm.reading:+.3f}, at least {alarm.low:.3f} ({alarm.rows} rows)"
+                    for alarm in judged.alarms(model, settings, since, share)
+                )
+                yield f"{share:.0%}", model.name, since, "<br>".join(cells) or "none"
+
+    print("## Alarms until the end of October\n")
+    table(("share of flights", "model", "live from", "alarms"), lines())
+
+
+def print_rollouts(pairs: list[tuple[Trained, Trained, int]]) -> None:
+    """What the canary of this project's `ropewalk.toml` would have decided, with and without a shadow before it."""
+    plan = read_settings(PROJECT).canary
+
+    def lines() -> Iterator[tuple[Any, ...]]:
+        for old, new, month in pairs:
+            for share in SHARES:
+                rows = features.landed(traffic.questions(month, month, share))
+                late = rows["late"].to_numpy()
+                before, after = losses(late, old.chances(rows))[0], losses(late, new.chances(rows))[0]
+                for shadow in (True, False):
+                    tried = msgspec.structs.replace(plan, shadow=shadow)
+                    ends = (judged.rollout(tried, before, after, seed) for seed in range(3))
+                    cells = "; ".join(f"{outcome} {', '.join(f'{at:,}' for at in left)}" for outcome, left in ends)
+                    yield (
+                        f"{old.name} → {new.name}",
+                        f"{share:.0%}",
+                        f"{rows.height:,}",
+                        "yes" if shadow else "no",
+                        cells,
+                    )
+
+    print("## Rollouts, three draws each: outcome and the requests after which each step was left\n")
+    table(("candidate", "share of flights", "requests of the month", "shadow", "outcome"), lines())
 
 
 def print_timings(champion: Trained, retrained: Trained) -> None:
@@ -285,13 +315,14 @@ def main() -> None:
     """Train what the demo trains and print all tables."""
     rows = live()
     champion, retrained = trained("champion"), trained("retrained", "retrained")
-    leaky, autumn = trained("leaky", "leaky"), trained("autumn", month_to=9)
+    leaky, autumn = trained("leaky", "leaky", month_to=6), trained("autumn", month_to=9)
     print_months(rows, [champion, retrained, leaky, autumn])
     print_gates([(champion, retrained), (retrained, leaky), (retrained, autumn)], [champion])
     print_canaries(rows, [(champion, retrained, 7), (retrained, leaky, 8), (retrained, autumn, 10)])
-    for days in (14, 21):
-        print_monitors(rows, champion, days, date(2013, 6, 1))
-        print_monitors(rows, retrained, days, QUIET[0] + timedelta(days=days - 1))
+    print_signals(rows, champion, 14, date(2013, 6, 1))
+    print_signals(rows, retrained, 14, date(2013, 7, 14))
+    print_alarms([(champion, date(2013, 4, 1)), (retrained, date(2013, 7, 5))])
+    print_rollouts([(champion, retrained, 7), (retrained, leaky, 8)])
     print_timings(champion, retrained)
 
 

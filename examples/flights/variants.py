@@ -30,7 +30,7 @@ VARIANTS = {
     ),
     "leaky": Variant(
         message="Use the time a flight really takes, airlines pad their timetables",
-        outcome="great on every held-out row, worse on live ones: the arrival time is not known before departure",
+        outcome="great on every held-out row, worse on live ones: when it lands is not known before it leaves",
         edits=(
             Edit(
                 file="pipeline.py",

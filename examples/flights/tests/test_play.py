@@ -34,6 +34,13 @@ def test_a_question_is_json_and_holds_every_feature_and_nothing_else(april: list
         assert tuple(json.loads(json.dumps(arrival.row))) == features.FEATURES
 
 
+def test_the_year_ends_with_its_weather() -> None:
+    rows = traffic.questions(12, 12)
+
+    assert rows["flight_id"].str.slice(0, 10).max() == "2013-12-30"
+    assert rows.select("temp", "humid", "precip", "visib").null_count().sum_horizontal().item() == 0
+
+
 def test_flights_that_never_land_are_asked_about_and_never_answered(april: list[traffic.Arrival]) -> None:
     unanswered = [arrival for arrival in april if arrival.late is None]
 
@@ -81,7 +88,7 @@ def test_each_variant_changes_the_pipeline_alone_and_still_compiles(name: str, c
 
 def test_a_variant_that_no_longer_fits_writes_nothing(copy: Path) -> None:
     pipeline = copy / "pipeline.py"
-    pipeline.write_text(pipeline.read_text(encoding="utf-8").replace("month_to: int = 3,", "month_to: int = 4,"))
+    pipeline.write_text(pipeline.read_text(encoding="utf-8").replace("of 2013.", "of 2014."))
     before = pipeline.read_bytes()
 
     with pytest.raises(ValueError, match="leaky"):
