@@ -15,10 +15,10 @@ from typing import TYPE_CHECKING
 
 from ropewalk.blobs.folder import FolderBucket
 from ropewalk.clock import Clock, SystemClock
-from ropewalk.errors import Interrupted, NotFound, RopewalkError
+from ropewalk.errors import Interrupted, Invalid, NotFound, RopewalkError
 from ropewalk.ledger.head import write_head
 from ropewalk.ledger.sign import Signer
-from ropewalk.settings import Settings, read_settings
+from ropewalk.settings import FILE, Settings, read_settings
 from ropewalk.site import HIDDEN, Site, who
 from ropewalk.store.database import Transaction
 from ropewalk.store.sqlite import SqliteDatabase
@@ -71,9 +71,9 @@ def open_house(root: Path, *, create: bool = True, clock: Clock | None = None) -
         raise NotFound(
             "project-empty",
             "Nothing has been recorded in this folder yet.",
-            where=str(root.name),
+            where=root.name or str(root),
             why="a project's records begin with its first run",
-            fix="ropewalk run",
+            fix="ropewalk run" if (root / settings.pipeline.partition(":")[0]).is_file() else "ropewalk init",
         )
     time = clock or SystemClock()
     hidden.mkdir(parents=True, exist_ok=True, mode=0o700)
@@ -184,13 +184,27 @@ def ship(
         environment: where it is to serve.
         on_progress: told of each stage.
         wait: stay until the canary is decided.
+
+    Raises:
+        Invalid: the settings know no such environment; a mistyped one would ask for nobody's approval.
+        NotFound: there is no such model version or release.
+        Refused: a stage failed.
     """
     from ropewalk.models import versions
     from ropewalk.releases import line
+    from ropewalk.releases.traffic import FIRST_ENVIRONMENT
 
     site, settings = house.site, house.settings
     if release:
         return line.resume(site, settings, release, doors=doors(house), on_progress=on_progress, wait=wait)
+    if environment not in {FIRST_ENVIRONMENT, *settings.environments}:
+        raise Invalid(
+            "environment-unknown",
+            f"This project has no environment {environment!r}.",
+            where=FILE,
+            why=f"it has {', '.join(sorted({FIRST_ENVIRONMENT, *settings.environments}))}",
+            fix=f"write [environments.{environment}] into {FILE}, or ship to {FIRST_ENVIRONMENT}: ropewalk ship",
+        )
     name, _, wanted = model.rpartition("/") if "/" in model else (settings.model_name, "", model)
     with site.db.read() as reader:
         version = versions.resolve(reader, name, wanted or versions.LATEST)

@@ -8,6 +8,7 @@ from typing import Self
 from rich.console import Console
 from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+from rich.text import Text
 
 from ropewalk.cli.terminal import visible
 
@@ -34,6 +35,10 @@ class Bar:
     def advance(self, amount: float = 1) -> None:
         """Move the bar by so much."""
         self._shown.advance(self._task, amount)
+
+    def above(self, text: str, style: str) -> None:
+        """Print a line that stays, above the moving one."""
+        self._shown.console.print(Text(text, style=style), soft_wrap=True)
 
     def note(self, text: str) -> None:
         """Say after the label what is being done now."""

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import argparse
+import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ropewalk.cli.output import Output
+from ropewalk.cli.parse import count
 from ropewalk.errors import NotFound
 
 if TYPE_CHECKING:
@@ -31,67 +33,87 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--contract", default="", metavar="FILE", help="TOML or JSON, for check")
     parser.add_argument("--target", default="", metavar="COLUMN", help="the column to predict, for contract")
     parser.add_argument("--html", default="", metavar="FILE", help="write the profile as a page, for profile")
-    parser.add_argument("--count", type=int, default=20, help="how many, for list")
+    parser.add_argument("--count", type=count, default=20, help="how many, for list")
 
 
 def handle(options: argparse.Namespace, out: Output) -> int:
     """Do it; check exits with 1 when a row breaks the contract."""
     from ropewalk.house import open_house
 
-    with open_house(options.project) as house:
-        if options.action == "list":
-            return _list(house, options.count, out)
-        if options.action == "lineage":
-            return _lineage(house, options.rows, out)
-        frame = _frame(house, options.rows, options.action)
+    if options.action in ("list", "lineage"):
+        with open_house(options.project, create=False) as house:
+            return _list(house, options.count, out) if options.action == "list" else _lineage(house, options.rows, out)
+    frame = _frame(options)
     if options.action == "profile":
         return _profile(frame, options, out)
     if options.action == "contract":
         return _contract(frame, options.target, out)
-    return _check(frame, options.contract, out)
+    return _check(frame, options.contract, options.rows, out)
 
 
-def _list(house: House, count: int, out: Output) -> int:
+def _list(house: House, shown: int, out: Output) -> int:
     from ropewalk.data import snapshot
+    from ropewalk.runs import run as runs
 
     with house.site.db.read() as rows:
-        found = snapshot.newest(rows, count)
-    out.table(
-        ("step", "rows", "columns", "bytes", "digest"),
-        [(one.node, one.rows, one.columns, one.bytes, one.digest) for one in found],
-    )
-    if not found:
+        found = snapshot.newest(rows, shown)
+        names = {one.run_id: runs.get(rows, one.run_id).name for one in found}
+    if found:
+        out.table(
+            ("run", "step", "rows", "columns", "bytes", "digest"),
+            [(names[one.run_id], one.node, one.rows, one.columns, one.bytes, one.digest) for one in found],
+        )
+        newest = found[0].digest
+        out.next(f"ropewalk data profile {newest}", f"ropewalk data lineage {newest}")
+    else:
         out.line("no snapshot yet: every frame that a step returns becomes one")
-    out.result([{"step": one.node, "rows": one.rows, "digest": one.digest} for one in found])
-    out.next(f"ropewalk data profile {found[0].digest}" if found else "ropewalk run")
+        out.next("ropewalk run")
+    out.result([{"run": names[one.run_id], "step": one.node, "rows": one.rows, "digest": one.digest} for one in found])
     return 0
 
 
 def _lineage(house: House, digest: str, out: Output) -> int:
     from ropewalk.data import snapshot
 
+    if not digest:
+        raise _nothing_named("ropewalk data lineage")
     with house.site.db.read() as rows:
-        edges = snapshot.lineage(rows, snapshot.get(rows, digest).digest)
-    out.table(("made", "from"), [(edge.digest, edge.parent) for edge in edges])
+        found = snapshot.get(rows, digest)
+        edges = snapshot.lineage(rows, found.digest)
+    if edges:
+        out.table(("made", "from"), [(edge.digest, edge.parent) for edge in edges])
+    else:
+        out.line(f"step {found.node} made it from no other frame: the line of data begins here")
     out.result([{"made": edge.digest, "from": edge.parent} for edge in edges])
+    out.next(f"ropewalk data profile {found.digest}")
     return 0
 
 
-def _frame(house: House, text: str, action: str) -> pl.DataFrame:
+def _frame(options: argparse.Namespace) -> pl.DataFrame:
+    """Return the rows of a snapshot, or of a file, for which no project is needed."""
     from ropewalk.cli.frames import read_frame
-    from ropewalk.data import frames
+    from ropewalk.data import frames, snapshot
+    from ropewalk.house import open_house
 
+    text = str(options.rows)
     if text.startswith("sha256:"):
-        return frames.read(house.site.blobs, text)
+        with open_house(options.project, create=False) as house:
+            with house.site.db.read() as rows:
+                found = snapshot.get(rows, text)
+            return frames.read(house.site.blobs, found.digest)
     if not text:
-        raise NotFound(
-            "data-file-not-found",
-            "There are no rows to look at.",
-            where=f"ropewalk data {action}",
-            why="wanted a snapshot's digest or a file",
-            fix="ropewalk data",
-        )
+        raise _nothing_named(f"ropewalk data {options.action}")
     return read_frame(Path(text))
+
+
+def _nothing_named(where: str) -> NotFound:
+    return NotFound(
+        "data-file-not-found",
+        "There are no rows to look at.",
+        where=where,
+        why="wanted a snapshot's digest, or a file",
+        fix="ropewalk data",
+    )
 
 
 def _profile(frame: pl.DataFrame, options: argparse.Namespace, out: Output) -> int:
@@ -109,6 +131,7 @@ def _profile(frame: pl.DataFrame, options: argparse.Namespace, out: Output) -> i
         Path(options.html).write_text(to_html(found, options.rows), encoding="utf-8")
         out.line(f"wrote {options.html}")
     out.result(msgspec.to_builtins(found))
+    out.next(f"ropewalk data contract {shlex.quote(options.rows)} > contract.toml")
     return 0
 
 
@@ -124,7 +147,7 @@ def _contract(frame: pl.DataFrame, target: str, out: Output) -> int:
     return 0
 
 
-def _check(frame: pl.DataFrame, name: str, out: Output) -> int:
+def _check(frame: pl.DataFrame, name: str, rows: str, out: Output) -> int:
     from ropewalk.data.check import check, describe
     from ropewalk.data.contract import from_json, from_toml
 
@@ -135,7 +158,7 @@ def _check(frame: pl.DataFrame, name: str, out: Output) -> int:
             "There is no such contract.",
             where=name or "ropewalk data check",
             why="check needs --contract FILE",
-            fix="ropewalk data contract ROWS > contract.toml",
+            fix=f"ropewalk data contract {shlex.quote(rows)} > contract.toml",
         )
     text = path.read_text(encoding="utf-8")
     found = check(from_json(text) if path.suffix == ".json" else from_toml(text), frame)
@@ -144,4 +167,5 @@ def _check(frame: pl.DataFrame, name: str, out: Output) -> int:
     told = f"{len(found.errors)} rules broken, {len(found.warnings)} warnings" if found.violations else "all fit"
     out.line(f"{frame.height:,} rows: {told}")
     out.result(found.record())
+    out.next(f"ropewalk data profile {shlex.quote(rows)}")
     return 0 if found.ok else 1

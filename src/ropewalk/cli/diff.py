@@ -29,7 +29,7 @@ def handle(options: argparse.Namespace, out: Output) -> None:
             a, b = runs.find(rows, options.a), runs.find(rows, options.b)
         found = diff(house.site, a.id, b.id)
     if found.same:
-        out.line("nothing differs")
+        out.line(f"nothing differs between {found.a.name} and {found.b.name}: code, parameters, metrics, data, models")
     for part in ("run", "params", "metrics", "environment", "data", "models", "artifacts"):
         changes = getattr(found, part)
         if changes:
@@ -41,4 +41,4 @@ def handle(options: argparse.Namespace, out: Output) -> None:
             out.line(file.text.rstrip("\n"))
     parts = ("run", "params", "metrics", "environment", "data", "models", "artifacts", "files")
     out.result({part: [asdict(one) for one in getattr(found, part)] for part in parts})
-    out.next(f"ropewalk restore {found.a.id[:13]} --into as-it-was")
+    out.next(f"ropewalk restore {found.a.id[:13]} --into ../{found.a.name}", f"ropewalk runs {found.b.id[:13]}")

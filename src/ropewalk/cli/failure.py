@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import shlex
 import tempfile
@@ -12,10 +13,11 @@ from pathlib import Path
 from ropewalk import __version__
 from ropewalk.cli.output import Output
 from ropewalk.clock import SystemClock, iso
-from ropewalk.errors import RopewalkError
+from ropewalk.errors import RopewalkError, Unavailable
 from ropewalk.refs import uuid7
 
 # What one typed was wrong (2, as every Unix tool says it), or what one typed could not be done (1).
+_REFUSED = (errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOSPC, errno.EDQUOT, errno.EISDIR, errno.ENOTDIR)
 _TYPED_WRONG = ("usage", "command-unknown", "project-not-found")
 
 
@@ -27,6 +29,9 @@ def show(error: Exception, words: Sequence[str], out: Output) -> int:
     if isinstance(error, RopewalkError):
         out.fail(error.record())
         return 2 if error.code in _TYPED_WRONG else 1
+    if isinstance(error, OSError) and error.errno in _REFUSED and error.filename is not None:
+        out.fail(_refused(error).record())
+        return 1
     out.fail(_internal(error, words, out.project).record())
     return 1
 
@@ -37,6 +42,16 @@ def show_interrupt(out: Output) -> None:
         RopewalkError(
             "interrupted", "Interrupted.", why="Ctrl-C was pressed", fix="type the same command again; it resumes"
         ).record()
+    )
+
+
+def _refused(error: OSError) -> Unavailable:
+    """Return what the system said about a file, with the look that tells more."""
+    path = Path(os.fsdecode(error.filename))
+    there = next((one for one in (path, *path.absolute().parents) if one.exists()), Path("/"))
+    look = "df -h ." if error.errno in (errno.ENOSPC, errno.EDQUOT) else f"ls -ld {shlex.quote(str(there))}"
+    return Unavailable(
+        "file-refused", "The system refused a file.", where=str(path), why=os.strerror(error.errno or 0), fix=look
     )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -25,13 +26,23 @@ def read_frame(path: Path) -> pl.DataFrame:
     import polars as pl
 
     if not path.is_file():
-        raise NotFound("data-file-not-found", "There is no such file.", where=str(path), fix="ls")
+        raise NotFound(
+            "data-file-not-found",
+            "There is no such file.",
+            where=str(path),
+            why="rows are a file, or a snapshot's digest as `ropewalk data` prints it",
+            fix=f"ls {shlex.quote(str(_nearest(path)))}",
+        )
     _known(path)
     try:
         return getattr(pl, READERS[path.suffix])(path)
     except pl.exceptions.PolarsError as error:
         raise Invalid(
-            "data-file-broken", "The file could not be read.", where=path.name, why=str(error).splitlines()[0]
+            "data-file-broken",
+            "The file could not be read.",
+            where=path.name,
+            why=str(error).splitlines()[0],
+            fix=f"head -c 200 {shlex.quote(str(path))}",
         ) from error
 
 
@@ -48,6 +59,29 @@ def write_frame(frame: pl.DataFrame, path: Path) -> None:
         incoming.replace(path)
     finally:
         incoming.unlink(missing_ok=True)
+
+
+def require_writable(path: Path) -> None:
+    """Pass only when a file of this name can be written; asked before the work that it is to hold.
+
+    Raises:
+        Invalid: the ending is unknown.
+        NotFound: its folder is not there.
+    """
+    _known(path)
+    if not path.parent.is_dir():
+        raise NotFound(
+            "data-file-not-found",
+            "The folder to write into is not there.",
+            where=str(path),
+            why=f"{path.parent} is no folder",
+            fix=f"mkdir -p {shlex.quote(str(path.parent))}",
+        )
+
+
+def _nearest(path: Path) -> Path:
+    """Return the nearest folder above a file that is there."""
+    return next(folder for folder in path.parents if folder.is_dir())
 
 
 def _known(path: Path) -> None:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import argparse
 import json
+import shlex
 from importlib.resources import files
+from importlib.util import find_spec
 from pathlib import Path
 
 from ropewalk.cli.output import Output
@@ -19,6 +21,7 @@ ropewalk init churn
 cd churn && ropewalk run && ropewalk ship && ropewalk up
 """
 SAMPLES = ("ropewalk.toml", "pipeline.py", "tests/test_pipeline.py")
+LIBRARIES = ("sklearn", "pandas", "skops")
 IGNORED = ".ropewalk/\n__pycache__/\n"
 
 
@@ -42,6 +45,14 @@ def handle(options: argparse.Namespace, out: Output) -> None:
             why="a name is letters, digits, '.', '_' and '-', 128 at most",
             fix="ropewalk init my-project",
         )
+    if root.exists() and not root.is_dir():
+        raise Invalid(
+            "settings-invalid",
+            "A project is a folder, and a file has this name.",
+            where=options.folder,
+            why=f"{root.name} is a file",
+            fix=f"ropewalk init {root.stem}-project",
+        )
     root.mkdir(parents=True, exist_ok=True)
     fresh = not (root / "ropewalk.toml").exists() and not (root / "pipeline.py").exists()
     written = [name for name in SAMPLES if (fresh or name == "ropewalk.toml") and _write(root, name)]
@@ -57,7 +68,9 @@ def handle(options: argparse.Namespace, out: Output) -> None:
         out.line("nothing to write: the project's files are there")
     out.result({"folder": root.name, "written": written})
     steps = ["ropewalk run", "ropewalk ship", "ropewalk up"]
-    out.next(*([f"cd {options.folder}"] if options.folder != "." else []), *steps)
+    if "pipeline.py" in written and not all(find_spec(name) for name in LIBRARIES):
+        steps.insert(0, f'pip install "ropewalk[sklearn]"   # the example needs {", ".join(LIBRARIES)}')
+    out.next(*([f"cd {shlex.quote(options.folder)}"] if options.folder != "." else []), *steps)
 
 
 def _write(root: Path, name: str) -> bool:

@@ -8,9 +8,12 @@ import sys
 from collections.abc import Generator, Iterable, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Protocol, TextIO, cast
+from typing import TYPE_CHECKING, Protocol, TextIO, cast
 
 from ropewalk.cli.terminal import console, is_terminal, red, visible
+
+if TYPE_CHECKING:
+    from ropewalk.cli.bar import Bar
 
 
 class Progress(Protocol):
@@ -44,6 +47,7 @@ class Output:
         self.stdout = stdout or sys.stdout
         self.stderr = stderr or sys.stderr
         self._result: object = None
+        self._bar: Bar | None = None
         self._next: tuple[str, ...] = ()
 
     @property
@@ -55,12 +59,23 @@ class Output:
         """Print one line; `style` is a rich style such as `bold` or `red`, used on a terminal alone."""
         if self.json:
             return
-        if style and self.on_terminal:
+        if self._bar is not None and self.on_terminal:
+            self._bar.above(visible(text), style)
+        elif style and self.on_terminal:
             from rich.text import Text
 
             console(self.stdout).print(Text(visible(text), style=style), soft_wrap=True)
         else:
             self.stdout.write(visible(text) + "\n")
+
+    def now(self, text: str = "", *, style: str = "") -> None:
+        """Print one line of work that goes on, so that who reads a pipe or a file sees it at once.
+
+        Raises:
+            BrokenPipeError: nobody reads any more.
+        """
+        self.line(text, style=style)
+        self.stdout.flush()
 
     def fields(self, pairs: Mapping[str, object]) -> None:
         """Print names and values below each other, the values aligned."""
@@ -93,7 +108,11 @@ class Output:
             from ropewalk.cli.bar import Bar
 
             with Bar(console(self.stderr), label, total) as shown:
-                yield shown
+                self._bar = shown
+                try:
+                    yield shown
+                finally:
+                    self._bar = None
         else:
             self.stderr.write(f"{visible(label)} ...\n")
             self.stderr.flush()

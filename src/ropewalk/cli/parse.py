@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 
 # A folder that holds one of these is a project; the nearest one above the current folder is meant.
 MARKS = ("ropewalk.toml", ".ropewalk")
+COUNT_MAX = 1000
+PORT_MAX = 65535
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -88,6 +90,28 @@ def read(words: list[str]) -> Request:
     options = parser.parse_args(words[1:])
     options.project = project_folder(options.project)
     return Request(command=command, options=options, json=options.json)
+
+
+def count(text: str) -> int:
+    """Return how many of something are wanted, 1 to 1,000; argparse makes a complaint of the error.
+
+    Raises:
+        argparse.ArgumentTypeError: it is no such number.
+    """
+    if not text.isascii() or not text.isdigit() or not 1 <= int(text) <= COUNT_MAX:
+        raise argparse.ArgumentTypeError(f"wanted a whole number from 1 to {COUNT_MAX:,}, found {text!r}")
+    return int(text)
+
+
+def port(text: str) -> int:
+    """Return a port, 0 for any free one; argparse makes a complaint of the error.
+
+    Raises:
+        argparse.ArgumentTypeError: it is no such number.
+    """
+    if not text.isascii() or not text.isdigit() or int(text) > PORT_MAX:
+        raise argparse.ArgumentTypeError(f"wanted a port from 0 to {PORT_MAX}, found {text!r}")
+    return int(text)
 
 
 def project_folder(given: str) -> Path:

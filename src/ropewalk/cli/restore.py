@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import argparse
+import shlex
 from pathlib import Path
 
 from ropewalk.cli.output import Output
 
 EXAMPLE = """
-ropewalk restore train-1 --into as-it-was
+ropewalk restore train-1 --into ../train-1     # beside the project, so that its tests stay its own
 """
 
 
@@ -32,4 +33,4 @@ def handle(options: argparse.Namespace, out: Output) -> None:
     out.table(("file", "sha256"), [(file.path, file.digest.removeprefix("sha256:")[:16]) for file in done.files])
     out.line(f"code, data and models of {run.name} stand in {options.into}, every digest checked")
     out.result({"run": run.id, "folder": options.into, "files": {file.path: file.digest for file in done.files}})
-    out.next(f"ls {options.into}", f"ropewalk diff {run.id[:13]} RUN")
+    out.next(f"ls {shlex.quote(options.into)}", f"ropewalk runs {run.id[:13]}")

@@ -6,10 +6,15 @@ import argparse
 from typing import TYPE_CHECKING
 
 from ropewalk.cli.output import Output
+from ropewalk.cli.output import Progress as Bar
 from ropewalk.errors import Invalid
 
 if TYPE_CHECKING:
-    from ropewalk.pipelines.progress import Progress
+    from collections.abc import Sequence
+
+    from ropewalk.models.versions import ModelVersion
+    from ropewalk.pipelines.progress import Progress, RunResult
+    from ropewalk.runs.keep import Point
 
 EXAMPLE = """
 ropewalk run
@@ -30,19 +35,27 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 def handle(options: argparse.Namespace, out: Output) -> None:
     """Run it and print each step when it ends; the same command again resumes a killed run."""
+    from ropewalk.cli.project import require_pipeline
     from ropewalk.house import open_house, run
     from ropewalk.models import versions
     from ropewalk.runs import keep
 
     target, args = split(options.words)
+    require_pipeline(options.project, target)
     with open_house(options.project) as house:
-        done = run(house, target=target, args=args, on_progress=lambda progress: _tell(progress, out))
+        with out.progress(f"running {target or house.settings.pipeline}") as bar:
+            done = run(house, target=target, args=args, on_progress=lambda progress: _tell(progress, out, bar))
         with house.site.db.read() as rows:
             points = keep.metrics(rows, done.run.id)
             models = versions.of_run(rows, done.run.id)
-    cached = done.count("cached")
+    _show(done, points, models, out)
+
+
+def _show(done: RunResult, points: Sequence[Point], models: Sequence[ModelVersion], out: Output) -> None:
+    resumed = ", resumed where it was interrupted" if done.resumed else ""
+    steps = f"{len(done.steps)} step{'s' if len(done.steps) != 1 else ''}"
     out.line()
-    out.line(f"{done.run.name} {done.run.state}: {len(done.steps)} steps, {cached} from the cache", style="bold")
+    out.line(f"{done.run.name} {done.run.state}: {steps}, {done.count('cached')} from the cache{resumed}", style="bold")
     if points:
         out.table(("metric", "value"), [(point.key, point.value) for point in points])
     for model in models:
@@ -90,7 +103,9 @@ def line_of(progress: Progress) -> str:
     return f"{mark} {progress.finished}/{progress.total} {progress.node:<16} {took}{told}"
 
 
-def _tell(progress: Progress, out: Output) -> None:
+def _tell(progress: Progress, out: Output, bar: Bar) -> None:
+    if progress.state == "running":
+        bar.note(f"step {progress.node}")
     text = line_of(progress)
     if text:
-        out.line(text)
+        out.now(text)

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import argparse
+import shlex
 from typing import TYPE_CHECKING
 
 from ropewalk.cli.output import Output
+from ropewalk.cli.parse import count
 
 if TYPE_CHECKING:
     from ropewalk.runs.search import Summary
@@ -22,7 +24,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     """Add a run, a filter and paging."""
     parser.add_argument("run", nargs="?", default="", metavar="RUN", help="id, its first letters, or name; all if none")
     parser.add_argument("--filter", default="", help="metrics.X, params.X, tags.X, state, pipeline... joined by and")
-    parser.add_argument("--count", type=int, default=20, help="how many, newest first")
+    parser.add_argument("--count", type=count, default=20, help="how many, newest first")
     parser.add_argument("--after", default="", metavar="TOKEN", help="as printed under the page before")
 
 
@@ -42,10 +44,20 @@ def handle(options: argparse.Namespace, out: Output) -> None:
             page = search.search(rows, options.filter, count=options.count, token=options.after)
             found = [search.summarize(rows, run) for run in page.runs]
     _many(found, out)
-    if page.token:
-        out.next(f"ropewalk runs --after {page.token}" + (f' --filter "{options.filter}"' if options.filter else ""))
-    elif found:
-        out.next(f"ropewalk runs {found[0].run.name}", "ropewalk diff RUN RUN", "ropewalk ship")
+    out.next(*_further(options, found, page.token))
+
+
+def _further(options: argparse.Namespace, found: list[Summary], token: str) -> list[str]:
+    """Return what one may type after a page: the next one, the newest run, the newest two beside each other."""
+    if not found:
+        return ["ropewalk runs"] if options.filter or options.after else ["ropewalk run"]
+    commands = [f"ropewalk runs {found[0].run.id[:13]}"]
+    if len(found) > 1:
+        commands.append(f"ropewalk diff {found[1].run.id[:13]} {found[0].run.id[:13]}")
+    if token:
+        wanted = f" --filter {shlex.quote(options.filter)}" if options.filter else ""
+        commands.append(f"ropewalk runs --count {options.count} --after {token}{wanted}")
+    return commands
 
 
 def _many(found: list[Summary], out: Output) -> None:
@@ -62,7 +74,7 @@ def _many(found: list[Summary], out: Output) -> None:
         )
     out.table(("run", "id", "state", "commit", "started", *names), table)
     if not found:
-        out.line("no run fits")
+        out.line("no run fits: they are searched by metrics.X, params.X, tags.X, state, name or pipeline")
     out.result([_plain(one) for one in found])
 
 
@@ -96,9 +108,9 @@ def _one(found: Summary, out: Output) -> None:
             "pipeline": f"{run.pipeline} {run.args}",
             "commit": f"{run.commit_sha or 'no git'} on {run.branch or 'no branch'}",
             "changes": "not committed, kept with the run" if run.dirty else "none",
-            "author": run.author,
+            "author": run.author or "not known without git",
             "started": iso(run.started_us),
-            "ended": iso(run.ended_us) if run.ended_us else "",
+            "ended": iso(run.ended_us) if run.ended_us else "not yet",
             "code": run.code,
         }
     )
@@ -113,4 +125,7 @@ def _one(found: Summary, out: Output) -> None:
             out.line()
             out.table((title, "value"), pairs)
     out.result(_plain(found))
-    out.next(f"ropewalk restore {run.id[:13]} --into as-it-was", "ropewalk ship")
+    if run.state in ("interrupted", "failed"):
+        out.next(f"ropewalk run {run.pipeline}" if run.kind == "pipeline" else "ropewalk run")
+    else:
+        out.next(f"ropewalk restore {run.id[:13]} --into ../{run.name}", "ropewalk ship")

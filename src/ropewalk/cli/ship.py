@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Callable
+from functools import partial
 from typing import TYPE_CHECKING
 
 from ropewalk.cli.output import Output
+from ropewalk.cli.output import Progress as Bar
 
 if TYPE_CHECKING:
+    from ropewalk.house import House
+    from ropewalk.releases.release import Release
     from ropewalk.releases.walk import Progress
 
 EXAMPLE = """
@@ -17,6 +22,15 @@ ropewalk ship --release flights/4          # go on, after an approval or a faile
 """
 LETTERS_MAX = 160
 MARKS = {"passed": "+", "failed": "x", "skipped": "-", "waiting": "~"}
+NEXT = {
+    "waiting": (),
+    "canary": ("ropewalk up", "ropewalk status"),
+    "live": ("ropewalk up", "ropewalk status", "ropewalk rollback"),
+}
+WAITING = (
+    "it climbs while requests come in: keep `ropewalk up` running in another terminal",
+    "Ctrl-C leaves it where it is; `ropewalk status` shows it, `ropewalk rollback` takes it back",
+)
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
@@ -35,14 +49,15 @@ def handle(options: argparse.Namespace, out: Output) -> None:
     from ropewalk.releases import outcome
 
     with open_house(options.project, create=False) as house:
-        done = ship(
-            house,
-            model=options.model,
-            release=options.release,
-            environment=options.environment,
-            on_progress=Teller(out).tell,
-            wait=not options.no_wait,
-        )
+        with out.progress("shipping") as bar:
+            done = ship(
+                house,
+                model=options.model,
+                release=options.release,
+                environment=options.environment,
+                on_progress=Teller(out, bar=bar, title=partial(_title, house), waits=not options.no_wait).tell,
+                wait=not options.no_wait,
+            )
         with house.site.db.read() as rows:
             stages = outcome.outcomes(rows, done.id)
     out.line()
@@ -55,12 +70,23 @@ def handle(options: argparse.Namespace, out: Output) -> None:
             "stages": [{"stage": one.stage, "state": one.state, "evidence": one.evidence} for one in stages],
         }
     )
-    if done.state == "waiting":
-        out.next(f"ropewalk approve {done.id}", f"ropewalk ship --release {done.id}")
-    elif done.state == "canary":
-        out.next("ropewalk up", "ropewalk status")
-    else:
-        out.next("ropewalk up", "ropewalk status", "ropewalk rollback")
+    out.next(*NEXT.get(done.state, ("ropewalk status",)), *_after(done))
+
+
+def _after(done: Release) -> tuple[str, ...]:
+    """Return what somebody else, or the same person later, types for a release that waits for people."""
+    if done.state != "waiting":
+        return ()
+    return (f"ropewalk approve {done.id}   # somebody other than {done.author}", f"ropewalk ship --release {done.id}")
+
+
+def _title(house: House, name: str) -> str:
+    """Return the line above a release's stages: a release and a model both count up and must not be mixed up."""
+    from ropewalk.releases import release
+
+    with house.site.db.read() as rows:
+        found = release.get(rows, name)
+    return f"release {found.id} of model {found.model}/{found.version} for {found.environment}"
 
 
 class Teller:
@@ -69,11 +95,25 @@ class Teller:
     Args:
         out: where to.
         indent: before each line.
+        bar: shows what is being done between the lines; None for nothing.
+        title: makes the line above a release's stages of its id.
+        waits: whether the command stays until the canary is decided, and says what that takes.
     """
 
-    def __init__(self, out: Output, indent: str = "") -> None:
+    def __init__(
+        self,
+        out: Output,
+        indent: str = "",
+        *,
+        bar: Bar | None = None,
+        title: Callable[[str], str] = str,
+        waits: bool = False,
+    ) -> None:
         self._out = out
         self._indent = indent
+        self._bar = bar
+        self._title = title
+        self._waits = waits
         self._named = ""
 
     def tell(self, progress: Progress) -> None:
@@ -82,12 +122,17 @@ class Teller:
 
         if progress.release != self._named:
             self._named = progress.release
-            self._out.line(f"{self._indent}{progress.release}", style="bold")
-        if progress.state == "begins" or not progress.text:
-            return
+            self._out.now(f"{self._indent}{self._title(progress.release)}", style="bold")
         number = STAGES.index(progress.stage) + 1
-        if progress.state == "doing" and progress.stage != "canary":
+        if self._bar is not None and progress.state in ("begins", "doing"):
+            self._bar.note(f"stage {number}, {progress.stage} {progress.text}".rstrip())
+        if not progress.text or progress.state == "begins":
+            return
+        if progress.state == "doing" and progress.stage not in ("canary", "live"):
             return
         mark = MARKS.get(progress.state, " ")
         text = progress.text if len(progress.text) <= LETTERS_MAX else progress.text[: LETTERS_MAX - 4] + " ..."
-        self._out.line(f"{self._indent}  {mark} {number} {progress.stage:<8} {text}")
+        self._out.now(f"{self._indent}  {mark} {number} {progress.stage:<8} {text}")
+        if self._waits and progress.stage == "canary" and progress.state == "waiting" and "approve" not in text:
+            for line in WAITING:
+                self._out.now(f"{self._indent}             {line}")
