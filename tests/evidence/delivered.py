@@ -65,8 +65,15 @@ def train(count: int = 400) -> float:
     """Load and fit."""
     return fit(load(count))
 '''
-TEST = '"""The pipeline stands."""\n\n\ndef test_the_pipeline_is_there():\n    import pipeline\n\n    assert pipeline.train\n'
-ROWS = 1100
+TEST = '''
+"""The pipeline stands."""
+
+
+def test_the_pipeline_is_there():
+    import pipeline
+
+    assert pipeline.train
+'''
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

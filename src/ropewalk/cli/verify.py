@@ -35,6 +35,13 @@ def handle(options: argparse.Namespace, out: Output) -> int:
         f"{report.bundles:,} bundles, {report.bytes / 1e6:,.1f} MB"
     )
     out.line(f"{'everything holds' if report.holds else f'{len(report.findings)} things do not hold'}: {looked}")
+    if report.entries:
+        out.line(f"newest entry {report.head}  {report.head_hash}", style="dim")
+        out.line(f"signed by     {report.key}", style="dim")
+        out.line("kept elsewhere, these two lines tell this story from any other one", style="dim")
+    if report.written_head < report.head:
+        last = f"ends at entry {report.written_head}" if report.written_head else "is not there"
+        out.line(f"ledger.head {last}: newer entries could have been cut off unseen", style="yellow")
     out.result({"holds": report.holds, **asdict(report)})
     if report.holds:
         out.next("ropewalk trace PREDICTION", "ropewalk replay PREDICTION")

@@ -21,8 +21,11 @@ def write_head(db: Database, signer: Signer, folder: Path) -> None:
 
     A head that somebody has changed, or that the chain no longer reaches, is left for `ropewalk verify` to name.
     """
-    with db.read() as rows:
-        last = rows.row("ledger.last")
+    try:
+        with db.read() as rows:
+            last = rows.row("ledger.last")
+    except Corrupt:  # a damaged database is `ropewalk verify`'s to name; leaving must not hide what it says
+        return
     if last is None:
         return
     path = folder / FILE
