@@ -1,7 +1,7 @@
 """Prints what the canary's judge costs and catches: false fall-backs with peeking, and minutes until a bad one is out.
 
-Run: `.venv/bin/python bench/canary.py [RUNS]`. The world is that of performance.md: 60 looks, 450 champion and 50
-candidate requests a minute, alpha 0.05; the peer is the plain two-proportion e-process, which looks at errors alone.
+Run: `.venv/bin/python bench/canary.py [RUNS] [--quick]`. The world is that of performance.md: 60 looks, 450 champion and
+50 candidate requests a minute, alpha 0.05; the peer is the plain two-proportion e-process, which looks at errors alone.
 """
 
 from __future__ import annotations
@@ -79,4 +79,5 @@ def main(runs: int) -> None:
 
 
 if __name__ == "__main__":
-    main(int(sys.argv[1]) if len(sys.argv) > 1 else 1000)
+    numbers = [int(word) for word in sys.argv[1:] if word.isdigit()]
+    main(20 if "--quick" in sys.argv else numbers[0] if numbers else 1000)
