@@ -1,6 +1,6 @@
 """Prints what the canary's judge costs and catches: false fall-backs with peeking, and minutes until a bad one is out.
 
-Run: `.venv/bin/python bench/canary.py [RUNS] [--quick]`. The world is that of performance.md: 60 looks, 450 champion and
+Run: `.venv/bin/python bench/canary.py [RUNS] [--quick]`. The world of performance.md: 60 looks, 450 champion and
 50 candidate requests a minute, alpha 0.05; the peer is the plain two-proportion e-process, which looks at errors alone.
 """
 
