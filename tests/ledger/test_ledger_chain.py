@@ -8,6 +8,7 @@ import pytest
 from ropewalk.errors import Conflict, RopewalkError
 from ropewalk.ledger.chain import START, Entry, append, entries, first_break, follows
 from ropewalk.ledger.sign import Checker, Signer
+from ropewalk.refs import canonical, digest_of
 from ropewalk.store.sqlite import SqliteDatabase
 
 COUNT = 12
@@ -57,6 +58,53 @@ def test_a_changed_word_is_named(filled, column):
     edit(filled, f"update ledger set {column} = {change} where seq = 5")
 
     assert broken(filled).seq == 5
+
+
+def test_a_chain_hashed_anew_without_the_key_is_named_where_it_was_changed(filled):
+    """Every hash is right again, but only the key could sign them: bisection finds the place."""
+    with filled.db.read() as rows:
+        chain = list(entries(rows))
+    prev = follows(chain[3].hash, chain[3].signature)
+    statements = []
+    for entry in chain[4:]:
+        body = entry.body.replace("4", "9") if entry.seq == 5 else entry.body
+        hash_ = digest_of(canonical([entry.seq, entry.at_us, entry.actor, entry.kind, entry.subject, body, prev]))
+        changes = f"body = '{body}', prev = '{prev}', hash = '{hash_}'"
+        statements.append(f"update ledger set {changes} where seq = {entry.seq}")
+        prev = follows(hash_, entry.signature)
+    edit(filled, *statements)
+
+    assert broken(filled).seq == 5
+    assert "signature" in broken(filled).why
+
+
+@pytest.mark.parametrize("seq", [1, 5, COUNT])
+def test_a_changed_signature_is_named_old_or_new(filled, seq):
+    edit(filled, f"update ledger set signature = upper(signature) where seq = {seq}")
+
+    assert broken(filled).seq == seq
+
+
+@pytest.mark.parametrize("seq", [0, -3])
+def test_an_entry_before_the_first_is_named(filled, seq):
+    words = f"{seq}, 1, 'a', 'k', 's', '[]', 'p{seq}', 'h', 'x'"
+    edit(filled, f"insert into ledger values ({words})")
+
+    assert broken(filled).seq == seq
+    assert "no place" in broken(filled).why
+
+
+@pytest.mark.parametrize("value", ["x'ff00'", "cast(x'ff' as text)"])
+def test_an_entry_that_is_no_text_is_named_and_not_heard(filled, value):
+    edit(filled, f"update ledger set body = {value} where seq = 8")
+    heard = []
+
+    with filled.db.read() as rows:
+        found = first_break(rows, Checker(filled.signer.public), on_entry=lambda entry: heard.append(entry.seq))
+
+    assert found.seq == 8
+    assert 8 not in heard
+    assert heard[:7] == [1, 2, 3, 4, 5, 6, 7]
 
 
 def test_a_removed_entry_is_named(filled):

@@ -68,3 +68,27 @@ def test_another_signed_envelope_is_no_head(site: Site) -> None:
     with pytest.raises(Corrupt) as caught:
         read_head(site.hidden, Checker(site.signer.public))
     assert caught.value.code == "head-malformed"
+
+
+def test_a_changed_head_is_kept_for_verify_to_name(site: Site) -> None:
+    grow(site, 1)
+    write_head(site.db, site.signer, site.hidden)
+    path = site.hidden / FILE
+    for changed in (path.read_bytes()[:-3], path.read_bytes().replace(b'"sig":"', b'"sig":"A')):
+        path.write_bytes(changed)
+        grow(site, 1)
+
+        write_head(site.db, site.signer, site.hidden)
+
+        assert path.read_bytes() == changed
+
+
+def test_a_head_in_another_spelling_is_refused(site: Site) -> None:
+    grow(site, 1)
+    write_head(site.db, site.signer, site.hidden)
+    path = site.hidden / FILE
+    path.write_bytes(path.read_bytes().replace(b'":"', b'": "'))
+
+    with pytest.raises(Corrupt) as caught:
+        read_head(site.hidden, Checker(site.signer.public))
+    assert caught.value.code == "head-malformed"

@@ -42,6 +42,8 @@ def test_a_signature_holds_for_its_message_alone(signer):
     assert checker.matches(signature, b"message")
     assert not checker.matches(signature, b"messagf")
     assert not checker.matches(f"{int(signature, 16) ^ 1:0128x}", b"message")
+    assert not checker.matches(signature.upper(), b"message")
+    assert not checker.matches(f" {signature}", b"message")
     assert not checker.matches("no hex", b"message")
     assert not checker.matches("", b"message")
 
@@ -88,3 +90,11 @@ def test_what_is_no_envelope_is_called_so(signer, data):
         unseal(Checker(signer.public), data)
 
     assert caught.value.code == "envelope-malformed"
+
+
+@pytest.mark.parametrize("text", ["", "no hex", "ab" * 31, "ab" * 33])
+def test_what_is_no_public_key_is_called_so(text):
+    with pytest.raises(Corrupt) as caught:
+        Checker(text)
+
+    assert caught.value.code == "key-malformed"
