@@ -17,17 +17,20 @@ from ropewalk.errors import RopewalkError, Unavailable
 from ropewalk.refs import uuid7
 
 # What one typed was wrong (2, as every Unix tool says it), or what one typed could not be done (1).
+BY_HAND = 130
 _REFUSED = (errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOSPC, errno.EDQUOT, errno.EISDIR, errno.ENOTDIR)
 _TYPED_WRONG = ("usage", "command-unknown", "project-not-found")
 
 
 def show(error: Exception, words: Sequence[str], out: Output) -> int:
-    """Print an error and return the exit status: 2 when the command line was wrong, else 1.
+    """Print an error and return the exit status: 2 when the command line was wrong, 130 after Ctrl-C, else 1.
 
     An error that is not ours is written whole into a log file, and the reader gets its id and the file's path.
     """
     if isinstance(error, RopewalkError):
         out.fail(error.record())
+        if error.code == "run-interrupted":
+            return BY_HAND
         return 2 if error.code in _TYPED_WRONG else 1
     if isinstance(error, OSError) and error.errno in _REFUSED and error.filename is not None:
         out.fail(_refused(error).record())

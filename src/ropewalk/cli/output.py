@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import math
 import sys
@@ -48,6 +49,7 @@ class Output:
         self.stderr = stderr or sys.stderr
         self._result: object = None
         self._bar: Bar | None = None
+        self._unheard = False
         self._next: tuple[str, ...] = ()
 
     @property
@@ -71,11 +73,15 @@ class Output:
     def now(self, text: str = "", *, style: str = "") -> None:
         """Print one line of work that goes on, so that who reads a pipe or a file sees it at once.
 
-        Raises:
-            BrokenPipeError: nobody reads any more.
+        Where nobody reads any more the work goes on unheard: hours of it must not be lost to a closed pager. The
+        command ends as one does whose reader went away, but when it has finished.
         """
-        self.line(text, style=style)
-        self.stdout.flush()
+        try:
+            self.line(text, style=style)
+            self.stdout.flush()
+        except BrokenPipeError:
+            self._unheard = True
+            self.stdout = _Nowhere()
 
     def fields(self, pairs: Mapping[str, object]) -> None:
         """Print names and values below each other, the values aligned."""
@@ -137,6 +143,8 @@ class Output:
         if self.json:
             self._envelope({"ok": True, "result": self._result, "next": list(self._next)})
         self.stdout.flush()
+        if self._unheard:
+            raise BrokenPipeError
 
     def fail(self, error: Mapping[str, str]) -> None:
         """Print an error: the envelope for machines, four lines on stderr for people."""
@@ -202,6 +210,14 @@ def _sayable(value: object) -> object:
             return [_sayable(one) for one in cast("Sequence[object]", value)]
         case _:
             return str(value)
+
+
+class _Nowhere(io.StringIO):
+    """A stream that keeps nothing."""
+
+    def write(self, text: str, /) -> int:
+        """Take the text and drop it."""
+        return len(text)
 
 
 class _Silent:

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import argparse
-from typing import TYPE_CHECKING
+import shlex
+from collections.abc import Generator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, cast
 
 from ropewalk.cli.output import Output
 from ropewalk.cli.output import Progress as Bar
-from ropewalk.errors import Invalid
+from ropewalk.errors import Interrupted, Invalid
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -15,6 +18,7 @@ if TYPE_CHECKING:
     from ropewalk.models.versions import ModelVersion
     from ropewalk.pipelines.progress import Progress, RunResult
     from ropewalk.runs.keep import Point
+    from ropewalk.runs.run import Run
 
 EXAMPLE = """
 ropewalk run
@@ -43,12 +47,42 @@ def handle(options: argparse.Namespace, out: Output) -> None:
     target, args = split(options.words)
     require_pipeline(options.project, target)
     with open_house(options.project) as house:
-        with out.progress(f"running {target or house.settings.pipeline}") as bar:
+        with out.progress(f"running {target or house.settings.pipeline}") as bar, _again(options.words):
             done = run(house, target=target, args=args, on_progress=lambda progress: _tell(progress, out, bar))
         with house.site.db.read() as rows:
             points = keep.metrics(rows, done.run.id)
             models = versions.of_run(rows, done.run.id)
     _show(done, points, models, out)
+
+
+@contextmanager
+def _again(words: list[str]) -> Generator[None]:
+    """Let the error of a run that was stopped name the very command that goes on with it."""
+    try:
+        yield
+    except Interrupted as error:
+        if error.code == "run-interrupted":
+            error.fix = shlex.join(["ropewalk", "run", *words])
+        raise
+
+
+def command_of(run: Run) -> str:
+    """Return what goes on with a run, or does the same again: its pipeline and its arguments, to be typed."""
+    if run.kind != "pipeline":
+        return "ropewalk run"
+    words = [f"{name}={_typed(value)}" for name, value in run.arguments().items()]
+    return shlex.join(["ropewalk", "run", run.pipeline, *words])
+
+
+def _typed(value: object) -> str:
+    """Return a value as one types it."""
+    match value:
+        case bool():
+            return str(value).lower()
+        case list() | tuple():
+            return ",".join(_typed(one) for one in cast("list[object]", value))
+        case _:
+            return str(value)
 
 
 def _show(done: RunResult, points: Sequence[Point], models: Sequence[ModelVersion], out: Output) -> None:

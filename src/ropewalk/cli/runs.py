@@ -98,6 +98,7 @@ def _plain(one: Summary) -> dict[str, object]:
 
 
 def _one(found: Summary, out: Output) -> None:
+    from ropewalk.cli.run import command_of
     from ropewalk.clock import iso
 
     run = found.run
@@ -126,6 +127,6 @@ def _one(found: Summary, out: Output) -> None:
             out.table((title, "value"), pairs)
     out.result(_plain(found))
     if run.state in ("interrupted", "failed"):
-        out.next(f"ropewalk run {run.pipeline}" if run.kind == "pipeline" else "ropewalk run")
+        out.next(command_of(run))
     else:
         out.next(f"ropewalk restore {run.id[:13]} --into ../{run.name}", "ropewalk ship")

@@ -133,6 +133,7 @@ class Teller:
         mark = MARKS.get(progress.state, " ")
         text = progress.text if len(progress.text) <= LETTERS_MAX else progress.text[: LETTERS_MAX - 4] + " ..."
         self._out.now(f"{self._indent}  {mark} {number} {progress.stage:<8} {text}")
-        if self._waits and progress.stage == "canary" and progress.state == "waiting" and "approve" not in text:
+        begins = progress.state == "waiting" and progress.stage == "canary" and "must approve" not in text
+        if self._waits and (begins or text.endswith("is canary already")):
             for line in WAITING:
                 self._out.now(f"{self._indent}             {line}")

@@ -34,8 +34,9 @@ def handle(options: argparse.Namespace, out: Output) -> None:
     """Declare the dead dead, then print endpoints, releases, runs and open alerts."""
     from ropewalk.house import open_house
     from ropewalk.loops.rescue import Rescue
+    from ropewalk.models import versions
     from ropewalk.observations import alert
-    from ropewalk.releases import release, traffic
+    from ropewalk.releases import approval, release, traffic
     from ropewalk.runs import search
 
     with open_house(options.project, create=False) as house:
@@ -46,6 +47,8 @@ def handle(options: argparse.Namespace, out: Output) -> None:
             alerts = alert.listed(rows, state="open")
             lines = {one.id: _line(rows, one) for one in found}
             runs = search.search(rows, count=RUNS_SHOWN).runs
+            missing = approval.missing(rows, house.site, found[0]) if found and found[0].state == "waiting" else 0
+            trained = versions.latest(rows, house.settings.model_name) is not None
     _serving(serving, out)
     _releases(found, lines, out)
     _runs(runs, out)
@@ -66,7 +69,7 @@ def handle(options: argparse.Namespace, out: Output) -> None:
             "alerts": [{"monitor": one.monitor, "reason": one.reason} for one in alerts],
         }
     )
-    out.next(*_next(serving, found, runs))
+    out.next(*_next(serving, found, runs, trained=trained, missing=missing))
 
 
 def _serving(serving: Sequence[Traffic], out: Output) -> None:
@@ -122,16 +125,20 @@ def _line(rows: Reader, one: Release) -> str:
     return " ".join(f"{MARK.get(reached.get(stage, ''), '.'):^{len(stage)}}" for stage in STAGES)
 
 
-def _next(serving: Sequence[Traffic], found: Sequence[Release], runs: Sequence[Run]) -> list[str]:
+def _next(
+    serving: Sequence[Traffic], found: Sequence[Release], runs: Sequence[Run], *, trained: bool, missing: int
+) -> list[str]:
     """Return what the newest release and run wait for, then what is always there."""
+    from ropewalk.cli.run import command_of
+
     commands: list[str] = []
     if runs and runs[0].state in ("interrupted", "failed"):
-        commands.append("ropewalk run")
+        commands.append(command_of(runs[0]))
     newest = found[0] if found else None
-    if newest is not None and newest.state == "waiting":
+    if newest is not None and missing:
         commands.append(f"ropewalk approve {newest.id}   # somebody other than {newest.author}")
     if newest is not None and newest.state in ("interrupted", "failed", "waiting"):
         commands.append(f"ropewalk ship --release {newest.id}")
     if newest is None and runs and not commands:
-        commands.append("ropewalk ship")
+        commands.append("ropewalk ship" if trained else f"ropewalk runs {runs[0].name}")
     return [*commands, "ropewalk up"] if serving else commands or ["ropewalk run"]
