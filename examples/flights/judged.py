@@ -1,25 +1,17 @@
-"""Plays the year through Ropewalk's own judges, without endpoints: which alarms open, which candidates rise or fall."""
+"""Plays a rollout through Ropewalk's own judge, without endpoints: after how many requests a candidate rises or falls."""
 
-from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import date
 from typing import Any
 
 import features
 import numpy as np
 import polars as pl
-import traffic
 from threadpoolctl import threadpool_limits
 
-from ropewalk.data import profile
-from ropewalk.observations import drift, quality
-from ropewalk.observations.monitors import alpha_of
-from ropewalk.observations.windows import CLUMPS, length_us
 from ropewalk.releases.tally import Arm, Evidence, Pairs, Stratum
 from ropewalk.releases.verdict import verdict
-from ropewalk.settings import Canary, Monitor, Settings
+from ropewalk.settings import Canary
 
-SHARE = 0.1
 LOOK_EVERY = 100
 
 
@@ -37,52 +29,6 @@ class Trained:
         """Chance of being late, one per row."""
         with threadpool_limits(1):
             return self.model.predict_proba(rows.select(features.FEATURES))[:, 1]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Alarm:
-    """An alarm that would have opened: on which day, after how many rows of the window, the effect and its bound."""
-
-    monitor: str
-    at: date
-    rows: int
-    reading: float
-    low: float
-
-
-def alarms(model: Trained, settings: Settings, since: date, share: float) -> Iterator[Alarm]:
-    """The first alarm of each window of the project's monitors, looked at twice a day until the end of October."""
-    rows = features.landed(traffic.questions(since.month, 10, share)).filter(pl.col("asked_at") >= since)
-    rows = rows.with_columns(
-        pl.Series("said", model.chances(rows)),
-        at=pl.col("asked_at").to_physical(),
-        was=pl.col(features.TARGET).cast(pl.Float64),
-    )
-    learned = profile.profile(model.train)
-    for monitor in settings.monitors:
-        length = length_us(monitor.window)
-        alpha = alpha_of(settings, monitor)
-        windows = rows.with_columns(window=pl.col("at") // length, clump=pl.col("at") // (length // CLUMPS))
-        for window in windows.partition_by("window"):
-            for seen in (window.filter(pl.col("clump") <= clump) for clump in window["clump"].unique().sort()):
-                if seen.height < monitor.rows_min:
-                    continue
-                found = _effect(monitor, seen, learned, alpha)
-                if found.low > 0 and abs(found.reading) >= monitor.threshold:
-                    at = seen["asked_at"].dt.date().max()
-                    yield Alarm(monitor=monitor.name, at=at, rows=seen.height, reading=found.reading, low=found.low)
-                    break
-
-
-def _effect(monitor: Monitor, part: pl.DataFrame, learned: profile.Profile, alpha: float) -> quality.Effect:
-    if monitor.kind == "calibration":
-        return quality.calibration(part["said"], part["was"], part["clump"], scale=monitor.threshold, alpha=alpha)
-    column = learned.column(monitor.column)
-    assert column is not None
-    reference = drift.from_profile(column)
-    counts = drift.count(part[monitor.column], part["clump"], reference)
-    found = drift.distance(counts, reference, alpha=alpha, rows_min=monitor.rows_min)
-    return quality.Effect(count=part.height, reading=found.reading, low=found.low)
 
 
 def rollout(plan: Canary, champion: np.ndarray, candidate: np.ndarray, seed: int) -> tuple[str, list[int]]:
