@@ -15,7 +15,7 @@ from ropewalk.releases.bundle import read_bundle
 from ropewalk.store.database import Reader
 
 # Intervals of the first looks may be wider than anything worth drawing.
-WIDE = 9.0
+WIDE = 0.5
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -7,7 +7,7 @@ import shlex
 from typing import TYPE_CHECKING, Any
 
 from ropewalk.console.charts import split_bar
-from ropewalk.console.words import at, share
+from ropewalk.console.words import at, share, shortened
 from ropewalk.endpoints.capture import read
 from ropewalk.endpoints.served import Served, read_served
 from ropewalk.errors import NotFound, RopewalkError
@@ -43,7 +43,7 @@ def card(house: House, rows: Reader, name: str) -> dict[str, Any]:
     total = int(str(rows.value("console.captured", endpoint=name)))
     return {
         "name": name,
-        "since": f"since {at(now.at_us)}: {now.reason}",
+        "since": f"since {at(now.at_us)}: {shortened(now.reason)}",
         "bar": split_bar(shares),
         "champion": now.champion,
         "champion_share": share(10_000 - canary),
@@ -105,7 +105,7 @@ def one(house: House, rows: Reader, name: str, base: str) -> dict[str, Any]:
                 "champion": then.champion,
                 "canary": then.canary,
                 "share": share(then.canary_weight_bp) if then.canary else "",
-                "reason": then.reason,
+                "reason": shortened(then.reason),
             }
             for then in traffic.history(rows, name, HISTORY_SHOWN)
         ],

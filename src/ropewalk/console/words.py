@@ -5,6 +5,7 @@ from __future__ import annotations
 from ropewalk.clock import iso
 
 MINUTES_FROM = 90
+LETTERS_MAX = 120
 
 
 def at(at_us: int | None) -> str:
@@ -30,3 +31,8 @@ def number(value: object) -> str:
 def share(basis_points: int) -> str:
     """Return basis points as percent."""
     return f"{basis_points / 100:g} %"
+
+
+def shortened(text: str) -> str:
+    """Return the beginning of a long sentence; the whole of it stands with the decision's evidence."""
+    return text if len(text) <= LETTERS_MAX else text[: LETTERS_MAX - 4].rstrip() + " ..."
