@@ -8,7 +8,9 @@ from pathlib import Path
 import pytest
 
 from evidence.delivered import Delivered, opened
+from evidence.test_evidence_trace import journaled
 from loops import rollouts
+from ropewalk.endpoints.capture import recover
 from ropewalk.endpoints.journal import ENDING, Journal
 from ropewalk.errors import Corrupt
 from ropewalk.evidence.verify import Report, verify
@@ -133,6 +135,21 @@ def test_a_journal_left_by_a_killed_gateway_is_fine_and_a_damaged_one_is_named(c
     path.write_bytes(bytes(data))
 
     assert f"journal flights/{path.name}" in said(check(copied))
+
+
+def test_what_a_running_gateway_seals_meanwhile_is_no_stray(copied: Path) -> None:
+    with opened(copied) as open_:
+        site = open_.site
+        journaled(site)
+        sealed = []
+
+        def meanwhile(what: str, _done: int, _of: int) -> None:
+            if what == "segments":
+                sealed.extend(recover(site))
+
+        assert verify(site, meanwhile).findings == ()
+        assert len(sealed) == 1
+        assert verify(site).findings == ()
 
 
 @pytest.mark.parametrize(

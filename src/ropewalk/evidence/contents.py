@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any, cast
 
 from ropewalk.endpoints.journal import ENDING, read_journal
@@ -74,29 +75,35 @@ def check_segments(site: Site, files: list[tuple[str, str]], on_progress: OnProg
     return findings, hashed
 
 
-def check_capture(site: Site, sealed: set[str]) -> Iterator[Finding]:
+def check_capture(site: Site) -> Iterator[Finding]:
     """Name journals that are damaged and Parquet files that nobody sealed.
 
     A journal that is being written, or was left by a killed gateway, is as it should be; so is its half-made segment.
-
-    Args:
-        site: the project.
-        sealed: paths of the sealed segments.
     """
     root = site.hidden / FOLDER
+    alone: list[str] = []
     for file in sorted(root.glob("*/*")):
         path = file.relative_to(root).as_posix()
         if file.suffix == ENDING:
-            try:
-                damaged = read_journal(file).damaged
-            except FileNotFoundError:  # sealed meanwhile
-                continue
-            except (ValueError, OSError):
-                damaged = True
-            if damaged:
+            if _is_damaged(file):
                 yield Finding(what=f"journal {path}", why="its bytes do not match their checksums")
-        elif file.suffix == ".parquet" and path not in sealed and not file.with_suffix(ENDING).exists():
+        elif file.suffix == ".parquet" and not file.with_suffix(ENDING).exists():
+            alone.append(path)
+    # Asked last and anew: a gateway that is running writes the row of a segment before its journal goes.
+    with site.db.read() as rows:
+        sealed = {str(row["path"]) for row in rows.rows("evidence.segment_files")}
+    for path in alone:
+        if path not in sealed:
             yield Finding(what=f"file {FOLDER}/{path}", why="it lies among the segments, nobody sealed it")
+
+
+def _is_damaged(journal: Path) -> bool:
+    try:
+        return read_journal(journal).damaged
+    except FileNotFoundError:  # sealed meanwhile
+        return False
+    except (ValueError, OSError):
+        return True
 
 
 def check_bundle(site: Site, digest: str, checker: Checker, known: set[str]) -> Iterator[Finding]:

@@ -101,7 +101,7 @@ def verify(
             hashed += size
         if "segments" in only:
             segment_findings, size = contents.check_segments(site, files, on_progress)
-            findings += [*segment_findings, *contents.check_capture(site, {path for _, path in files})]
+            findings += [*segment_findings, *_ask(findings, lambda: list(contents.check_capture(site)))]
             hashed += size
         known = {*digests, *(digest for digest, _ in files)}
         if "bundles" in only:
