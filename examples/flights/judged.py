@@ -1,4 +1,4 @@
-"""Plays a rollout through Ropewalk's own judge, without endpoints: after how many requests a candidate rises or falls."""
+"""Plays a rollout through Ropewalk's own judge without endpoints: how soon a candidate rises or falls."""
 
 from dataclasses import dataclass
 from typing import Any
