@@ -13,8 +13,10 @@ from loops import rollouts
 from ropewalk.endpoints.capture import recover
 from ropewalk.endpoints.journal import ENDING, Journal
 from ropewalk.errors import Corrupt
+from ropewalk.evidence.claims import CLAIMS
 from ropewalk.evidence.verify import Report, verify
 from ropewalk.house import House
+from ropewalk.ledger.chain import entries
 from ropewalk.ledger.head import FILE
 from ropewalk.ledger.sign import Signer
 from ropewalk.models import versions
@@ -56,6 +58,14 @@ def test_everything_holds_in_a_project_that_ran_shipped_and_answered(reading: Ho
     assert report.segments >= 1
     assert report.blobs > 20
     assert report.key == reading.site.signer.key_id
+
+
+def test_every_kind_of_entry_is_compared_with_rows_or_known_to_have_none(reading: House) -> None:
+    with reading.site.db.read() as rows:
+        kinds = {entry.kind for entry in entries(rows)}
+
+    heard = {kind for claim in CLAIMS for kind in claim.kinds}
+    assert kinds - heard == {"labels.added", "run.graph", "run.steps"}
 
 
 def test_a_copy_without_the_private_key_is_verified_too(copied: Path, reading: House) -> None:

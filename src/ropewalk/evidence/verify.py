@@ -87,26 +87,17 @@ def verify(
         findings += [Finding(what="database", why=one) for one in site.db.damage()]
     head, head_findings = _head(site, checker)  # before the rows: a head never runs ahead of the chain then
     findings += head_findings
-    hashed = 0
     with site.db.read() as rows:
         book = Book(site, rows, checker, on_progress)
-        if only & {"ledger", "rows", "bundles"}:
+        if only & {"ledger", "rows"}:
             findings += book.read(head)
         digests = sorted(digest for digest in site.blobs.digests() if is_digest(digest))
         files = _ask(findings, lambda: _files(rows))
         bundles = _ask(findings, lambda: sorted({str(row["bundle"]) for row in rows.rows("evidence.bundles")}))
-        if "blobs" in only:
-            blob_findings, size = contents.check_blobs(site, digests, on_progress)
-            findings += [*blob_findings, *contents.check_strays(site)]
-            hashed += size
-        if "segments" in only:
-            segment_findings, size = contents.check_segments(site, files, on_progress)
-            findings += [*segment_findings, *_ask(findings, lambda: list(contents.check_capture(site)))]
-            hashed += size
+        hashed = _bytes(site, digests, files, only, findings, on_progress)
         known = {*digests, *(digest for digest, _ in files)}
-        if "bundles" in only:
-            for digest in bundles:
-                findings += contents.check_bundle(site, digest, checker, known)
+        for digest in bundles if "bundles" in only else ():
+            findings += contents.check_bundle(site, digest, checker, known)
         if "rows" in only:
             findings += _ask(findings, lambda: list(book.disagreements()))
             findings += _ask(findings, lambda: list(book.missing(known)))
@@ -122,6 +113,26 @@ def verify(
         key=checker.key_id,
         findings=tuple(dict.fromkeys(findings)),
     )
+
+
+def _bytes(  # noqa: PLR0917 - what is looked at, and where what was found goes
+    site: Site,
+    digests: list[str],
+    files: list[tuple[str, str]],
+    only: frozenset[str],
+    findings: list[Finding],
+    on_progress: OnProgress,
+) -> int:
+    """Hash blobs and segments, note what does not hold and what does not belong there; return the bytes hashed."""
+    hashed = 0
+    if "blobs" in only:
+        found, hashed = contents.check_blobs(site, digests, on_progress)
+        findings += [*found, *contents.check_strays(site)]
+    if "segments" in only:
+        found, more = contents.check_segments(site, files, on_progress)
+        hashed += more
+        findings += [*found, *_ask(findings, lambda: list(contents.check_capture(site)))]
+    return hashed
 
 
 def checker_of(site: Site) -> tuple[Checker, list[Finding]]:
