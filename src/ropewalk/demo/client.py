@@ -6,7 +6,7 @@ import asyncio
 import heapq
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Any
 
@@ -37,25 +37,25 @@ class Arrival:
     known_us: int | None
 
 
-@dataclass(slots=True)
 class Tally:
-    """What came back.
+    """What came back; it counts on while the sender plays.
 
     Attributes:
         answered: predictions with an answer.
-        refused: status of each answer that was none.
+        refused: how often each status was answered that was none.
         by_release: answers of each release.
         labels: labels sent.
         last_id: the newest prediction's id.
         last_us: event time reached.
     """
 
-    answered: int = 0
-    refused: Counter[int] = field(default_factory=Counter[int])
-    by_release: Counter[str] = field(default_factory=Counter[str])
-    labels: int = 0
-    last_id: str = ""
-    last_us: int = 0
+    def __init__(self) -> None:
+        self.answered = 0
+        self.refused: Counter[int] = Counter()
+        self.by_release: Counter[str] = Counter()
+        self.labels = 0
+        self.last_id = ""
+        self.last_us = 0
 
 
 class Sender:

@@ -9,7 +9,6 @@ import io
 import json
 import math
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
 from pathlib import Path, PurePath
 from types import FunctionType
 from typing import Any, cast
@@ -31,23 +30,31 @@ _TIMES: tuple[tuple[type, str], ...] = (
 )
 
 
-@dataclass(slots=True)
 class Shelf:
     """Where values are kept and read: the blobs, with what is needed to judge pickles.
 
-    Attributes:
+    Args:
         blobs: the large parts.
         owned: the project's own modules.
         code_of: returns code digests of the project's classes and functions that a value names.
         extra: further names that pickles may hold.
+
+    Attributes:
         frames: facts of each frame that was kept since the list was last emptied.
     """
 
-    blobs: Bucket
-    owned: Ownership
-    code_of: Callable[[dict[str, Any]], dict[str, str]]
-    extra: tuple[str, ...] = ()
-    frames: list[dict[str, Any]] = field(default_factory=list[dict[str, Any]])
+    def __init__(
+        self,
+        blobs: Bucket,
+        owned: Ownership,
+        code_of: Callable[[dict[str, Any]], dict[str, str]],
+        extra: tuple[str, ...] = (),
+    ) -> None:
+        self.blobs = blobs
+        self.owned = owned
+        self.code_of = code_of
+        self.extra = extra
+        self.frames: list[dict[str, Any]] = []
 
     def encode(self, value: Any, depth: int = 0) -> Tree:  # noqa: ANN401, PLR0911 - any value
         """Return a value's tree; its large parts are durable among the blobs when this returns.

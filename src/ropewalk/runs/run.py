@@ -159,38 +159,40 @@ def start(
         pipeline=pipeline,
         args=canonical(args).decode(),
         code=code,
-        commit_sha=commit.sha,
-        branch=commit.branch,
-        author=commit.author,
-        dirty=int(commit.dirty),
         environment=environment,
         started_us=site.clock.now_us(),
         ended_us=None,
         error="",
         parent=parent,
-        host=lease.host,
-        boot=lease.boot,
-        pid=lease.pid,
-        born=lease.born,
-        expires_us=lease.expires_us,
-        fence=lease.fence,
+        **_seen(commit),
+        **{field: getattr(lease, field) for field in Lease.__slots__},
     )
-    tx.run("runs.insert", **{field: getattr(run, field) for field in Run.__slots__})
-    site.record(
-        tx,
-        "run.started",
-        run.subject,
-        {
-            "name": run.name,
-            "pipeline": run.pipeline,
-            "args": json.loads(run.args),
-            "code": run.code,
-            "commit": run.commit_sha,
-            "dirty": run.dirty,
-            "environment": run.environment,
-        },
-    )
+    _write(tx, site, run)
     return run
+
+
+def _seen(commit: Commit) -> dict[str, Any]:
+    """Return what a run keeps of git's view of the code."""
+    return {
+        "commit_sha": commit.sha,
+        "branch": commit.branch,
+        "author": commit.author,
+        "dirty": int(commit.dirty),
+    }
+
+
+def _write(tx: Transaction, site: Site, run: Run) -> None:
+    tx.run("runs.insert", **{field: getattr(run, field) for field in Run.__slots__})
+    body = {
+        "name": run.name,
+        "pipeline": run.pipeline,
+        "args": run.arguments(),
+        "code": run.code,
+        "commit": run.commit_sha,
+        "dirty": run.dirty,
+        "environment": run.environment,
+    }
+    site.record(tx, "run.started", run.subject, body)
 
 
 def _next_name(reader: Reader, pipeline: str, experiment: str) -> str:
