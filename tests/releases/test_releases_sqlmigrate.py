@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
+import threading
 from pathlib import Path
 
 import pytest
 
 from releases.small_line import Small, make_project, make_version, settings_of
-from ropewalk.errors import Refused
-from ropewalk.releases import outcome, promote, release, rollout, traffic
+from ropewalk.errors import Conflict, Refused
+from ropewalk.releases import outcome, promote, release, rollout, sqlmigrate, traffic
 from ropewalk.releases.line import ship
 from ropewalk.releases.sqlmigrate import applied, data_digest, schema_digest, settle
 from ropewalk.site import Site
@@ -182,6 +183,59 @@ def test_what_a_release_that_stopped_left_behind_goes_before_the_next_one(site: 
     assert tables(path, "select name from pragma_table_info('flights')") == [("id",), ("origin",)]
     with site.db.read() as reader:
         assert release.get(reader, "flights/1").schema_state == "down"
+
+
+def fallen(site: Site) -> None:
+    """Let the canary fall."""
+    evidence = site.blobs.put(b"{}")
+    site.db.write(lambda tx: rollout.fall(tx, site, rollout.active(tx)[0], evidence=evidence, reason="worse"))
+
+
+def test_two_processes_that_settle_at_once_take_a_step_back_once(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = database(site)
+    SqliteFile(path).change([("create table counter (value integer)", {}), ("insert into counter values (10)", {})])
+    make_project(site.root)
+    make_version(site)
+    walked(site)
+    make_project(site.root, steps("update counter set value = value + 1", "update counter set value = value - 1"))
+    make_version(site, slope=2.1)
+    walked(site)
+    fallen(site)
+    both, down = threading.Barrier(2), sqlmigrate._down
+
+    def at_once(path: Path, found: list[sqlmigrate.Applied]) -> None:
+        both.wait()
+        down(path, found)
+
+    monkeypatch.setattr(sqlmigrate, "_down", at_once)
+    other = threading.Thread(target=settle, args=(site,))
+    other.start()
+    settle(site)
+    other.join()
+
+    assert tables(path, "select value from counter") == [(10,)]
+    with site.db.read() as reader:
+        kinds = [row["kind"] for row in reader.rows("ledger.from", seq=1, count=1000)]
+    assert kinds.count("release.schema-down") == 1
+
+
+def test_a_step_that_went_back_with_another_release_is_applied_again(site: Site) -> None:
+    path = database(site)
+    make_project(site.root)
+    make_version(site)
+    walked(site)
+    make_project(site.root, steps())
+    make_version(site, slope=2.1)
+    walked(site)
+    make_version(site, slope=2.2)
+    with pytest.raises(Conflict, match="Another candidate"):
+        walked(site)
+    fallen(site)
+
+    third = walked(site)
+
+    assert third.state == "canary"
+    assert [(one.name, one.release) for one in applied(path)] == [("0001_tail", third.id)]
 
 
 @pytest.mark.parametrize(

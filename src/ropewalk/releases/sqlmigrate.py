@@ -222,6 +222,23 @@ def _pending(path: Path, bundle: Bundle, release: Release) -> list[SqlStep]:
     return pending
 
 
+def is_stale(walk: Walk) -> bool:
+    """Say whether a release that has passed this stage must walk it again.
+
+    Its own SQL went back, or a step that it found applied went back, or will, with another release that brought it.
+    """
+    release, bundle = walk.release, walk.bundle()
+    path = database_of(walk.site, bundle, release.environment)
+    if path is None or not bundle.migrations:
+        return False
+    there = {step.number: step for step in applied(path)}
+    if any(step.number not in there or there[step.number].up != step.up for step in bundle.migrations):
+        return True
+    with walk.site.db.read() as reader:
+        owners = [find(reader, there[step.number].release) for step in bundle.migrations]
+    return any(owner is not None and owner.schema_state == SCHEMA_DOWN_DUE for owner in owners)
+
+
 def _stands(path: Path, step: SqlStep) -> bool:
     return any(one.number == step.number for one in applied(path))
 
@@ -264,11 +281,14 @@ def _statements(script: str) -> list[Statement]:
 
 
 def _down(path: Path, steps: Iterable[Applied]) -> None:
-    """Take steps back, newest first, each with its note in one transaction."""
+    """Take steps back, newest first, each with its note in one transaction.
+
+    The note goes first: two processes may settle at once, and the one that finds it gone leaves the step alone.
+    """
     for step in sorted(steps, key=lambda one: -one.number):
         script = _statements(step.down)
-        gone: Statement = (f"delete from {NOTES} where number = :number", {"number": step.number})  # noqa: S608 - our word
-        SqliteFile(path).change([*script, gone])
+        claim = f"delete from {NOTES} where number = :number and release = :release"  # noqa: S608 - our word
+        SqliteFile(path).change([(claim, {"number": step.number, "release": step.release}), *script], claims=True)
 
 
 def _drop_abandoned(site: Site, path: Path, release: Release) -> None:
@@ -312,5 +332,7 @@ def settle(site: Site, *, but: str = "") -> list[str]:
 
 
 def _note_down(tx: Transaction, site: Site, release: Release, evidence: str) -> None:
+    if get(tx, release.id).schema_state == SCHEMA_DOWN:
+        return  # another process settled it at the same moment
     set_schema(tx, release, SCHEMA_DOWN)
     site.record(tx, "release.schema-down", release.subject, {"evidence": evidence})

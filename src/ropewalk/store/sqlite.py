@@ -292,7 +292,7 @@ class SqliteDatabase:
 
     def version(self) -> int:
         """Return a number that changes when anybody has committed."""
-        with self._lock:
+        with self._lock, _translated("version"):
             return int(self._watch.execute("pragma data_version").fetchone()["data_version"])
 
     def damage(self) -> list[str]:
@@ -363,14 +363,19 @@ class SqliteFile:
         except sqlite3.Error as error:
             raise translate(error, self._path.name) from error
 
-    def change(self, statements: Iterable[tuple[str, Mapping[str, Value]]]) -> None:
-        """Run single statements in one transaction; the first that fails undoes all of them."""
+    def change(self, statements: Iterable[tuple[str, Mapping[str, Value]]], *, claims: bool = False) -> None:
+        """Run single statements in one transaction; the first that fails undoes all of them.
+
+        With `claims` the first one must change a row: when it does not, somebody did all of it already, and nothing is.
+        """
         with self._open() as connection:
             connection.execute("begin immediate")
             try:
-                for statement, values in statements:
-                    connection.execute(statement, values)
-                connection.execute("commit")
+                for number, (statement, values) in enumerate(statements):
+                    if connection.execute(statement, values).rowcount < 1 and claims and number == 0:
+                        break
+                else:
+                    connection.execute("commit")
             finally:
                 if connection.in_transaction:
                     connection.execute("rollback")
