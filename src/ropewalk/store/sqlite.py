@@ -279,7 +279,6 @@ class SqliteDatabase:
         return True, result
 
     def _answer(self, session: SqliteSession, job: _Job) -> object:
-
         if job.key is None:
             return job.work(session)
         known = session.value("idempotency.get", key=job.key)
@@ -364,10 +363,7 @@ class SqliteFile:
             raise translate(error, self._path.name) from error
 
     def change(self, statements: Iterable[tuple[str, Mapping[str, Value]]], *, claims: bool = False) -> None:
-        """Run single statements in one transaction; the first that fails undoes all of them.
-
-        With `claims` the first one must change a row: when it does not, somebody did all of it already, and nothing is.
-        """
+        """Run single statements in one transaction, all or none; with `claims` none unless the first changes a row."""
         with self._open() as connection:
             connection.execute("begin immediate")
             try:
