@@ -41,4 +41,4 @@ def handle(options: argparse.Namespace, out: Output) -> None:
             out.line(file.text.rstrip("\n"))
     parts = ("run", "params", "metrics", "environment", "data", "models", "artifacts", "files")
     out.result({part: [asdict(one) for one in getattr(found, part)] for part in parts})
-    out.next(f"ropewalk restore {found.a.id[:13]} --into ../{found.a.name}", f"ropewalk runs {found.b.id[:13]}")
+    out.next(f"ropewalk restore {found.a.id} --into ../{found.a.name}", f"ropewalk runs {found.b.id}")

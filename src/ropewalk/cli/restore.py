@@ -33,4 +33,4 @@ def handle(options: argparse.Namespace, out: Output) -> None:
     out.table(("file", "sha256"), [(file.path, file.digest.removeprefix("sha256:")[:16]) for file in done.files])
     out.line(f"code, data and models of {run.name} stand in {options.into}, every digest checked")
     out.result({"run": run.id, "folder": options.into, "files": {file.path: file.digest for file in done.files}})
-    out.next(f"ls {shlex.quote(options.into)}", f"ropewalk runs {run.id[:13]}")
+    out.next(f"ls {shlex.quote(options.into)}", f"ropewalk runs {run.id}")

@@ -10,7 +10,9 @@ from ropewalk.cli.output import Output
 from ropewalk.cli.parse import count
 
 if TYPE_CHECKING:
+    from ropewalk.runs.run import Run
     from ropewalk.runs.search import Summary
+    from ropewalk.store.database import Reader
 
 EXAMPLE = """
 ropewalk runs
@@ -43,17 +45,25 @@ def handle(options: argparse.Namespace, out: Output) -> None:
                 return
             page = search.search(rows, options.filter, count=options.count, token=options.after)
             found = [search.summarize(rows, run) for run in page.runs]
+            newest = [called(rows, run) for run in page.runs[:2]]
     _many(found, out)
-    out.next(*_further(options, found, page.token))
+    out.next(*_further(options, newest, page.token))
 
 
-def _further(options: argparse.Namespace, found: list[Summary], token: str) -> list[str]:
+def called(rows: Reader, run: Run) -> str:
+    """Return what a run may be called on a command line: its name, or its id where the name means a newer one."""
+    from ropewalk.runs import run as runs
+
+    return run.name if run.name and runs.find(rows, run.name).id == run.id else run.id
+
+
+def _further(options: argparse.Namespace, found: list[str], token: str) -> list[str]:
     """Return what one may type after a page: the next one, the newest run, the newest two beside each other."""
     if not found:
         return ["ropewalk runs"] if options.filter or options.after else ["ropewalk run"]
-    commands = [f"ropewalk runs {found[0].run.id[:13]}"]
+    commands = [f"ropewalk runs {found[0]}"]
     if len(found) > 1:
-        commands.append(f"ropewalk diff {found[1].run.id[:13]} {found[0].run.id[:13]}")
+        commands.append(f"ropewalk diff {found[1]} {found[0]}")
     if token:
         wanted = f" --filter {shlex.quote(options.filter)}" if options.filter else ""
         commands.append(f"ropewalk runs --count {options.count} --after {token}{wanted}")
@@ -129,4 +139,4 @@ def _one(found: Summary, out: Output) -> None:
     if run.state in ("interrupted", "failed"):
         out.next(command_of(run))
     else:
-        out.next(f"ropewalk restore {run.id[:13]} --into ../{run.name}", "ropewalk ship")
+        out.next(f"ropewalk restore {run.id} --into ../{run.name}", "ropewalk ship")
