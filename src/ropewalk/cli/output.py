@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Protocol, TextIO, cast
 
 from ropewalk.cli.terminal import console, is_terminal, red, visible
+from ropewalk.cli.typed import as_typed
 
 if TYPE_CHECKING:
     from ropewalk.cli.bar import Bar
@@ -130,9 +131,9 @@ class Output:
 
     def next(self, *commands: str) -> None:
         """End with what one may type next; machines get the same list."""
-        self._next = commands
+        self._next = tuple(as_typed(command) for command in commands)
         if commands and not self.json:
-            self.stdout.write("\nnext:\n" + "".join(f"  {visible(command)}\n" for command in commands))
+            self.stdout.write("\nnext:\n" + "".join(f"  {visible(command)}\n" for command in self._next))
 
     def finish(self) -> None:
         """Print the envelope if a machine reads, and let everything out.
@@ -156,7 +157,8 @@ class Output:
         head = f"error[{error['code']}]:"
         colour = is_terminal(self.stderr)
         lines = [f"{red(head) if colour else head} {visible(error['what'])}"]
-        lines += [f"  {name + ':':<7}{visible(error[name])}" for name in ("where", "why", "fix") if error[name]]
+        told = {**error, "fix": as_typed(error["fix"])}
+        lines += [f"  {name + ':':<7}{visible(told[name])}" for name in ("where", "why", "fix") if told[name]]
         self.stderr.write("\n".join(lines) + "\n")
         self.stderr.flush()
 

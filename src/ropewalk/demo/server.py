@@ -85,10 +85,13 @@ class Server:
         )
 
 
-def free_port() -> int:
-    """Return a port that nobody listens on now."""
+def free_port(wanted: int = 0) -> int:
+    """Return the wanted port if nobody listens on it now, else one that is free."""
     with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
+        try:
+            probe.bind(("127.0.0.1", wanted))
+        except OSError:
+            probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])
 
 

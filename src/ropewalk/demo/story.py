@@ -20,6 +20,7 @@ from ropewalk.pipelines.progress import Progress as StepProgress
 from ropewalk.releases import release as releases
 from ropewalk.releases.release import Release
 from ropewalk.releases.walk import Progress
+from ropewalk.runs import keep
 from ropewalk.runs import run as runs
 
 SHARE = 0.2
@@ -155,8 +156,14 @@ class Play:
 
     # ------------------------------------------------------------------------------------------------------ parts
     def _train(self, home: House) -> None:
-        done = house.run(home, on_progress=self._voice.step)
-        self._voice.say(f"run {done.run.name} {done.run.state}")
+        """Run the pipeline; its steps are told one by one the first time, and counted from then on."""
+        first = not self._sender.tally.answered
+        done = house.run(home, on_progress=self._voice.step if first else lambda _progress: None)
+        with home.site.db.read() as rows:
+            points = {point.key: point.value for point in keep.metrics(rows, done.run.id)}
+        told = ", ".join(f"{name} {points[name]:.4f}" for name in ("roc_auc", "brier") if name in points)
+        counts = f"{len(done.steps)} steps, {done.count('cached')} from the cache"
+        self._voice.say(f"run {done.run.name} {done.run.state}: {counts}; on its holdout: {told}")
 
     def _change(self, name: str) -> None:
         variant = self._variants.apply(name, self._root)
