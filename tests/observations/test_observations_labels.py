@@ -103,6 +103,7 @@ def test_a_shadow_shares_the_label_of_its_pair(site: Site, ids: list[str]) -> No
     [
         ("no-id", 1, 5),
         ("0190b1f0-0000-7000-8000-00000000000z", 1, 5),
+        ("0190B1F0-0000-7000-8000-000000000000", 1, 5),
         Label(value=1, known_us=5),
         Label(prediction="0190b1f0-0000-7000-8000-000000000000", key="a", value=1, known_us=5),
         Label(key="a" * 600, value=1, known_us=5),

@@ -234,7 +234,7 @@ def _wrong_value(value: object) -> str:
 
 
 def _is_id(text: str) -> bool:
-    if len(text) != _ID_LENGTH:
+    if len(text) != _ID_LENGTH or text != text.lower():  # ids are kept in small letters, and are compared as text
         return False
     try:
         uuid7_time_us(text)
