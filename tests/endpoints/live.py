@@ -40,12 +40,12 @@ CONTRACT = Contract(
 ROW = {"x": 0.5, "city": "EWR"}
 
 
-def bundle_of(site: Site, version: int) -> str:
+def bundle_of(site: Site, version: int, wanted: Contract = CONTRACT) -> str:
     """Write a bundle whose model only the stand-in worker can answer for."""
     golden = pl.DataFrame({"x": [0.5, 1.5], "city": ["EWR", None], "probability": [0.6, 0.8], "label": [1, 1]})
     golden_path = site.root / "golden.parquet"
     golden.write_parquet(golden_path)
-    contract = site.blobs.put(to_json(CONTRACT))
+    contract = site.blobs.put(to_json(wanted))
     manifest = manifests.Manifest(
         name="flights",
         flavor="sklearn",

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import fcntl
 import threading
 from collections.abc import Callable
 from pathlib import Path
@@ -94,6 +95,26 @@ def test_a_journal_that_is_written_is_nobody_elses(tmp_path: Path) -> None:
     journal.close()
 
     assert list(left_behind(tmp_path)) == [tmp_path / "a.journal"]
+
+
+def test_a_gateway_that_starts_while_another_opens_a_journal_leaves_it(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = folder_of(site, "flights")
+    folder.mkdir(parents=True)
+    lock, starts = fcntl.flock, iter([lambda: capture.recover(site)])
+
+    def late(handle: int, how: int) -> None:
+        for start in starts:
+            start()
+        lock(handle, how)
+
+    monkeypatch.setattr(fcntl, "flock", late)
+    journal = Journal(folder / "a.journal")
+    journal.append(batch(1, [1.0]), 1)
+    journal.close()
+
+    assert len(read_journal(folder / "a.journal").frames) == 1
 
 
 def test_sealing_writes_segment_row_and_ledger_entry_once(site: Site) -> None:

@@ -2,18 +2,22 @@ from __future__ import annotations
 
 import http.client
 import json
+import os
+import signal
 import threading
 import time
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
+from typing import Any
 
 import polars as pl
 import pytest
 
 from endpoints.live import ROW, Caller, add_release, bundle_of, serving, split
 from endpoints.stand_in_worker import CRASH, FAIL, HANG, WAIT
-from ropewalk.endpoints import capture
+from ropewalk.endpoints import capture, gateway
 from ropewalk.endpoints.items import statuses
+from ropewalk.endpoints.runtime import Worker
 from ropewalk.releases import release as releases
 from ropewalk.releases.bundle import read_bundle
 from ropewalk.site import Site
@@ -93,6 +97,8 @@ def test_nobody_works_for_a_caller_who_left(flights: Caller, real: Site) -> None
 
     leaver.opened[0].sock.shutdown(2)
     gone.join(10)
+    for _ in range(2):  # whoever is answered after the end of that connection comes from a loop that has seen it
+        assert flights.get("/v2/health/live")[0] == 200
     leaver.close()
     let_go(real, asking)
     status, _ = flights.predict()
@@ -112,6 +118,25 @@ def test_a_crash_is_told_recorded_and_mended(flights: Caller, real: Site) -> Non
     assert after == 200
     assert lane.pids != before
     assert capture.read(real, "flights")["status"].to_list() == ["error", "ok"]
+
+
+def test_a_machine_that_refuses_processes_for_a_while_is_asked_again(
+    flights: Caller, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lane = flights.gateway.board.routes["flights"].champion.lane
+    start, refusals = gateway.start_worker, iter([OSError(11, "no more processes"), OSError(12, "no memory")])
+
+    async def refused(*words: Any, **more: Any) -> Worker:
+        for error in refusals:
+            raise error
+        return await start(*words, **more)
+
+    monkeypatch.setattr(gateway, "start_worker", refused)
+    os.kill(lane.pids[0], signal.SIGKILL)
+
+    flights.until(lambda: lane.restarts > 1)  # the refusals were met
+    flights.until(lambda: lane.ready)
+    assert flights.predict()[0] == 200
 
 
 def test_a_worker_that_hangs_is_ended_at_the_deadline(real: Site) -> None:

@@ -1,12 +1,15 @@
 from __future__ import annotations
 
 from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
 
 import polars as pl
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
-from endpoints.live import ROW, Caller, add_release, split
+from endpoints.live import CONTRACT, ROW, Caller, add_release, bundle_of, serving, split
+from endpoints.stand_in_worker import WAIT
 from ropewalk.endpoints import capture
 from ropewalk.endpoints.routing import bucket_of, role_of
 from ropewalk.releases.traffic import Traffic
@@ -96,3 +99,41 @@ def test_the_shadow_sees_every_row_of_the_champion_and_never_answers(flights: Ca
     assert set(rows.filter(pl.col("role") == "champion")["id"]) == ids
     assert set(shadow["pair"]) == ids
     assert set(shadow["release"]) == {"flights/2"}
+
+
+def test_rows_that_only_the_canary_refuses_count_against_it(flights: Caller, real: Site) -> None:
+    narrow = replace(CONTRACT.columns[0], max=0.1, strict=True)
+    contract = replace(CONTRACT, columns=(narrow, *CONTRACT.columns[1:]))
+    candidate = add_release(real, 2, bundle_of(real, 2, contract))
+    flights.follows(split(real, "flights/1", canary=candidate, canary_weight_bp=5000, salt="x"))
+    keys = [str(number) for number in range(40)]
+    met = [key for key in keys if bucket_of("x", key) < 5000]
+
+    statuses = Counter(flights.predict(ROW, key=key)[0] for key in keys)
+    nonsense = flights.predict({"x": "nonsense", "city": "EWR"}, key=met[0])[0]
+
+    rows = capture.read(real, "flights").filter(pl.col("role") == "canary")
+    assert statuses == {422: len(met), 200: len(keys) - len(met)}
+    assert nonsense == 422
+    assert sorted(rows["key"]) == sorted(met)
+    assert set(rows["status"]) == {"error"}
+    assert set(rows["error"].str.slice(0, 15)) == {"contract-broken"}
+
+
+def test_a_request_that_one_of_two_queues_cannot_take_is_not_asked_in_part(real: Site) -> None:
+    split(real, add_release(real, 1))
+    with serving(real, queue_max=1) as caller, ThreadPoolExecutor(2) as pool:
+        caller.follows(split(real, "flights/1", canary=add_release(real, 2), canary_weight_bp=5000, salt="x"))
+        keys = sorted(map(str, range(20)), key=lambda key: bucket_of("x", key))
+        lane = caller.gateway.board.routes["flights"].warm["flights/2"].lane
+        busy = pool.submit(caller.predict, {"x": WAIT, "city": None}, key=keys[0])
+        caller.until((real.hidden / "gate" / "waiting").exists)
+        queued = pool.submit(caller.predict, ROW, key=keys[1])
+        caller.until(lambda: lane.queued_rows == 1)
+
+        status, answer = caller.predict(ROW, ROW, key=[keys[-1], keys[2]])
+
+        (real.hidden / "gate" / "go").write_text("go")
+        assert (busy.result()[0], queued.result()[0]) == (200, 200)
+    assert (status, answer["code"]) == (503, "queue-full")
+    assert sorted(capture.read(real, "flights")["key"]) == sorted(keys[:2])

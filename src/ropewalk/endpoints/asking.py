@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
+from functools import partial
 from os import urandom
 from typing import Any
 
@@ -11,7 +13,7 @@ from ropewalk.data.rows import Problem
 from ropewalk.endpoints.items import ERROR, OK, Item, Outcome
 from ropewalk.endpoints.problems import Receive
 from ropewalk.endpoints.routing import role_of
-from ropewalk.endpoints.served import columns_of
+from ropewalk.endpoints.served import Served, columns_of
 from ropewalk.endpoints.switchboard import Route, Warm
 from ropewalk.errors import Invalid, NotFound, RopewalkError, Unavailable
 from ropewalk.refs import uuid7
@@ -139,22 +141,20 @@ async def ask(route: Route, asked: Asked, patience: Patience, *, clock: Clock) -
     given = Given(ids, first)
     futures: list[tuple[list[int], asyncio.Future[Outcome], str]] = []
     checked = [(role, places, _warm_of(route, role, first)) for role, places in groups.items()]
-    _check(asked, checked, given)
+    make = partial(
+        _item, asked=asked, given=given, patience=patience, generation=traffic.generation, at_us=at_us, begun=begun
+    )
+    try:
+        _check(asked, checked, given)
+    except Refusals:
+        for role, places, warm in checked:
+            if role == "canary":
+                _note_unfit(route, asked, places, warm, make)
+        raise
+    for _, places, warm in checked:  # all of it or nothing: a part would be recorded as answered that nobody gets
+        warm.lane.admit(len(places))
     for role, places, warm in checked:
-        item = Item(
-            ids=[ids[at] for at in places],
-            columns=columns_of(warm.served, [asked.rows[at] for at in places]),
-            role=role,
-            generation=traffic.generation,
-            at_us=at_us,
-            event_us=[asked.events[at] for at in places] if asked.events else [at_us] * len(places),
-            keys=[asked.keys[at] for at in places],
-            warnings=[len(given.warnings[at]) for at in places],
-            begun=begun,
-            deadline=begun + patience.seconds,
-            answer=asyncio.get_running_loop().create_future(),
-            receive=patience.receive,
-        )
+        item = make(warm.served, role, places)
         warm.lane.submit(item)
         futures.append((places, item.answer, warm.served.release))
         if role == "champion" and traffic.shadow:
@@ -162,6 +162,51 @@ async def ask(route: Route, asked: Asked, patience: Patience, *, clock: Clock) -
         if len(checked) == 1:
             given.warm = warm
     return await _gathered(futures, given)
+
+
+def _item(
+    served: Served,
+    role: str,
+    places: list[int],
+    *,
+    asked: Asked,
+    given: Given,
+    patience: Patience,
+    generation: int,
+    at_us: int,
+    begun: float,
+) -> Item:
+    return Item(
+        ids=[given.ids[at] for at in places],
+        columns=columns_of(served, [asked.rows[at] for at in places]),
+        role=role,
+        generation=generation,
+        at_us=at_us,
+        event_us=[asked.events[at] for at in places] if asked.events else [at_us] * len(places),
+        keys=[asked.keys[at] for at in places],
+        warnings=[len(given.warnings[at]) for at in places],
+        begun=begun,
+        deadline=begun + patience.seconds,
+        answer=asyncio.get_running_loop().create_future(),
+        receive=patience.receive,
+    )
+
+
+def _note_unfit(
+    route: Route, asked: Asked, places: list[int], warm: Warm, make: Callable[[Served, str, list[int]], Item]
+) -> None:
+    """Write down, as failures of the canary, the rows that it refuses and the champion would have answered."""
+    champion = route.champion.served
+    if warm.served.contract == champion.contract:
+        return
+    unfit = [at for at in places if _is_unfit(warm.served, asked.rows[at]) and not _is_unfit(champion, asked.rows[at])]
+    if unfit:
+        refused = Invalid("contract-broken", "The records do not fit the model's contract; they fit the champion's.")
+        warm.lane.refuse(make(champion, "canary", unfit), refused)
+
+
+def _is_unfit(served: Served, row: dict[str, Any]) -> bool:
+    return any(problem.strict for problem in served.check(row))
 
 
 def _groups(traffic: Traffic, asked: Asked, ids: list[str], *, pin: str) -> dict[str, list[int]]:
@@ -209,7 +254,7 @@ def _shadow(route: Route, asked: Asked, item: Item, places: list[int]) -> None:
         return
     rows = [asked.rows[at] for at in places]
     same = warm.served.contract == route.champion.served.contract
-    unfit = not same and any(problem.strict for row in rows for problem in warm.served.check(row))
+    unfit = not same and any(_is_unfit(warm.served, row) for row in rows)
     twin = Item(
         ids=ids_of(item.at_us, len(places)),
         columns=item.columns if unfit else columns_of(warm.served, rows),

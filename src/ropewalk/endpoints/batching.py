@@ -104,13 +104,7 @@ class Lane:
         if self._broken:
             self.refuse(item, self._no_worker())
             return
-        if self.queued_rows and self.queued_rows + rows > self._queue_max:
-            raise Unavailable(
-                "queue-full",
-                "Too many requests wait already.",
-                why=f"{self.queued_rows} rows wait, at most {self._queue_max} may",
-                fix="send it again after the seconds in Retry-After",
-            )
+        self.admit(rows)
         self._queue.append(item)
         self.queued_rows += rows
         self._quiet.clear()
@@ -119,6 +113,20 @@ class Lane:
             self._loop.call_soon(self._kick)
         if self._sweeper is None:
             self._sweeper = self._loop.call_later(SWEEP_SECONDS, self._sweep)
+
+    def admit(self, rows: int) -> None:
+        """Pass when so many rows may be queued now.
+
+        Raises:
+            Unavailable: the queue is full; `why` says for how long.
+        """
+        if not self._broken and self.queued_rows and self.queued_rows + rows > self._queue_max:
+            raise Unavailable(
+                "queue-full",
+                "Too many requests wait already.",
+                why=f"{self.queued_rows} rows wait, at most {self._queue_max} may",
+                fix="send it again after the seconds in Retry-After",
+            )
 
     def refuse(self, item: Item, error: RopewalkError) -> None:
         """Write an item down as failed without asking the model, and answer it with the error."""

@@ -102,8 +102,11 @@ class Doorway:
         async def start() -> Any:  # noqa: ANN401 - a Worker; the lane knows no other
             if served.broken is not None:
                 raise served.broken
-            load = await asyncio.to_thread(self._source.load, served)
-            return await start_worker(load, command=self._command)
+            try:
+                load = await asyncio.to_thread(self._source.load, served)
+                return await start_worker(load, command=self._command)
+            except OSError as error:  # no process to be had, no room for the code: it may be another in a moment
+                raise _not_started(error) from error
 
         record = Recorder(endpoint, served.release, capture=self._capture, meters=self.meters, clock=self._clock)
         return Lane(
@@ -283,6 +286,15 @@ class Gateway(Doorway):
             command=command,
             on_ready=on_ready,
         )
+
+
+def _not_started(error: OSError) -> Unavailable:
+    return Unavailable(
+        "worker-not-started",
+        "The machine would not start a model's process.",
+        why=error.strerror or str(error),
+        fix="ropewalk status",
+    )
 
 
 def _state(route: Route) -> dict[str, Any]:

@@ -38,14 +38,16 @@ class Journal:
 
     Args:
         path: the file; must not be there.
+
+    Raises:
+        OSError: it is there, or the disk refuses it.
     """
 
     def __init__(self, path: Path) -> None:
         self.path = path
         self.rows = 0
         self.bytes = 0
-        self._handle = os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_APPEND, 0o600)
-        fcntl.flock(self._handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        self._handle = _opened(path)
 
     def append(self, frame: dict[str, Any], rows: int) -> None:
         """Write one batch with one system call: 4 bytes length, 4 bytes CRC-32, MessagePack, big-endian.
@@ -71,20 +73,36 @@ class Journal:
         os.close(self._handle)
 
 
+def _opened(path: Path) -> int:
+    """Make the file and lock it; once more if somebody took it for left behind before it was locked."""
+    while True:
+        handle = os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_APPEND, 0o600)
+        fcntl.flock(handle, fcntl.LOCK_EX)
+        if os.fstat(handle).st_nlink:
+            return handle
+        os.close(handle)
+
+
 def left_behind(folder: Path) -> Iterator[Path]:
-    """Yield the journals whose writers are gone, oldest first."""
+    """Yield the journals whose writers are gone, oldest first; each is locked while it is looked at."""
     for path in sorted(folder.glob(f"*{ENDING}")):
         try:
             handle = os.open(path, os.O_RDONLY)
         except FileNotFoundError:
             continue
         try:
-            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            continue
+            if _locked(handle):
+                yield path
         finally:
             os.close(handle)
-        yield path
+
+
+def _locked(handle: int) -> bool:
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
 
 
 def read_journal(path: Path) -> Contents:

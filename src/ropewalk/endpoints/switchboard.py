@@ -175,7 +175,12 @@ class Switchboard:
         if known is not None and known.served.broken is not None:
             raise known.served.broken
         if known is None:
-            served = await asyncio.to_thread(self._source.served, release)
+            try:
+                served = await asyncio.to_thread(self._source.served, release)
+            except OSError as error:
+                raise Unavailable(
+                    "release-not-warm", "The release could not be read.", where=release, why=error.strerror or ""
+                ) from error
             known = Warm(served=served, lane=self._open_lane(name, served))
             self._lanes[name, release] = known
         return known
