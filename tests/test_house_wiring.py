@@ -77,9 +77,13 @@ def test_leaving_the_house_writes_the_signed_head_and_closes_the_store(tmp_path)
 
 
 def test_the_head_is_written_when_a_command_fails_too(tmp_path):
-    with pytest.raises(KeyError), open_house(tmp_path) as home:
-        home.site.db.write(lambda tx: home.site.record(tx, "test.said", "run:1", {}))
-        raise KeyError
+    def command() -> None:
+        with open_house(tmp_path) as home:
+            home.site.db.write(lambda tx: home.site.record(tx, "test.said", "run:1", {}))
+            raise KeyError
+
+    with pytest.raises(KeyError):
+        command()
 
     assert (tmp_path / HIDDEN / "ledger.head").exists()
 

@@ -11,6 +11,7 @@ import pytest
 from ropewalk.cli import main
 from ropewalk.house import open_house
 from ropewalk.releases import release
+from ropewalk.store.sqlite import SqliteFile
 
 ADVISORY = {
     "id": "PYSEC-2026-1",
@@ -35,12 +36,20 @@ def say(project: Path, capsys: pytest.CaptureFixture[str]):
 
 @pytest.fixture
 def second(project: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """The project with a better model trained and asking for one approval; the author is `ann`."""
+    """The project with another model, a migration, and one approval asked for; the author is `ann`."""
     text = (project / "ropewalk.toml").read_text()
-    (project / "ropewalk.toml").write_text(text.replace("approvals = 0", "approvals = 1"))
+    (project / "ropewalk.toml").write_text(text.replace("approvals = 0", 'approvals = 1\ndatabase = "app.db"'))
+    (project / "migrations").mkdir()
+    (project / "migrations" / "0001_answers.up.sql").write_text("create table answers (id integer primary key);")
+    (project / "migrations" / "0001_answers.down.sql").write_text("drop table answers;")
+    SqliteFile(project / "app.db").change([("create table customers (id integer primary key)", {})])
     monkeypatch.setenv("ROPEWALK_ACTOR", "ann@example.org")
     assert main(["--project", str(project), "run", "strength=0.9"]) == 0
     return project
+
+
+def has_table(root: Path) -> bool:
+    return bool(SqliteFile(root / "app.db").rows("select 1 as found from sqlite_master where name = 'answers'"))
 
 
 def test_a_second_release_waits_for_somebody_else_and_goes_on_with_his_word_until_the_evidence_changes(
@@ -80,10 +89,12 @@ def test_a_second_release_waits_for_somebody_else_and_goes_on_with_his_word_unti
     assert status == 0
     assert "churn/2 answers everybody, churn/1 stays warm" in promoted
     assert "incident 114" in say("status")[1]
+    assert has_table(second)
 
     status, back = say("rollback")
     assert status == 0
     assert "churn: churn/1 answers everybody again" in back
+    assert not has_table(second)
     status, none = say("rollback")
     assert status == 1
     assert "error[nothing-to-roll-back]" in none
@@ -95,6 +106,7 @@ def test_a_second_release_waits_for_somebody_else_and_goes_on_with_his_word_unti
 
 def test_a_rejected_release_is_over_and_says_why(second, say, monkeypatch):
     say("ship")
+    assert has_table(second)
     monkeypatch.setenv("ROPEWALK_ACTOR", "bob@example.org")
 
     status, moved = say("approve", "churn/2", "--seen", "sha256:" + "0" * 64)
@@ -108,6 +120,7 @@ def test_a_rejected_release_is_over_and_says_why(second, say, monkeypatch):
     assert "bob@example.org rejects churn/2: recall fell" in rejected
     assert "bob@example.org: recall fell" in say("status")[1]
     assert say("approve", "churn/2")[0] == 1
+    assert not has_table(second)
 
 
 def test_shipping_what_is_live_changes_nothing_and_says_so(say):

@@ -1,4 +1,4 @@
-"""`ropewalk run` and `ropewalk ship` as real processes, killed -9 at random points and typed again until they finish."""
+"""`ropewalk run` and `ropewalk ship` as processes, killed -9 at random points and typed again until they finish."""
 
 from __future__ import annotations
 

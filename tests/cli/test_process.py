@@ -56,6 +56,7 @@ def test_a_command_imports_neither_the_others_nor_rich_without_a_terminal():
             "ropewalk.cli.output",
             "ropewalk.cli.parse",
             "ropewalk.cli.terminal",
+            "ropewalk.cli.typed",
         ]
     )
 
