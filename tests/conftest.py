@@ -7,6 +7,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+from hypothesis import HealthCheck
+from hypothesis import settings as hypothesis_settings
 
 from ropewalk.blobs.folder import FolderBucket
 from ropewalk.ledger.sign import Signer
@@ -16,6 +18,10 @@ from ropewalk.testing.fakes import SetClock
 
 if TYPE_CHECKING:
     from ropewalk.demo.server import Server
+
+# A busy machine is no finding: what is drawn and tried stays the same, only time does not count.
+hypothesis_settings.register_profile("ropewalk", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+hypothesis_settings.load_profile("ropewalk")
 
 
 @pytest.fixture

@@ -77,6 +77,7 @@ def test_what_is_not_there_is_said_in_a_page(web: httpx.Client, path: str) -> No
 def test_an_empty_project_says_what_to_type(tmp_path: Path) -> None:
     root = tmp_path / "empty"
     root.mkdir()
+    (root / "ropewalk.toml").write_text('name = "empty"\n')
     with Server(root, 0) as server, httpx.Client(base_url=server.url, headers={"Accept": "text/html"}) as web:
         first = web.get("/").text
         others = [web.get(path).status_code for path in ("/endpoints", "/releases", "/runs", "/alerts", "/ledger")]

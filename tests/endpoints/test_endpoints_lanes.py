@@ -98,7 +98,7 @@ def test_nobody_works_for_a_caller_who_left(flights: Caller, real: Site) -> None
     leaver.opened[0].sock.shutdown(2)
     gone.join(10)
     for _ in range(2):  # whoever is answered after the end of that connection comes from a loop that has seen it
-        assert flights.get("/v2/health/live")[0] == 200
+        assert flights.ask("GET", "/v2/health/live")[0] == 200
     leaver.close()
     let_go(real, asking)
     status, _ = flights.predict()
