@@ -162,6 +162,15 @@ def test_a_project_whose_pipeline_is_gone_is_told_what_to_edit(little, capsys):
     assert 'pipeline = "FILE.py:FUNCTION"' in capsys.readouterr().err
 
 
+@pytest.mark.parametrize("command", ["run", "plan"])
+def test_a_library_that_is_not_there_is_told_with_what_brings_it(command, little, capsys):
+    (little / "pipeline.py").write_text(f"import no_such_library.part\n{LITTLE}")
+
+    assert main(["--project", str(little), command]) == 1
+
+    assert capsys.readouterr().err.splitlines()[-1] == "  fix:   pip install no_such_library"
+
+
 def test_words_are_a_target_and_arguments_in_any_order():
     assert split(["a.py:f", "n=1", "x=a=b"]) == ("a.py:f", {"n": "1", "x": "a=b"})
     assert split([]) == ("", {})

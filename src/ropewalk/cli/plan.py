@@ -6,7 +6,7 @@ import argparse
 from dataclasses import asdict
 
 from ropewalk.cli.output import Output
-from ropewalk.cli.run import arguments, split
+from ropewalk.cli.run import arguments, mended, split
 
 EXAMPLE = """
 ropewalk plan
@@ -28,7 +28,7 @@ def handle(options: argparse.Namespace, out: Output) -> None:
 
     target, args = split(options.words)
     require_pipeline(options.project, target)
-    with open_house(options.project) as house:
+    with open_house(options.project) as house, mended(options.words):
         found = plan(house.site, target or house.settings.pipeline, args)
     out.table(
         ("step", "would", "after", "why"),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import re
 import shlex
 from collections.abc import Generator
 from contextlib import contextmanager
@@ -10,7 +11,7 @@ from typing import TYPE_CHECKING, cast
 
 from ropewalk.cli.output import Output
 from ropewalk.cli.output import Progress as Bar
-from ropewalk.errors import Interrupted, Invalid
+from ropewalk.errors import Invalid, RopewalkError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -24,6 +25,9 @@ EXAMPLE = """
 ropewalk run
 ropewalk run pipeline.py:train month_to=6 leaves=7,15
 """
+# Libraries that an extra of ours brings, by the name they are imported under.
+EXTRAS = {"sklearn": "sklearn", "skops": "sklearn", "pandas": "sklearn", "onnxruntime": "onnx", "skl2onnx": "onnx"}
+_ABSENT = re.compile(r"No module named '([\w.]+)'")
 MARKS = {"done": "+", "cached": "=", "failed": "x", "retrying": "~"}
 
 
@@ -47,7 +51,7 @@ def handle(options: argparse.Namespace, out: Output) -> None:
     target, args = split(options.words)
     require_pipeline(options.project, target)
     with open_house(options.project) as house:
-        with out.progress(f"running {target or house.settings.pipeline}") as bar, _again(options.words):
+        with out.progress(f"running {target or house.settings.pipeline}") as bar, mended(options.words):
             done = run(house, target=target, args=args, on_progress=lambda progress: _tell(progress, out, bar))
         with house.site.db.read() as rows:
             points = keep.metrics(rows, done.run.id)
@@ -56,13 +60,17 @@ def handle(options: argparse.Namespace, out: Output) -> None:
 
 
 @contextmanager
-def _again(words: list[str]) -> Generator[None]:
-    """Let the error of a run that was stopped name the very command that goes on with it."""
+def mended(words: list[str]) -> Generator[None]:
+    """Let an error name what to type: what goes on with a stopped run, what brings a library that is not there."""
     try:
         yield
-    except Interrupted as error:
+    except RopewalkError as error:
+        missing = _ABSENT.search(error.what)
         if error.code == "run-interrupted":
             error.fix = shlex.join(["ropewalk", "run", *words])
+        elif error.code == "pipeline-failed-to-load" and missing:
+            name = missing[1].partition(".")[0]
+            error.fix = f'pip install "ropewalk[{EXTRAS[name]}]"' if name in EXTRAS else f"pip install {name}"
         raise
 
 
