@@ -186,25 +186,17 @@ def ship(
         wait: stay until the canary is decided.
 
     Raises:
-        Invalid: the settings know no such environment; a mistyped one would ask for nobody's approval.
+        Invalid: the settings know no such environment.
         NotFound: there is no such model version or release.
         Refused: a stage failed.
     """
     from ropewalk.models import versions
     from ropewalk.releases import line
-    from ropewalk.releases.traffic import FIRST_ENVIRONMENT
 
     site, settings = house.site, house.settings
     if release:
         return line.resume(site, settings, release, doors=doors(house), on_progress=on_progress, wait=wait)
-    if environment not in {FIRST_ENVIRONMENT, *settings.environments}:
-        raise Invalid(
-            "environment-unknown",
-            f"This project has no environment {environment!r}.",
-            where=FILE,
-            why=f"it has {', '.join(sorted({FIRST_ENVIRONMENT, *settings.environments}))}",
-            fix=f"write [environments.{environment}] into {FILE}, or ship to {FIRST_ENVIRONMENT}: ropewalk ship",
-        )
+    _require_environment(settings, environment)
     name, _, wanted = model.rpartition("/") if "/" in model else (settings.model_name, "", model)
     with site.db.read() as reader:
         version = versions.resolve(reader, name, wanted or versions.LATEST)
@@ -217,6 +209,21 @@ def ship(
         on_progress=on_progress,
         wait=wait,
     )
+
+
+def _require_environment(settings: Settings, name: str) -> None:
+    """Pass only for an environment that somebody wrote down; a mistyped one would ask for nobody's approval."""
+    from ropewalk.releases.traffic import FIRST_ENVIRONMENT
+
+    known = sorted({FIRST_ENVIRONMENT, *settings.environments})
+    if name not in known:
+        raise Invalid(
+            "environment-unknown",
+            f"This project has no environment {name!r}.",
+            where=FILE,
+            why=f"it has {', '.join(known)}",
+            fix=f"write [environments.{name}] into {FILE}, or ship to {FIRST_ENVIRONMENT}: ropewalk ship",
+        )
 
 
 def loops(house: House) -> list[Loop]:
