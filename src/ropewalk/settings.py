@@ -50,9 +50,19 @@ class Tests(Part, frozen=True, kw_only=True):
 
 
 class Scan(Part, frozen=True, kw_only=True):
-    """Stage 4: where advisories (OSV files) lie, which are accepted, what pickles may import beyond the defaults."""
+    """Stage 4: what is known of libraries, what is accepted, what pickles may import.
+
+    Attributes:
+        advisories: folder of OSV files, relative to the project; read offline.
+        audit: a service that pip-audit asks too: `pypi`, `osv` or the address of an OSV service; empty asks nobody,
+            so that nothing leaves the machine.
+        accept: ids of advisories whose risk is taken.
+        globals: what pickles may import beyond the defaults.
+        require_advisories: fail where neither files nor a service say anything.
+    """
 
     advisories: str = "advisories"
+    audit: str = ""
     accept: tuple[str, ...] = ()
     globals: tuple[str, ...] = ()
     require_advisories: bool = False

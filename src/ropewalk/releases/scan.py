@@ -12,6 +12,7 @@ from ropewalk.models.manifest import ONNX_PART, Manifest, read_manifest
 from ropewalk.models.opcodes import Finding, scan_part
 from ropewalk.models.trust import project_modules
 from ropewalk.releases.advisories import Advisories, Vulnerable, match, read_advisories
+from ropewalk.releases.audit import Audited, audit
 from ropewalk.releases.leaks import Leak, accepted_lines, find_leaks
 from ropewalk.releases.outcome import StageOutcome
 from ropewalk.releases.walk import Found, Walk, failed, passed
@@ -35,7 +36,11 @@ def run(walk: Walk) -> Found:
     walk.doing(STAGE, "advisories")
     known = read_advisories(walk.site.root / walk.settings.scan.advisories)
     lock = _packages(site.blobs.get(bundle.lock))
-    found = match(known, lock)
+    asked = None
+    if walk.settings.scan.audit:
+        walk.doing(STAGE, f"asking {walk.settings.scan.audit}")
+        asked = audit(site.blobs.get(bundle.lock), walk.settings.scan.audit)
+    found = _together(match(known, lock), asked)
     accepted = frozenset(walk.settings.scan.accept)
     vulnerable = [one for one in found if not accepted.intersection((one.advisory, *one.aliases))]
     evidence: dict[str, Any] = {
@@ -49,18 +54,39 @@ def run(walk: Walk) -> Found:
         "pickles": [[where, one.part, one.name, one.why] for where, one in bombs],
         "secrets": [[one.path, one.line, one.kind] for one in leaks],
         "vulnerable": [[one.package, one.version, one.advisory, one.fixed] for one in found],
+        "audit": None if asked is None else [asked.service, asked.answered, asked.problem, asked.packages],
     }
     problems = [
         *_pickle_problems(bombs),
         *_engine_problems(walk, manifest),
         *_leak_problems(leaks),
-        *_advisory_problems(walk, known, vulnerable),
+        *_advisory_problems(walk, vulnerable, silent=not known.files and not (asked and asked.answered)),
     ]
     if problems:
         more = f" (and {len(problems) - SHOWN} more)" if len(problems) > SHOWN else ""
         summary = "; ".join(text for text, _ in problems[:SHOWN]) + more
         return failed(summary, evidence, problems[0][1])
-    return passed(_said(scanned, files, known, lock), evidence)
+    return passed(_said(scanned, files, known, lock) + _heard(asked), evidence)
+
+
+def _together(found: tuple[Vulnerable, ...], asked: Audited | None) -> tuple[Vulnerable, ...]:
+    """Return what files and a service say, each vulnerability once, by whichever of its names."""
+    named = {(one.package, name) for one in found for name in _names(one)}
+    more = asked.vulnerable if asked else ()
+    return (*found, *(one for one in more if not named.intersection((one.package, name) for name in _names(one))))
+
+
+def _names(one: Vulnerable) -> tuple[str, ...]:
+    return (one.advisory, *one.aliases)
+
+
+def _heard(asked: Audited | None) -> str:
+    """Return what a service said, for people; its silence is no pass and is said."""
+    if asked is None:
+        return ""
+    if not asked.answered:
+        return f"; {asked.service} gave no answer ({asked.problem})"
+    return f"; {asked.service} answered for {asked.packages}"
 
 
 def is_stale(walk: Walk, outcome: StageOutcome) -> bool:
@@ -76,6 +102,7 @@ def _inputs(walk: Walk, known: Advisories) -> dict[str, Any]:
         "accept": sorted(scan.accept),
         "globals": sorted(scan.globals),
         "required": scan.require_advisories,
+        "audit": scan.audit,
     }
 
 
@@ -137,7 +164,7 @@ def _leak_problems(leaks: tuple[Leak, ...]) -> list[tuple[str, str]]:
     ]
 
 
-def _advisory_problems(walk: Walk, known: Advisories, vulnerable: list[Vulnerable]) -> list[tuple[str, str]]:
+def _advisory_problems(walk: Walk, vulnerable: list[Vulnerable], *, silent: bool) -> list[tuple[str, str]]:
     problems = [
         (
             f"{one.package} {one.version} has {one.advisory}"
@@ -148,7 +175,7 @@ def _advisory_problems(walk: Walk, known: Advisories, vulnerable: list[Vulnerabl
         )
         for one in vulnerable
     ]
-    if walk.settings.scan.require_advisories and not known.files:
+    if walk.settings.scan.require_advisories and silent:
         folder = walk.settings.scan.advisories
         problems.append((f"there are no advisories in {folder}/", f"put OSV files into {folder}/"))
     return problems
