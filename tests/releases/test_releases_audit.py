@@ -75,7 +75,7 @@ def test_a_service_that_cannot_be_reached_is_no_answer_and_says_why() -> None:
 
 
 def test_the_scan_says_that_a_service_was_silent_and_refuses_where_somebody_must_have_spoken(site: Site) -> None:
-    make_project(site)
+    make_project(site.root)
     make_version(site)
     nobody = {"audit": "http://127.0.0.1:9/v1/query"}
 
