@@ -116,6 +116,20 @@ def test_it_writes_down_what_it_waits_for_but_not_at_every_look(site: Site, cloc
     assert [one.reason.split()[0] for one in made] == ["5", "20", "35"]
 
 
+def test_what_it_keeps_of_a_long_wait_grows_slower_than_the_wait(site: Site, clock: SetClock) -> None:
+    rollout = begin(site, clock)
+    climb = Climb(site)
+    clock.advance(10_000)
+
+    for _ in range(10):
+        serve(site, rollout, rows=5)
+        climb.turn()
+        clock.advance(200)
+
+    with site.db.read() as reader:
+        assert len(rollouts.decisions(reader, rollout.release)) == 2
+
+
 def test_a_shadow_takes_its_first_share_from_pairs(site: Site, clock: SetClock) -> None:
     rollout = begin(site, clock, with_plan(shadow=True))
     assert share(site)[1:] == ("", 0)

@@ -5,13 +5,14 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+import threading
 from dataclasses import replace
 
 import numpy as np
 import pytest
 
 from observations.captured import ENDPOINT, capture, make_release, set_traffic
-from ropewalk.errors import Conflict, NotFound, Unavailable
+from ropewalk.errors import Conflict, Interrupted, NotFound, Unavailable
 from ropewalk.leases import Lease, boot_id
 from ropewalk.loops.retrain import STARTING, Retrain
 from ropewalk.loops.watch import Watch
@@ -189,6 +190,36 @@ def test_a_start_that_fails_is_noted_and_not_tried_again(site: Site, release: st
     assert retrain.turn()
     assert not retrain.turn()
     assert all_alerts(site)[0].run == "failed: disk-full: The disk is full."
+
+
+def test_a_start_that_breaks_in_a_way_nobody_foresaw_is_noted_too(site: Site, release: str) -> None:
+    raised(site, release)
+
+    def start(_: Alert) -> str:
+        raise BlockingIOError(11, "no more processes")
+
+    retrain = Retrain(site, start)
+
+    assert retrain.turn()
+    assert not retrain.turn()
+    assert all_alerts(site)[0].run == "failed: internal: BlockingIOError: [Errno 11] no more processes"
+
+
+def test_a_retraining_that_is_stopped_with_its_server_is_left_for_the_next_one(site: Site, release: str) -> None:
+    raised(site, release)
+    began, halt = threading.Event(), threading.Event()
+
+    def start(_: Alert) -> str:
+        began.set()
+        assert halt.wait(10)
+        raise Interrupted("retraining-broken-off", "It was ended.")
+
+    loop = Retrain(site, start, halt).loop()
+    loop.start()
+    assert began.wait(10)
+    loop.stop()
+
+    assert all_alerts(site)[0].run.startswith(STARTING)
 
 
 def test_a_living_starter_is_left_alone_and_a_dead_one_is_replaced(site: Site, clock: SetClock, release: str) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import logging
 import threading
 
@@ -98,3 +99,15 @@ def test_stopping_lets_the_running_turn_finish() -> None:
 
 def test_a_loop_that_never_started_stops_at_once() -> None:
     Loop("idle", lambda: False, seconds=1).stop()
+
+
+def test_after_a_long_turn_it_rests_longer(monkeypatch: pytest.MonkeyPatch) -> None:
+    ticks, pauses = itertools.count(0, 30), []
+    monkeypatch.setattr(work, "monotonic", lambda: next(ticks))
+    loop = Loop("long", lambda: False, seconds=1)
+    monkeypatch.setattr(loop._wake, "wait", pauses.append)
+
+    with Loops([loop]):
+        assert loop.wait_turns(3, seconds=10)
+
+    assert set(pauses) == {work.REST * 30}

@@ -21,6 +21,9 @@ SCHEMA = 1
 LOOK_SECONDS = 1.0
 # A look that changes nothing is written down when it says something else than before, or after so long.
 KEEP_SECONDS = 10.0
+# And after a tenth of the time that the rollout has run already: evidence names every segment since its begin, so that
+# a look each ten seconds would keep the square of them.
+KEEP_SHARE = 0.1
 
 
 class Climb:
@@ -115,7 +118,8 @@ class Climb:
             return True
         if last.reason == judged.reason:
             return False
-        return self._site.clock.now_us() - last.at_us >= KEEP_SECONDS * 1_000_000
+        now_us = self._site.clock.now_us()
+        return now_us - last.at_us >= max(KEEP_SECONDS * 1_000_000, KEEP_SHARE * (now_us - rollout.begun_us))
 
     def _last(self, rollout: Rollout) -> Decision | None:
         with self._site.db.read() as reader:

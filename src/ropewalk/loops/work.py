@@ -5,32 +5,40 @@ from __future__ import annotations
 import logging
 import threading
 from collections.abc import Callable, Sequence
+from time import monotonic
 from typing import Self
 
 from ropewalk.errors import RopewalkError
 
 _log = logging.getLogger("ropewalk.loops")
 BACKOFF_SECONDS_MAX = 60.0
+# A pause lasts at least so many times as long as the turn before it.
+REST = 4.0
 
 
 class Loop:
     """Calls `turn` at once, then whenever it is woken or `seconds` have passed.
 
     A turn that raises is logged whole and tried again, each time after twice as long, a minute at most. It never ends
-    the process: what a loop does is legal to be left undone, since it is done at the next turn.
+    the process: what a loop does is legal to be left undone, since it is done at the next turn. After a long turn the
+    pause is longer too: who looks at much shall not take the machine from those who serve.
 
     Args:
         name: how logs and `problems` call it.
         turn: one round of work; returns True when there is more to do at once.
-        seconds: the longest pause between two turns.
+        seconds: the longest pause between two turns that are short.
+        on_stop: called first when it is to stop, so that a long turn can break off.
     """
 
-    def __init__(self, name: str, turn: Callable[[], bool], *, seconds: float) -> None:
+    def __init__(
+        self, name: str, turn: Callable[[], bool], *, seconds: float, on_stop: Callable[[], None] = lambda: None
+    ) -> None:
         self.name = name
         self.problem: Exception | None = None
         self.turns = 0
         self._turn = turn
         self._seconds = seconds
+        self._on_stop = on_stop
         self._wake = threading.Event()
         self._stopping = False
         self._done = threading.Condition()
@@ -47,6 +55,7 @@ class Loop:
     def stop(self) -> None:
         """Let the turn that runs finish, then end."""
         self._stopping = True
+        self._on_stop()
         self._wake.set()
         if self._thread.ident is not None:
             self._thread.join()
@@ -60,6 +69,7 @@ class Loop:
         failures = 0
         while not self._stopping:
             self._wake.clear()
+            began = monotonic()
             try:
                 more = self._turn()
             except Exception as error:  # noqa: BLE001 - logged whole, shown in `problems`, tried again
@@ -73,6 +83,7 @@ class Loop:
             if more:
                 continue
             pause = min(self._seconds * 2.0**failures, max(BACKOFF_SECONDS_MAX, self._seconds))
+            pause = max(pause, REST * (monotonic() - began))
             # Bound before the power grows without end.
             failures = min(failures, 16)
             self._wake.wait(pause)
