@@ -35,9 +35,7 @@ class RopewalkError(Exception):
 
 
 def _rebuild(cls: type[RopewalkError], fields: dict[str, str]) -> RopewalkError:
-    return cls(
-        fields["code"], fields["what"], where=fields["where"], why=fields["why"], fix=fields["fix"]
-    )
+    return cls(fields["code"], fields["what"], where=fields["where"], why=fields["why"], fix=fields["fix"])
 
 
 class Invalid(RopewalkError):

@@ -66,8 +66,8 @@ def who(root: Path) -> str:
     if given:
         return given
     try:
-        found = subprocess.run(  # noqa: S603 - fixed words
-            ["git", "config", "user.email"],  # noqa: S607 - git wherever PATH has it
+        found = subprocess.run(
+            ["git", "config", "user.email"],
             cwd=root,
             capture_output=True,
             text=True,
