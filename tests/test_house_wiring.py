@@ -167,6 +167,49 @@ def test_a_retraining_that_ends_without_a_word_is_told_as_broken_off(tmp_path, m
     assert caught.value.code == "retraining-broken-off"
 
 
+def test_a_server_that_stops_does_not_wait_for_its_retraining(tmp_path):
+    os.mkfifo(tmp_path / "gate")
+    waits = """
+        from pathlib import Path
+        from ropewalk import pipeline, step
+
+        @step
+        def wait(gate: str) -> int:
+            return len(Path(gate).read_text())
+
+        @pipeline
+        def train(gate: str) -> int:
+            return wait(gate)
+    """
+    (tmp_path / "pipeline.py").write_text(dedent(waits))
+    (tmp_path / "ropewalk.toml").write_text(f'name = "little"\n[retrain]\ngate = "{tmp_path / "gate"}"\n')
+    halt = threading.Event()
+
+    def stop() -> None:
+        (tmp_path / "gate").open("w")  # opens once the step reads, which then waits for words that never come
+        halt.set()
+
+    with open_house(tmp_path) as home, ThreadPoolExecutor(1) as pool, pytest.raises(Interrupted) as caught:
+        pool.submit(stop)
+        house._retrain(home, alarm(), halt=halt)
+
+    assert caught.value.code == "retraining-broken-off"
+
+
 def test_a_house_is_a_record(shipped):
     with open_house(shipped, create=False) as home:
         assert isinstance(replace(home), House)
+
+
+def test_a_run_from_the_cache_is_no_new_version_until_the_code_changes(project: Path) -> None:
+    with open_house(project) as opened:
+        house.run(opened, on_progress=lambda _: None)
+        with opened.site.db.read() as rows:
+            same = [one.ref for one in versions.all_versions(rows)]
+        (project / "notes.txt").write_text("another commit\n")
+        house.run(opened, on_progress=lambda _: None)
+        with opened.site.db.read() as rows:
+            other = [one.ref for one in versions.all_versions(rows)]
+
+    assert same == ["churn/1"]
+    assert other == ["churn/1", "churn/2"]

@@ -6,6 +6,7 @@ import json
 import os
 import subprocess
 import sys
+import threading
 from collections.abc import Callable, Generator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -37,6 +38,7 @@ if TYPE_CHECKING:
     from ropewalk.runs.run import Run
 
 CLIMB_SECONDS = 0.5
+HALT_SECONDS = 0.2
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -122,10 +124,14 @@ def run(
 def _register(site: Site, tx: Transaction, finished: Run) -> None:
     from ropewalk.models import versions
     from ropewalk.runs import keep
+    from ropewalk.runs import run as runs
 
     for fact in keep.facts(tx, finished.id, "model"):
         manifest = str(fact.content()["manifest"])
-        versions.register(tx, site, name=fact.key, manifest=manifest, run_id=finished.id)
+        # The same model of the same code is the same version: a run from the cache has nothing new to deliver.
+        known = versions.of_manifest(tx, manifest, fact.key)
+        if not any(runs.get(tx, one.run_id).code == finished.code for one in known):
+            versions.register(tx, site, name=fact.key, manifest=manifest, run_id=finished.id)
 
 
 def score(house: House) -> Callable[[str, pl.DataFrame], pl.DataFrame]:
@@ -233,17 +239,19 @@ def loops(house: House) -> list[Loop]:
     from ropewalk.loops.retrain import Retrain
     from ropewalk.loops.watch import Watch
 
-    site = house.site
+    site, halt = house.site, threading.Event()
     return [
         Climb(site).loop(CLIMB_SECONDS),
         Watch(site, house.settings).loop(),
-        Retrain(site, partial(_retrain, house)).loop(),
+        Retrain(site, partial(_retrain, house, halt=halt), halt).loop(),
         Rescue(site).loop(),
     ]
 
 
-def _retrain(house: House, found: Alert) -> str:
+def _retrain(house: House, found: Alert, *, halt: threading.Event | None = None) -> str:
     """Run the project's pipeline in a process of its own, so that the server's answers do not wait for it.
+
+    Once `halt` is set the process is ended: the server shall not wait, and the same command resumes the run.
 
     Returns:
         The run's id.
@@ -253,14 +261,14 @@ def _retrain(house: House, found: Alert) -> str:
     """
     words = [f"{name}={value}" for name, value in house.settings.retrain.items()]
     command = [sys.executable, "-m", "ropewalk", "--project", str(house.site.root), "--json", "run", *words]
-    said = subprocess.run(
+    with subprocess.Popen(
         command,
         cwd=house.site.root,
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
-        check=False,
         env={**os.environ, "ROPEWALK_ACTOR": f"alert:{found.monitor}"},
-    ).stdout
+    ) as child:
+        said = _listened(child, halt)
     try:
         answer = json.loads(said)
     except ValueError:
@@ -271,3 +279,13 @@ def _retrain(house: House, found: Alert) -> str:
         return str(answer["result"]["run"])
     told = answer["error"]
     raise RopewalkError(told["code"], told["what"], where=told["where"], why=told["why"], fix=told["fix"])
+
+
+def _listened(child: subprocess.Popen[bytes], halt: threading.Event | None) -> bytes:
+    """Return what a process says until its end; it is asked to end once `halt` is set."""
+    while True:
+        try:
+            return child.communicate(timeout=HALT_SECONDS)[0]
+        except subprocess.TimeoutExpired:
+            if halt is not None and halt.is_set():
+                child.terminate()

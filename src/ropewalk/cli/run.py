@@ -55,7 +55,8 @@ def handle(options: argparse.Namespace, out: Output) -> None:
             done = run(house, target=target, args=args, on_progress=lambda progress: _tell(progress, out, bar))
         with house.site.db.read() as rows:
             points = keep.metrics(rows, done.run.id)
-            models = versions.of_run(rows, done.run.id)
+            made = [(fact.key, str(fact.content()["manifest"])) for fact in keep.facts(rows, done.run.id, "model")]
+            models = [versions.of_manifest(rows, manifest, name)[-1] for name, manifest in made]
     _show(done, points, models, out)
 
 

@@ -148,9 +148,10 @@ def of_run(reader: Reader, run_id: str) -> list[ModelVersion]:
     return reader.all(ModelVersion, "models.of_run", run_id=run_id)
 
 
-def of_manifest(reader: Reader, manifest: str) -> list[ModelVersion]:
-    """Return every version that names these bytes."""
-    return reader.all(ModelVersion, "models.of_manifest", manifest=manifest)
+def of_manifest(reader: Reader, manifest: str, name: str = "") -> list[ModelVersion]:
+    """Return every version with a manifest, oldest first; only of one name where one is given."""
+    found = reader.all(ModelVersion, "models.of_manifest", manifest=manifest)
+    return [one for one in found if name in ("", one.name)]
 
 
 def set_alias(tx: Transaction, site: Site, name: str, alias: str, version: int) -> Alias:

@@ -133,16 +133,12 @@ def start(
     Args:
         tx: the transaction; the caller owns the commit.
         site: the project.
-        kind: `pipeline` or `script`.
-        pipeline: `FILE.py:FUNCTION` or the script's command.
+        kind, pipeline, code, environment, parent: as `Run` keeps them.
         args: JSON-able arguments.
-        code: digest of the code snapshot.
         commit: git's view of the code.
-        environment: digest of the environment's description.
         lease: who runs it.
         name: what people call it; empty for `FUNCTION-N`.
         experiment: what it belongs to; empty for `default`.
-        parent: id of the run that started this one.
 
     Raises:
         Invalid: the kind is unknown.
