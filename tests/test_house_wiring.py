@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import json
+import os
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
+from textwrap import dedent
 
 import pytest
 
@@ -183,15 +187,18 @@ def test_a_server_that_stops_does_not_wait_for_its_retraining(tmp_path):
     """
     (tmp_path / "pipeline.py").write_text(dedent(waits))
     (tmp_path / "ropewalk.toml").write_text(f'name = "little"\n[retrain]\ngate = "{tmp_path / "gate"}"\n')
-    halt = threading.Event()
+    halt, ended = threading.Event(), threading.Event()
 
     def stop() -> None:
-        (tmp_path / "gate").open("w")  # opens once the step reads, which then waits for words that never come
-        halt.set()
+        with (tmp_path / "gate").open("w"):  # opens once the step reads, which then waits for words that never come
+            halt.set()
+            ended.wait(30)
 
-    with open_house(tmp_path) as home, ThreadPoolExecutor(1) as pool, pytest.raises(Interrupted) as caught:
+    with open_house(tmp_path) as home, ThreadPoolExecutor(1) as pool:
         pool.submit(stop)
-        house._retrain(home, alarm(), halt=halt)
+        with pytest.raises(Interrupted) as caught:
+            house._retrain(home, alarm(), halt=halt)
+        ended.set()
 
     assert caught.value.code == "retraining-broken-off"
 
