@@ -133,12 +133,16 @@ def start(
     Args:
         tx: the transaction; the caller owns the commit.
         site: the project.
-        kind, pipeline, code, environment, parent: as `Run` keeps them.
+        kind: `pipeline` or `script`.
+        pipeline: `FILE.py:FUNCTION` or the script's command.
         args: JSON-able arguments.
+        code: digest of the code snapshot.
         commit: git's view of the code.
+        environment: digest of the environment's description.
         lease: who runs it.
         name: what people call it; empty for `FUNCTION-N`.
         experiment: what it belongs to; empty for `default`.
+        parent: id of the run that started this one.
 
     Raises:
         Invalid: the kind is unknown.
@@ -146,35 +150,25 @@ def start(
     if kind not in KINDS:
         raise Invalid("run-kind-unknown", "There is no such kind of run.", why=f"found {kind[:80]!r}")
     experiment = experiment or "default"
+    plain = {"kind": kind, "pipeline": pipeline, "code": code, "environment": environment, "parent": parent}
     run = Run(
         id=uuid7(site.clock.now_us()),
         experiment=experiment,
         name=name or _next_name(tx, pipeline, experiment),
-        kind=kind,
-        state=RUNNING,
-        pipeline=pipeline,
         args=canonical(args).decode(),
-        code=code,
-        environment=environment,
         started_us=site.clock.now_us(),
-        ended_us=None,
-        error="",
-        parent=parent,
-        **_seen(commit),
-        **{field: getattr(lease, field) for field in Lease.__slots__},
+        **plain,
+        **_begun(commit, lease),
     )
     _write(tx, site, run)
     return run
 
 
-def _seen(commit: Commit) -> dict[str, Any]:
-    """Return what a run keeps of git's view of the code."""
-    return {
-        "commit_sha": commit.sha,
-        "branch": commit.branch,
-        "author": commit.author,
-        "dirty": int(commit.dirty),
-    }
+def _begun(commit: Commit, lease: Lease) -> dict[str, Any]:
+    """Return what a run that has just begun keeps of git's view of the code and of its holder."""
+    seen = {"commit_sha": commit.sha, "branch": commit.branch, "author": commit.author, "dirty": int(commit.dirty)}
+    held = {field: getattr(lease, field) for field in Lease.__slots__}
+    return {"state": RUNNING, "ended_us": None, "error": "", **seen, **held}
 
 
 def _write(tx: Transaction, site: Site, run: Run) -> None:
