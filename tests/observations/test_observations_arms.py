@@ -121,13 +121,16 @@ def test_a_shadow_is_compared_on_the_same_requests(site: Site, clock: SetClock) 
     assert pairs.difference_sum == pytest.approx((0.01 - 0.25) + (0.64 - 0.25))
 
 
-def test_the_account_names_every_segment_and_is_the_same_again(site: Site, pair: tuple[str, str]) -> None:
+def test_the_account_names_all_segments_and_labels_and_is_the_same_again(site: Site, pair: tuple[str, str]) -> None:
     capture(site, pair[0], 2, generation=2)
-    capture(site, pair[1], 2, role="canary", generation=2)
+    (one, _) = capture(site, pair[1], 2, role="canary", generation=2)
+    unlabelled = look(site, pair)
+    batch = site.db.write(lambda tx: labels.add(tx, site, ENDPOINT, [(one, 1, 5)])).batch
 
     first, again = look(site, pair), look(site, pair)
 
     assert len(first.facts["segments"]) == 2
+    assert (unlabelled.facts["labels"], first.facts["labels"]) == (0, batch)
     assert canonical(first.facts) == canonical(again.facts)
 
 

@@ -79,6 +79,7 @@ def collect(site: Site, endpoint: str, *, champion: str, canary: str, since_gene
         "segments": list(found.segments),
         "rows": rows.height,
         "labelled": found.labelled,
+        "labels": found.labels,
         "slow_from_us": limit,
         "counts": asdict(evidence),
     }

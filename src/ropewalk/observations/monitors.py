@@ -64,6 +64,7 @@ class _Scene:
     profile: profiles.Profile | None
     rows: pl.DataFrame
     segments: tuple[str, ...]
+    labels: int
     now_us: int
 
 
@@ -140,6 +141,7 @@ def evaluate(site: Site, settings: Settings, endpoint: str, *, now_us: int) -> l
         profile=profiles.from_json(site.blobs.get(profile)) if profile else None,
         rows=score(_asked(found.rows), manifest),
         segments=found.segments,
+        labels=found.labels,
         now_us=now_us,
     )
     findings: list[Finding] = []
@@ -287,7 +289,13 @@ def _finding(
         monitor=monitor,
         seen=seen,
         reason=_reason(monitor, seen),
-        facts={"window": asdict(seen), "kind": monitor.kind, "alpha": alpha, "segments": list(scene.segments)},
+        facts={
+            "window": asdict(seen),
+            "kind": monitor.kind,
+            "alpha": alpha,
+            "segments": list(scene.segments),
+            "labels": scene.labels,
+        },
         whole=whole,
     )
 

@@ -37,11 +37,13 @@ class Recorded:
         rows: columns `COLUMNS`, those that were asked for, and `label` (JSON text, null where none is known).
         segments: digests of the segments that were read, in order.
         labelled: how many rows have a label.
+        labels: ledger entry of the newest batch of labels that was looked at, 0 for none; later ones were not there.
     """
 
     rows: pl.DataFrame
     segments: tuple[str, ...]
     labelled: int
+    labels: int
 
 
 def read(
@@ -80,11 +82,13 @@ def read(
         tables = [_table(segment_bytes(site, segment), columns).filter(keep) for segment in known]
         rows = pl.concat(tables, how="diagonal_relaxed") if tables else _empty()
         told = _labels(reader, endpoint, rows)
+        newest = labels.newest(reader, endpoint)
     rows = labels.join(rows, *told)
     return Recorded(
         rows=rows,
         segments=tuple(segment.digest for segment in known),
         labelled=rows.height - rows.get_column("label").null_count(),
+        labels=newest,
     )
 
 
