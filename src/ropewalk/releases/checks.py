@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -11,6 +12,7 @@ from ropewalk.models.golden import read_golden
 from ropewalk.models.manifest import Manifest, read_manifest
 from ropewalk.releases import traffic
 from ropewalk.releases.generated import run_generated
+from ropewalk.releases.outcome import StageOutcome
 from ropewalk.releases.pytests import run_pytest
 from ropewalk.releases.quality import Judged, judge
 from ropewalk.releases.release import get
@@ -41,6 +43,12 @@ def run(walk: Walk) -> Found:
         fix = "mend the code or the gate in ropewalk.toml, then: ropewalk run && ropewalk ship"
         return failed("; ".join(problems[:SHOWN]) + more, {**evidence, "problems": problems}, fix)
     return passed(", ".join(said), evidence)
+
+
+def is_stale(walk: Walk, outcome: StageOutcome) -> bool:
+    """Say whether the quality gate held the model against a champion that is none any more."""
+    judged = json.loads(walk.site.blobs.get(outcome.evidence))["found"].get("quality", {})
+    return "champion" in judged and judged["champion"] != _champion_bundle(walk)
 
 
 def _own_tests(walk: Walk, manifest: Manifest) -> tuple[str, list[str], dict[str, Any]]:
@@ -127,17 +135,22 @@ def _said(judged: tuple[Judged, ...]) -> str:
 
 def _champion(walk: Walk, holdout: pl.DataFrame) -> tuple[pl.DataFrame | None, str, str]:
     """Return the champion's outputs on the same rows, its bundle, and why there are none if it cannot score them."""
-    release = walk.release
-    with walk.site.db.read() as reader:
-        now = traffic.current(reader, traffic.endpoint_name(release.name, release.environment))
-        bundle = "" if now is None else get(reader, now.champion).bundle
-    if not bundle or bundle == release.bundle:
+    bundle = _champion_bundle(walk)
+    if not bundle or bundle == walk.release.bundle:
         return None, bundle, "there is no other champion"
     inputs = _inputs_of(walk, bundle)
     absent = [name for name in inputs if name not in holdout.columns]
     if absent:
         return None, bundle, f"the holdout has no {', '.join(absent)}"
     return walk.doors.predict(bundle, holdout.select(inputs)), bundle, ""
+
+
+def _champion_bundle(walk: Walk) -> str:
+    """Return the bundle that answers now where this release is to answer, or an empty text."""
+    release = walk.release
+    with walk.site.db.read() as reader:
+        now = traffic.current(reader, traffic.endpoint_name(release.name, release.environment))
+        return "" if now is None else get(reader, now.champion).bundle
 
 
 def _inputs_of(walk: Walk, bundle: str) -> list[str]:

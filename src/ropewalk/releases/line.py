@@ -177,6 +177,8 @@ def _stages(walk: Walk) -> None:
 
 def _is_stale(walk: Walk, name: str, before: StageOutcome) -> bool:
     """Say whether a stage that has passed must be walked again, because what it looked at is another thing now."""
+    if name == "test":
+        return checks.is_stale(walk, before)
     if name == "scan":
         return scan.is_stale(walk, before)
     return name == "migrate" and sqlmigrate.is_stale(walk)

@@ -66,11 +66,25 @@ def rehearse(url: str, path: str, recorded: pl.DataFrame, manifest: Manifest, sp
     absent = [item.name for item in manifest.signature.inputs if item.name not in inputs.columns]
     if absent:
         return _nothing(f"the recorded traffic has no {', '.join(absent)}")
-    times = recorded["event_us"].to_list() if "event_us" in recorded.columns else [0] * recorded.height
-    span = (max(times) - min(times)) / 1_000_000
-    real = max(speed, span / SECONDS_MAX)
-    waits = [max(0.0, (later - sooner) / 1_000_000 / real) for sooner, later in pairwise(times)]
-    return _play(url, path, inputs.select(item.name for item in manifest.signature.inputs), [0.0, *waits], real)
+    recorded, waits, real = paced(recorded, speed)
+    inputs = inputs_of(recorded).select(item.name for item in manifest.signature.inputs)
+    return _play(url, path, inputs, waits, real)
+
+
+def paced(recorded: pl.DataFrame, speed: float) -> tuple[pl.DataFrame, list[float], float]:
+    """Return the rows in the order of their events, the seconds to wait before each, and the speed that this makes.
+
+    Args:
+        recorded: rows in the order of arrival: callers beside each other swap places, which would be waited for.
+        speed: at least so many times faster than recorded; faster where it would take more than five seconds.
+    """
+    if "event_us" not in recorded.columns:
+        return recorded, [0.0] * recorded.height, speed
+    recorded = recorded.sort("event_us", maintain_order=True)
+    times: list[int] = recorded["event_us"].to_list()
+    real = max(speed, (times[-1] - times[0]) / 1_000_000 / SECONDS_MAX)
+    waits = [(later - sooner) / 1_000_000 / real for sooner, later in pairwise(times)]
+    return recorded, [0.0, *waits], real
 
 
 def _play(url: str, path: str, inputs: pl.DataFrame, waits: list[float], speed: float) -> Rehearsed:
