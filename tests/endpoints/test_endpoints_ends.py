@@ -10,16 +10,20 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import polars as pl
 import pytest
 
-from endpoints.live import Caller, add_release, split
-from endpoints.stand_in_worker import WAIT
-from ropewalk.endpoints import capture
+from endpoints.live import ROW, STAND_IN, Caller, add_release, bundle_of, split
+from endpoints.stand_in_worker import HANG, WAIT
+from ropewalk.endpoints import batch, capture
 from ropewalk.endpoints.segment import folder_of
+from ropewalk.endpoints.served import code_folder
 from ropewalk.endpoints.server import address_of, listen
+from ropewalk.errors import Unavailable
 from ropewalk.leases import process_start
 from ropewalk.ledger.chain import entries
 from ropewalk.site import Site
+from ropewalk.source.snapshot import snapshot_code
 
 
 @contextmanager
@@ -120,3 +124,26 @@ def test_sigterm_answers_what_is_under_way_and_seals_it(real: Site) -> None:
     assert capture.read(real, "flights").height == 1
     with real.db.read() as reader:
         assert [entry.kind for entry in entries(reader)].count("segment.sealed") == 1
+
+
+def test_a_batch_does_not_wait_for_a_hanging_model_for_ever(real: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(batch, "COMMAND", STAND_IN)
+    monkeypatch.setattr(batch, "ANSWER_SECONDS_MAX", 2.0)
+    bundle = bundle_of(real, 1)
+
+    assert batch.score(real, bundle, pl.DataFrame([ROW]))["label"].to_list() == [1]
+    with pytest.raises(Unavailable, match="did not answer in time"):
+        batch.score(real, bundle, pl.DataFrame([{**ROW, "x": HANG}]))
+
+
+def test_code_that_was_edited_where_it_lies_is_not_what_a_worker_gets(real: Site) -> None:
+    (real.root / "pipeline.py").write_text("honest = 1\n")
+    digest = snapshot_code(real).digest
+    folder = code_folder(real.blobs, real.hidden, digest)
+    (folder / "pipeline.py").chmod(0o600)
+    (folder / "pipeline.py").write_text("honest = 0\n")
+    (folder / "numpy.py").write_text("shadows = 1\n")
+
+    again = code_folder(real.blobs, real.hidden, digest)
+
+    assert {path.name: path.read_text() for path in again.iterdir()} == {"pipeline.py": "honest = 1\n"}

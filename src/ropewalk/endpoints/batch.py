@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 
 ROWS_A_MESSAGE = 2048
 STOP_SECONDS_MAX = 5.0
+# For the load, and for each message's rows: whoever waits here would wait for a hanging model for ever.
+ANSWER_SECONDS_MAX = 300.0
 
 
 def score(
@@ -138,6 +140,7 @@ def _text(at: datetime) -> str:
 def _worker(load: dict[str, object]) -> Generator[socket.socket]:
     """Start a worker, have it load the model, and end it with the block."""
     ours, theirs = socket.socketpair()
+    ours.settimeout(ANSWER_SECONDS_MAX)
     with tempfile.TemporaryFile() as words, ours:
         with theirs:
             process = subprocess.Popen(
@@ -154,6 +157,11 @@ def _worker(load: dict[str, object]) -> Generator[socket.socket]:
                 words.seek(0, os.SEEK_SET)
                 raise failure(answer, words.read().decode("utf-8", "replace").strip())
             yield ours
+        except TimeoutError as error:
+            process.kill()
+            raise Unavailable(
+                "worker-too-slow", "The model did not answer in time.", why=f"waited {ANSWER_SECONDS_MAX:g} s"
+            ) from error
         except (BrokenPipeError, ConnectionResetError) as error:
             raise Unavailable("worker-died", "The model's process ended.", fix="run the same command again") from error
         finally:

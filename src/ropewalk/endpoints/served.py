@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
@@ -15,8 +16,10 @@ from ropewalk.data.contract import Contract, from_json
 from ropewalk.data.rows import Problem, row_checker
 from ropewalk.errors import RopewalkError
 from ropewalk.models.manifest import Field, Output, read_manifest
+from ropewalk.refs import digest_of_file
 from ropewalk.releases.bundle import Bundle, read_bundle
 from ropewalk.source.snapshot import materialize
+from ropewalk.source.snapshot import read_manifest as read_files
 
 EXAMPLE_ROWS = 50
 
@@ -100,10 +103,22 @@ def read_served(blobs: Bucket, release: str, bundle_digest: str, environment: st
 
 
 def code_folder(blobs: Bucket, hidden: Path, digest: str) -> Path:
-    """Return a folder with the code snapshot laid out; made once."""
+    """Return a folder with the code snapshot laid out: one that somebody has edited, or added to, is written anew."""
     into = hidden / "code" / digest.removeprefix("sha256:")[:12]
+    if into.is_dir() and not _is_whole(blobs, digest, into):
+        shutil.rmtree(into)
     materialize(blobs, digest, into)
     return into
+
+
+def _is_whole(blobs: Bucket, digest: str, folder: Path) -> bool:
+    wanted = {path: file for path, file, _ in read_files(blobs, digest)}
+    there = {path for path in folder.rglob("*") if path.is_symlink() or not path.is_dir()}
+    if {path.relative_to(folder).as_posix() for path in there} != set(wanted):
+        return False
+    return all(
+        not path.is_symlink() and digest_of_file(path) == wanted[path.relative_to(folder).as_posix()] for path in there
+    )
 
 
 def _example(blobs: Bucket, golden: str, names: list[str]) -> dict[str, Any]:
