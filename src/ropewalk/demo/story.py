@@ -23,7 +23,7 @@ from ropewalk.releases.walk import Progress
 from ropewalk.runs import keep
 from ropewalk.runs import run as runs
 
-SHARE = 0.2
+SHARE = 0.15
 # While a canary climbs or a monitor looks, the year goes no faster than they can follow.
 PER_SECOND = 800.0
 ENDPOINT = "flights"
