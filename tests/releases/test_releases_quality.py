@@ -207,3 +207,10 @@ def test_a_collection_error_and_an_internal_one_are_never_a_pass(tmp_path: Path)
     assert found.failures or found.problem
     assert read_junit(b"", b"INTERNALERROR> boom", 3).problem == "pytest ended with status 3: INTERNALERROR> boom"
     assert read_junit(b"", b"", 5).problem == ""
+
+
+def test_half_a_report_of_a_killed_pytest_is_a_problem_and_no_traceback() -> None:
+    found = read_junit(b'<testsuites><testsuite><testcase name="a"', b"killed", 137)
+
+    assert found.total == 0
+    assert "half a report" in found.problem

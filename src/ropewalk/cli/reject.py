@@ -18,13 +18,15 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def handle(options: argparse.Namespace, out: Output) -> None:
-    """Store the rejection; the release ends."""
+    """Store the rejection; the release ends, and the SQL that it had applied goes back."""
     from ropewalk.house import open_house
     from ropewalk.releases import approval
+    from ropewalk.releases.sqlmigrate import settle
 
     with open_house(options.project, create=False) as house:
         site = house.site
         word = site.db.write(lambda tx: approval.reject(tx, site, options.release, note=options.note))
+        settle(site)
     out.line(f"{word.actor} rejects {word.release}: {word.note}")
     out.result({"release": word.release, "actor": word.actor, "note": word.note})
     out.next("ropewalk status")

@@ -101,7 +101,11 @@ def read_junit(junit: bytes, output: bytes, status: int | None) -> Tested:
     """Return what a JUnit report says, together with pytest's exit status (None: the time was up)."""
     failures: list[Failure] = []
     total = skipped = 0
-    root = ET.fromstring(junit) if junit else ET.Element("testsuites")  # noqa: S314 - pytest wrote it a moment ago
+    cut = False
+    try:
+        root = ET.fromstring(junit) if junit else ET.Element("testsuites")  # noqa: S314 - pytest wrote it a moment ago
+    except ET.ParseError:  # killed while it wrote
+        root, cut = ET.Element("testsuites"), True
     for case in root.iter("testcase"):
         total += 1
         skipped += case.find("skipped") is not None
@@ -113,6 +117,8 @@ def read_junit(junit: bytes, output: bytes, status: int | None) -> Tested:
     problem = ""
     if status is None:
         problem = "the time was up"
+    elif cut:
+        problem = f"pytest ended with status {status} and half a report"
     elif status not in (OK, FAILED, NO_TESTS) or (status == FAILED and not failures):
         last = output.decode("utf-8", "replace").strip().rpartition("\n")[2]
         problem = f"pytest ended with status {status}: {last[:200]}"
