@@ -1,4 +1,4 @@
-"""Ropewalk takes a model from a git commit to a monitored endpoint on one line and keeps the line as signed evidence."""
+"""Ropewalk takes a model from a git commit to a monitored endpoint on one line and keeps it as signed evidence."""
 
 from __future__ import annotations
 
