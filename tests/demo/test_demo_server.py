@@ -32,6 +32,8 @@ def asked(row: dict[str, object], count: int) -> list[Arrival]:
 def test_arrivals_are_answered_counted_and_labelled_once_event_time_has_passed(served):
     with open_house(served._root, create=False) as house:
         _, row = endpoint_of(house.site, "churn", "production")
+        with house.site.db.read() as rows:
+            before = labels.count(rows, "churn")
     sender = Sender("127.0.0.1", served.port, "churn", connections=2)
 
     sender.play(asked(dict(row), 64))
@@ -45,7 +47,7 @@ def test_arrivals_are_answered_counted_and_labelled_once_event_time_has_passed(s
     with urllib.request.urlopen(f"{served.url}/v2/health/live", timeout=10) as answer:
         assert answer.status == 200
     with open_house(served._root, create=False) as house, house.site.db.read() as rows:
-        assert labels.count(rows, "churn") == sender.tally.labels
+        assert labels.count(rows, "churn") - before == sender.tally.labels
 
 
 def test_playing_stops_when_it_is_told_to(served):

@@ -6,7 +6,7 @@ import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Protocol
 
 from ropewalk import house
 from ropewalk.clock import SystemClock
@@ -130,13 +130,13 @@ class Play:
 
     def _drift(self, home: House) -> None:
         self._voice.act("5. September: fewer flights are late than ever. A monitor notices, a retraining starts")
-        opened = self._play(13, lambda: self._alert(home) is not None)
+        self._play(13, lambda: self._alert(home) is not None)
         found = self._alert(home)
-        if not opened or found is None:
+        if found is None:
             raise Unavailable("demo-no-drift", "No drift alarm was raised by the end of the year.")
         self._voice.say(f"alarm: {found.monitor}: {found.reason}")
         self._voice.say("the retraining that it started:")
-        done = self._retrained(home, found.opened_us)
+        done = self._retrained(home, found)
         self._voice.say(f"  run {done.name} {done.state} with {done.args}")
         self._deliver(home)
         self._until_month(13, "October to December: the retrained model answers")
@@ -214,17 +214,9 @@ class Play:
         tally = self._sender.tally
         self._voice.say(f"{tally.answered - before:,} predictions answered, {tally.labels:,} labels known so far")
 
-    def _play(self, month: int, until: Callable[[], bool] | None) -> bool:
-        """Send traffic up to the first of a month (13 is the year's end); say whether `until` stopped it."""
-        stopped = False
-
-        def look() -> bool:
-            nonlocal stopped
-            stopped = until is not None and until()
-            return stopped
-
-        self._sender.play(self._before(month), until=look, per_second=PER_SECOND if until else 0.0)
-        return stopped
+    def _play(self, month: int, until: Callable[[], bool] | None) -> None:
+        """Send traffic up to the first of a month (13 is the year's end), or until somebody says that it is enough."""
+        self._sender.play(self._before(month), until=until, per_second=PER_SECOND if until else 0.0)
 
     def _before(self, month: int) -> Iterator[Arrival]:
         while True:
@@ -242,24 +234,27 @@ class Play:
         for one in self._traffic.arrivals(month_from, month_to, SHARE):
             yield Arrival(at_us=one.asked_at, key=one.flight_id, row=one.row, label=one.late, known_us=one.known_at)
 
-    def _alert(self, home: House) -> Any:  # noqa: ANN401 - an Alert or None
+    def _alert(self, home: House) -> alert.Alert | None:
+        """Return the alarm that asks for a retraining, closed again or not."""
         with home.site.db.read() as rows:
-            found = alert.listed(rows, state="open")
+            found = [one for one in alert.listed(rows) if one.retrain]
         return found[-1] if found else None
 
-    def _retrained(self, home: House, since_us: int) -> runs.Run:
+    def _retrained(self, home: House, opened: alert.Alert) -> runs.Run:
         """Wait for the run that the alarm started."""
         end, pause = self._clock.monotonic() + RETRAIN_SECONDS_MAX, threading.Event()
+        said = ""
         while self._clock.monotonic() < end:
             with home.site.db.read() as rows:
-                found = [one for one in _newest(rows) if one.started_us >= since_us and one.over]
-            if found:
-                return found[0]
+                said = alert.get(rows, opened.id).run
+                done = None if " " in said or not said else runs.get(rows, said)
+            if done is not None and done.over:
+                return done
             pause.wait(0.1)
-        raise Unavailable("demo-no-retraining", "The alarm started no retraining.", fix="see .ropewalk/log/up.log")
-
-
-def _newest(rows: Any) -> list[runs.Run]:  # noqa: ANN401 - a Reader
-    from ropewalk.runs.search import search
-
-    return list(search(rows, count=3).runs)
+        raise Unavailable(
+            "demo-no-retraining",
+            "The alarm started no retraining that ended in time.",
+            where=opened.subject,
+            why=said[:200],
+            fix=f"cat {self._root.name}/.ropewalk/log/up.log",
+        )
