@@ -35,6 +35,7 @@ _SINGLES = frozenset(
     | {"operator.itemgetter", "operator.attrgetter", "numpy.random._pickle.__randomstate_ctor"}
     | {"numpy.random._pickle.__generator_ctor", "numpy.random._pickle.__bit_generator_ctor"}
     | {"numpy._core.multiarray.scalar", "numpy.core.multiarray.scalar"}
+    | {"pytz._p", "pytz._UTC"}  # the zones of pandas 2
     | {"pyarrow.lib.type_for_alias", "pyarrow.lib.py_buffer"}
 )
 
@@ -88,7 +89,7 @@ def dump(value: object, owned: Ownership, extra: Iterable[str]) -> tuple[bytes, 
     except Exception as error:
         raise _unsupported(value, str(error)) from error
     for full, found in writer.named.items():
-        module = getattr(found, "__module__", None) or "builtins"
+        module = getattr(found, "__module__", None) or _home(found)
         if not allowed(module, full.removeprefix(f"{module}."), found, owned, extra):
             raise _unsupported(value, f"it holds {full}, which may not be loaded again")
     return file.getvalue(), writer.named
@@ -153,3 +154,8 @@ def libraries_of(named: Iterable[str]) -> list[str]:
     """Return the top-level libraries of full names, the interpreter's own left out."""
     tops = {name.partition(".")[0] for name in named}
     return sorted(top for top in tops if top not in sys.stdlib_module_names)
+
+
+def _home(found: object) -> str:
+    """Return the module of what does not say its own: numpy's functions before 2.2, else Python's."""
+    return "numpy" if type(found).__module__ == "numpy" else "builtins"
