@@ -28,7 +28,7 @@ ERRORS = frozenset((
 FOREIGN = tuple(
     "".join(parts)
     for parts in (
-        ("pypi.org", "/simple"),
+        ("pypi", ".org"),
         ("files.python", "hosted.org"),
         ("registry.npm", "js.org"),
         ("file:///", "opt/"),
