@@ -49,8 +49,10 @@ def test_verify_names_what_does_not_hold_each_time(
     for _ in range(2):
         status, said = typed(capsys, root, "verify")
         assert status == 1
-        assert f"BROKEN  blob sha256:{blob.parent.name}{blob.name}" in said
-        assert "1 things do not hold" in said
+        # The blob may be a manifest: then what stands on it is named after it, and all of it is counted.
+        broken = [line for line in said.splitlines() if line.startswith("BROKEN  ")]
+        assert broken[0].startswith(f"BROKEN  blob sha256:{blob.parent.name}{blob.name}")
+        assert f"{len(broken)} things do not hold" in said
 
     status, text = typed(capsys, root, "verify", "--json")
     report = json.loads(text)["result"]
