@@ -1,4 +1,2 @@
 -- name: captured
 select coalesce(sum(rows), 0) as rows, coalesce(min(first_us), 0) as first_us from segments where endpoint = :endpoint;
--- name: newest_segments
-select digest from segments where endpoint = :endpoint order by last_us desc limit :count;

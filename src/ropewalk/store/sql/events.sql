@@ -4,8 +4,5 @@ insert into events (at_us, kind, subject, body) values (:at_us, :kind, :subject,
 select seq, at_us, kind, subject, body from events where seq > :seq order by seq limit :count;
 -- name: reader
 select seq from event_readers where reader = :reader;
--- name: advance
-insert into event_readers (reader, seq) values (:reader, :seq)
-on conflict (reader) do update set seq = excluded.seq where excluded.seq > event_readers.seq;
 -- name: newest
 select coalesce(max(seq), 0) from events;

@@ -2,5 +2,3 @@
 select answer from idempotency where key = :key;
 -- name: insert
 insert into idempotency (key, at_us, answer) values (:key, :at_us, :answer);
--- name: forget
-delete from idempotency where at_us < :before_us;
