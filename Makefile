@@ -61,7 +61,7 @@ lowest: .venv-lowest/.ropewalk-ready ## Run the suite on the lowest versions tha
 
 .PHONY: fault
 fault: $(READY) ## Kill, cut and fill things for longer than the gate does.
-	@$(BIN)/python -m pytest -m fault --timeout=900
+	@ROPEWALK_KILLS=$${ROPEWALK_KILLS:-10} $(BIN)/python -m pytest -n $(WORKERS) --dist loadgroup -m fault --timeout=900
 
 .PHONY: bench
 bench: $(READY) ## Measure against the limits and print the figures.

@@ -16,6 +16,8 @@ import pytest
 from ropewalk.pipelines import outcomes
 from ropewalk.runs import run as runs
 
+# Kills at each point: one in the ordinary suite, ten in `make fault`.
+KILLS = int(os.environ.get("ROPEWALK_KILLS", "1"))
 PIPELINE = """
 import os
 from pathlib import Path
@@ -149,6 +151,29 @@ def test_ten_kills_at_ten_points_and_then_the_same_command_finishes_the_same_run
     assert len(steps) == 8
     assert Counter(outcome.node for outcome in stored) == Counter(done)
     assert sorted(str(row["key"]) for row in metrics) == ["first", "last", *(f"middle{k}" for k in range(1, 7))]
+
+
+# The run begins (0, 1), each of the eight nodes begins and ends, the last transaction is about to be committed (16).
+@pytest.mark.fault
+@pytest.mark.parametrize("point", range(17))
+def test_a_run_killed_at_a_stage_is_finished_by_the_same_command(killable, point):
+    for turn in range(KILLS):
+        killable.write("pipeline.py", f"{PIPELINE}\n# Another run: {turn}.\n".replace("n: int = 1", f"n: int = {turn}"))
+        killed = command(killable, point)
+        assert killed.returncode == -signal.SIGKILL, killed.stderr
+        wait_until_gone({int(pid) for _, pid in noted(killable)})
+        look(killable)
+
+        finished = command(killable, -1)
+
+        run_id, resumed = finished.stdout.split()
+        assert resumed == "True"
+        with killable.site.db.read() as reader:
+            assert runs.get(reader, run_id).state == runs.FINISHED
+            steps = outcomes.steps_of(reader, run_id, running=False)
+            rows = [row for row in reader.rows("ledger.of_kind", kind="step.done") if row["subject"] == f"run:{run_id}"]
+        assert Counter(json.loads(str(row["body"]))["node"] for row in rows) == Counter(step.node for step in steps)
+        assert len(steps) == 8
 
 
 @pytest.mark.fault

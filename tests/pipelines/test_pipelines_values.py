@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import collections
 import datetime as dt
 import math
 import os
@@ -139,8 +140,52 @@ def test_an_estimator_comes_back_and_predicts_the_same_bits(shelf):
         tree = shelf.encode(model)
         back = shelf.decode(tree)
 
+        assert list(tree) == ["$skops", "libraries"]
         assert np.array_equal(back.predict_proba(rows), model.predict_proba(rows))
         assert {"sklearn", "numpy"} <= libraries_of_tree(tree)
+        assert shelf.encode(back) == tree
+
+
+def test_an_estimator_fitted_twice_has_one_tree(shelf):
+    from sklearn.ensemble import RandomForestClassifier
+
+    rows = np.random.default_rng(0).normal(size=(60, 3))
+
+    trees = [shelf.encode(RandomForestClassifier(9, random_state=0).fit(rows, rows[:, 0] > 0)) for _ in range(3)]
+
+    assert trees[0] == trees[1] == trees[2]
+
+
+def test_an_estimator_that_skops_would_change_is_a_pickle(shelf):
+    from sklearn.linear_model import LogisticRegression
+
+    model = LogisticRegression()
+    model.note = collections.deque([1, 2], maxlen=2)
+
+    tree = shelf.encode(model)
+
+    assert "$pickle" in tree
+    assert shelf.decode(tree).note == model.note
+
+
+def test_a_skops_file_that_names_what_it_may_not_is_not_loaded(shelf):
+    from skops.io import dumps
+
+    digest = shelf.blobs.put(dumps(Path("/etc").joinpath))
+
+    with pytest.raises(Corrupt) as caught:
+        shelf.decode({"$skops": digest, "libraries": []})
+
+    assert caught.value.code == "value-untrusted"
+
+
+def test_a_skops_file_that_is_none_says_so(shelf):
+    digest = shelf.blobs.put(b"PK nothing")
+
+    with pytest.raises(Corrupt) as caught:
+        shelf.decode({"$skops": digest, "libraries": []})
+
+    assert caught.value.code in ("value-unreadable", "value-untrusted")
 
 
 def test_decoding_twice_gives_two_objects(shelf):

@@ -1,6 +1,7 @@
 """A process that ships a copy of a project in forked children and lets each kill itself at a chosen step.
 
-Reads lines `FOLDER STEP` (0: do not kill) and prints the child's exit status and how many steps it took.
+Reads lines `FOLDER STEP` (0: do not kill) and prints the child's exit status and, unless it was killed, how many of the
+nine stages were stored at each of its steps.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from releases.small_line import Small, settings_of
 from ropewalk.blobs.folder import FolderBucket
 from ropewalk.clock import SystemClock
 from ropewalk.ledger.sign import Signer
-from ropewalk.releases import release, rollout, sqlmigrate
+from ropewalk.releases import outcome, release, rollout, sqlmigrate
 from ropewalk.releases.line import ship
 from ropewalk.site import HIDDEN, Site
 from ropewalk.store.sqlite import SqliteDatabase
@@ -32,12 +33,14 @@ class Steps:
     """Counts what is made durable, and ends the process at one of these places as a power cut would."""
 
     def __init__(self, at: int) -> None:
-        self.at, self.taken = at, 0
+        self.at = at
+        self.stored = 0
+        self.stored_at: list[int] = []
 
     def step(self) -> None:
         """Count one, and die if it is the one."""
-        self.taken += 1
-        if self.taken == self.at:
+        self.stored_at.append(self.stored)
+        if len(self.stored_at) == self.at:
             os.kill(os.getpid(), signal.SIGKILL)
 
     def around(self, work: Callable[..., Any]) -> Callable[..., Any]:
@@ -88,8 +91,8 @@ def command(site: Site) -> None:
             found = release.get(reader, found.id)
 
 
-def run(root: Path, at: int) -> int:
-    """Run the command with steps around everything durable; return how many there were."""
+def run(root: Path, at: int) -> list[int]:
+    """Run the command with steps around everything durable; return the number of stages stored at each of them."""
     site, steps = open_site(root), Steps(at)
 
     def write(work: Callable[[Any], Any], **named: Any) -> Any:
@@ -98,7 +101,13 @@ def run(root: Path, at: int) -> int:
             steps.step()
             return found
 
-        return steps.around(site.db.write)(inside, **named)
+        begun, before = len(steps.stored_at), steps.stored
+        found = steps.around(site.db.write)(inside, **named)
+        with site.db.read() as reader:
+            steps.stored = len(outcome.stages(reader, "flights/2"))
+        if steps.stored == before + 2:  # what ends the canary makes it live, in one transaction
+            steps.stored_at[begun:] = [before + 1] * (len(steps.stored_at) - begun)
+        return found
 
     sqlmigrate.SqliteFile.change = steps.around(sqlmigrate.SqliteFile.change)
     stepped = Site(
@@ -111,7 +120,7 @@ def run(root: Path, at: int) -> int:
     )
     command(stepped)
     site.db.close()
-    return steps.taken
+    return steps.stored_at
 
 
 def main() -> None:
@@ -122,13 +131,13 @@ def main() -> None:
         child = os.fork()
         if not child:
             os.close(ours)
-            os.write(theirs, str(run(Path(folder), int(at))).encode())
+            os.write(theirs, " ".join(map(str, run(Path(folder), int(at)))).encode())
             os._exit(0)
         os.close(theirs)
         with os.fdopen(ours) as said:
-            taken = said.read()
+            stored_at = said.read()
         _, status = os.waitpid(child, 0)
-        print(os.waitstatus_to_exitcode(status), taken or 0, flush=True)  # noqa: T201 - the answer
+        print(os.waitstatus_to_exitcode(status), stored_at, flush=True)  # noqa: T201 - the answer
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""kill -9 at every durable step of a walk: the same command finishes, and nothing is stored twice."""
+"""kill -9 at every stage of a walk: the same command finishes, and nothing is stored twice."""
 
 from __future__ import annotations
 
@@ -22,8 +22,8 @@ from ropewalk.releases.sqlmigrate import applied
 from ropewalk.site import HIDDEN, Site
 
 TESTS = Path(__file__).parent.parent
-# Every so many of the steps in the ordinary suite; `ROPEWALK_KILL_STRIDE=1 make fault` takes them all.
-STRIDE = int(os.environ.get("ROPEWALK_KILL_STRIDE", "5"))
+# Kills at each stage: two in the ordinary suite, ten in `make fault`.
+KILLS = int(os.environ.get("ROPEWALK_KILLS", "2"))
 
 
 @pytest.fixture
@@ -36,11 +36,19 @@ def server() -> Iterator[subprocess.Popen]:
         assert process.wait(30) == 0
 
 
-def shipped(server: subprocess.Popen, root: Path, at: int = 0) -> tuple[int, int]:
+def shipped(server: subprocess.Popen, root: Path, at: int = 0) -> tuple[int, list[int]]:
+    """Ship in a child that kills itself at a step; return its status and the stage, by number, of each step."""
     server.stdin.write(f"{root} {at}\n")
     server.stdin.flush()
-    status, steps = server.stdout.readline().split()
-    return int(status), int(steps)
+    status, *stages = map(int, server.stdout.readline().split())
+    return status, stages
+
+
+def kill_points(stages: list[int], stage: int) -> list[int]:
+    """Return `KILLS` steps of a stage, from its first to its last, counted from 1; each once while there are enough."""
+    own = [at for at, now in enumerate(stages, 1) if now == stage]
+    spread = [own[turn * (len(own) - 1) // max(KILLS - 1, 1)] for turn in range(KILLS)]
+    return [*dict.fromkeys(spread)] if len(own) >= KILLS else spread
 
 
 @pytest.fixture
@@ -92,18 +100,20 @@ def check(root: Path, whole: bool) -> Counter:
 
 
 @pytest.mark.fault
-@pytest.mark.timeout(600)
-def test_a_walk_killed_at_any_step_is_finished_by_the_same_command(
-    server: subprocess.Popen, project: Path, tmp_path: Path
+@pytest.mark.timeout(900)
+@pytest.mark.parametrize("stage", range(len(outcome.STAGES)), ids=outcome.STAGES)
+def test_a_walk_killed_in_a_stage_is_finished_by_the_same_command(
+    server: subprocess.Popen, project: Path, tmp_path: Path, stage: int
 ) -> None:
     clean = shutil.copytree(project, tmp_path / "clean")
-    status, steps = shipped(server, clean)
+    status, stages = shipped(server, clean)
     assert status == 0
     wanted = check(clean, whole=True)
-    assert steps > 60
+    points = kill_points(stages, stage)
+    assert len(points) == KILLS
 
-    for at in range(1, steps + 1, STRIDE):
-        root = shutil.copytree(project, tmp_path / f"at-{at}")
+    for at in points:
+        root = shutil.copytree(project, tmp_path / f"at-{at}", dirs_exist_ok=True)
         assert shipped(server, root, at)[0] == -9, at
         check(root, whole=False)
 

@@ -17,7 +17,7 @@ from ropewalk.store.database import Reader, Transaction
 WAITING, RUNNING, DONE, CACHED = "waiting", "running", "done", "cached"
 FAILED, SKIPPED, INTERRUPTED = "failed", "skipped", "interrupted"
 INLINE_BYTES_MAX = 16 << 10
-_BLOBS = ("$frame", "$series", "$npy_blob", "$blob", "$pickle")
+_BLOBS = ("$frame", "$series", "$npy_blob", "$blob", "$skops", "$pickle")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -15,6 +15,7 @@ from typing import Any, cast
 
 from ropewalk.blobs.bucket import Bucket
 from ropewalk.errors import Invalid
+from ropewalk.pipelines import estimators
 from ropewalk.pipelines.graph import REF, Tree, is_list, is_map
 from ropewalk.pipelines.ownership import Ownership
 from ropewalk.pipelines.pickles import dump, libraries_of, load
@@ -112,7 +113,18 @@ class Shelf:
             kept = self._numpy(value)
             if kept is not None:
                 return kept
+        if estimators.is_estimator(value):
+            kept = self._skops(value)
+            if kept is not None:
+                return kept
         return self._pickle(value)
+
+    def _skops(self, value: object) -> Tree | None:
+        found = estimators.dump(value, self.owned, self.extra)
+        if found is None:
+            return None
+        data, named = found
+        return {"$skops": self.blobs.put(data), "libraries": libraries_of(named)}
 
     def _keep_frame(self, frame: object) -> str:
         from ropewalk.data.frames import write
@@ -208,6 +220,8 @@ class Shelf:
             return array[()] if tree.get("scalar") else array
         if tag == "$blob":
             return self.blobs.get(held)
+        if tag == "$skops":
+            return estimators.load(self.blobs.get(held), self.extra)
         assert tag == "$pickle", tag
         return load(self.blobs.get(held), self.owned, self.extra)
 
@@ -273,7 +287,7 @@ def libraries_of_tree(tree: Tree) -> set[str]:
             found.add("polars")
         elif "$npy" in leaf or "$npy_blob" in leaf:
             found.add("numpy")
-        elif "$pickle" in leaf:
+        elif "$pickle" in leaf or "$skops" in leaf:
             found.update(leaf["libraries"])
     return found
 
