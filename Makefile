@@ -26,6 +26,15 @@ $(READY): requirements/dev.txt requirements/setup.txt pyproject.toml .ci/install
 	@.ci/install .venv requirements/dev.txt "$(PYTHON)"
 	@touch $@
 
+# The clients that others ship, each in an environment of its own: the acceptance suite runs inside them.
+STOCK := .venv-mlflow/.ropewalk-ready .venv-skinny/.ropewalk-ready
+$(STOCK): .venv-%/.ropewalk-ready: requirements/%.txt requirements/setup.txt .ci/install
+	@.ci/install .venv-$* requirements/$*.txt "$(PYTHON)"
+	@touch $@
+
+.PHONY: stock
+stock: $(STOCK) ## Make .venv-mlflow and .venv-skinny, where MLflow's own clients are tried.
+
 # --------------------------------------------------------------------------------------------------------------- show
 .PHONY: demo
 demo: $(READY) ## Play a year of New York flights, from a commit to a drift alarm.
@@ -33,7 +42,7 @@ demo: $(READY) ## Play a year of New York flights, from a commit to a drift alar
 
 # --------------------------------------------------------------------------------------------------------------- gate
 .PHONY: test
-test: $(READY) ## Run the whole test suite, with the coverage gate.
+test: $(READY) $(STOCK) ## Run the whole test suite, with the coverage gate.
 	@rm -f .coverage .coverage.*
 	@$(BIN)/python -m pytest -n $(WORKERS) --dist loadgroup --cov --cov-report=term:skip-covered
 
@@ -74,6 +83,8 @@ COMPILE := $(BIN)/uv pip compile --quiet --python-version 3.11 --generate-hashes
 lock: $(READY) ## Resolve the dependencies anew: newest and lowest, with hashes, without registry addresses.
 	@$(COMPILE) --upgrade --extra dev pyproject.toml --output-file requirements/dev.txt
 	@$(COMPILE) --upgrade --extra dev --resolution lowest-direct pyproject.toml --output-file requirements/lowest.txt
+	@$(COMPILE) --upgrade requirements/mlflow.in --output-file requirements/mlflow.txt
+	@$(COMPILE) --upgrade requirements/skinny.in --output-file requirements/skinny.txt
 	@grep '^uv==' requirements/dev.txt | cut -d' ' -f1 | $(COMPILE) --upgrade - --output-file requirements/setup.txt
 
 .PHONY: clean
