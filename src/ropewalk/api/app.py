@@ -13,6 +13,8 @@ from starlette.responses import Response
 from starlette.routing import BaseRoute
 
 from ropewalk.api.document import document
+from ropewalk.api.mlflow.dispatch import Dispatch
+from ropewalk.api.mlflow.table import ROUTES
 from ropewalk.api.native import DOORS
 from ropewalk.api.routes import problem_response, starlette_routes
 from ropewalk.endpoints import openapi
@@ -24,6 +26,8 @@ from ropewalk.house import House
 from ropewalk.refs import uuid7
 
 log = logging.getLogger(__name__)
+BATCH_BYTES_MAX = 1 << 20
+TRACE_BYTES_MAX = 16 << 20
 Show = Callable[[Request, RopewalkError], Response]
 
 
@@ -60,6 +64,8 @@ class Server:
             },
         )
         self._routes = Guard(routes, body_bytes_max=house.settings.serve.body_bytes_max)
+        self._mlflow = Dispatch(house, ROUTES)
+        self._tracking = Guard(self._mlflow, body_bytes_max=_tracking_cap)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Speak ASGI."""
@@ -69,6 +75,8 @@ class Server:
             await Guard(self._document)(scope, receive, send)
         elif _is_prediction(scope["path"]):
             await self.gateway(scope, receive, send)
+        elif self._mlflow.serves(scope["path"]):
+            await self._tracking(scope, receive, send)
         else:
             await self._routes(scope, receive, send)
 
@@ -107,6 +115,13 @@ class Server:
     def _told(self, request: Request, error: RopewalkError) -> Response:
         wants_page = "text/html" in request.headers.get("accept", "")
         return self._show(request, error) if self._show and wants_page else problem_response(error)
+
+
+def _tracking_cap(path: str) -> int:
+    """Return how many bytes a request of MLflow's protocol may bring; 0 for what is streamed to where it is kept."""
+    if "/mlflow-artifacts/" in path:
+        return 0
+    return TRACE_BYTES_MAX if "/traces" in path or "/datasets/" in path else BATCH_BYTES_MAX
 
 
 def _is_prediction(path: str) -> bool:

@@ -1,0 +1,1 @@
+"""The door for MLflow's own clients: its REST protocol, unmodified, on our rooms."""

@@ -1,0 +1,8 @@
+"""Every route of MLflow's protocol that is served, from one place."""
+
+from __future__ import annotations
+
+from ropewalk.api.mlflow import server
+from ropewalk.api.mlflow.route import Route
+
+ROUTES: tuple[Route, ...] = (*server.ROUTES,)
