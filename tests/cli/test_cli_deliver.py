@@ -11,7 +11,7 @@ import pytest
 from ropewalk.cli import main
 from ropewalk.house import open_house
 from ropewalk.releases import release
-from ropewalk.store.sqlite import SqliteFile
+from ropewalk.store.sqlitefile import SqliteFile
 
 ADVISORY = {
     "id": "PYSEC-2026-1",

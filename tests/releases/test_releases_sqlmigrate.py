@@ -14,7 +14,7 @@ from ropewalk.releases import outcome, promote, release, rollout, sqlmigrate, tr
 from ropewalk.releases.line import ship
 from ropewalk.releases.sqlmigrate import applied, data_digest, schema_digest, settle
 from ropewalk.site import Site
-from ropewalk.store.sqlite import SqliteFile
+from ropewalk.store.sqlitefile import SqliteFile
 
 ADD = "alter table flights add column tail text default 'it''s; fine';\ncreate index by_tail on flights (tail);"
 DROP = "drop index by_tail;\nalter table flights drop column tail;"

@@ -25,7 +25,7 @@ from ropewalk.releases.release import (
 from ropewalk.releases.walk import Found, Walk, failed, skipped
 from ropewalk.site import Site
 from ropewalk.store.database import Transaction, Value
-from ropewalk.store.sqlite import SqliteFile, split_sql
+from ropewalk.store.sqlitefile import SqliteFile, split_sql
 
 STAGE = "migrate"
 NAME = re.compile(r"(\d{4})_[a-z0-9_]+")

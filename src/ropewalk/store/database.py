@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
+from concurrent.futures import Future
 from contextlib import AbstractContextManager
 from typing import Protocol, TypeVar
 
@@ -34,6 +35,10 @@ class Reader(Protocol):
         """Return the first row as a record, or None."""
         ...
 
+    def composed(self, sql: str, values: Mapping[str, Value], /) -> list[Row]:
+        """Return all rows of a statement that a `compile.py` composed of constant parts with bound `:names`."""
+        ...
+
 
 class Transaction(Reader, Protocol):
     """A view that may change rows; who opened it owns the commit."""
@@ -61,6 +66,17 @@ class Database(Protocol):
             work: is given the transaction; an exception undoes all of it and is raised here.
             key: idempotency key; a second call with the same key does nothing and returns the first answer
                 (which then must be JSON-able).
+        """
+        ...
+
+    def submit(self, work: Callable[[Transaction], T], /, *, key: str | None = None) -> Future[T]:
+        """Queue `work` as `write` does, without waiting; cancelling the future before its turn drops it.
+
+        The future is done once the commit is durable. Its callbacks run in the writer's thread: they must be short
+        and must not fail.
+
+        Raises:
+            Unavailable: the store is closed, or too many writes wait (`store-overloaded`).
         """
         ...
 

@@ -1,0 +1,204 @@
+"""One thread that writes: jobs of many callers in one commit, each behind a savepoint, answered once durable."""
+
+from __future__ import annotations
+
+import json
+import queue
+import threading
+from collections.abc import Callable
+from concurrent.futures import Future
+from dataclasses import dataclass
+from time import monotonic
+from typing import Any, Protocol, TypeVar, cast
+
+from ropewalk.clock import Clock
+from ropewalk.errors import RopewalkError, Unavailable
+from ropewalk.refs import canonical
+from ropewalk.store.database import Transaction
+
+T = TypeVar("T")
+GROUP_MAX = 256
+GROUP_SECONDS = 0.05
+WAITING_MAX = 4096
+
+
+class Link(Protocol):
+    """A connection as the writer drives it; what fails is raised in our words."""
+
+    @property
+    def session(self) -> Transaction:
+        """Return what a job is given."""
+        ...
+
+    def begin(self) -> None:
+        """Begin a transaction that no other writer runs beside."""
+        ...
+
+    def mark(self) -> None:
+        """Set a savepoint."""
+        ...
+
+    def undo(self) -> None:
+        """Undo all since the savepoint and take it away."""
+        ...
+
+    def keep(self) -> None:
+        """Take the savepoint away and keep what came after it."""
+        ...
+
+    def commit(self) -> None:
+        """Return once everything is durable."""
+        ...
+
+    def lost(self) -> bool:
+        """Return whether the engine gave the transaction up by itself: a full disk, a broken connection."""
+        ...
+
+    def close(self) -> None:
+        """Undo what is open and close; never fails."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Job:
+    """What a caller wants done and where it waits."""
+
+    work: Callable[[Transaction], object]
+    key: str | None
+    answer: Future[Any]
+
+
+class Writer:
+    """Runs jobs in groups, one commit each; the thread starts with the first job.
+
+    Args:
+        connect: opens the writer's own connection.
+        clock: tells the time of idempotency keys.
+    """
+
+    def __init__(self, connect: Callable[[], Link], clock: Clock) -> None:
+        self._connect = connect
+        self._clock = clock
+        self._jobs: queue.SimpleQueue[Job | None] = queue.SimpleQueue()
+        self._lock = threading.Lock()
+        self._thread: threading.Thread | None = None
+        self._closed = False
+
+    def submit(self, work: Callable[[Transaction], T], key: str | None = None) -> Future[T]:
+        """Queue a job; its future is done once the commit is durable, or with the job's own exception.
+
+        Raises:
+            Unavailable: the store is closed, or more jobs wait than can be done in a second or two.
+        """
+        assert threading.current_thread() is not self._thread, "a write inside a write: pass the transaction on"
+        job = Job(work=work, key=key, answer=Future())
+        with self._lock:
+            if self._closed:
+                raise Unavailable("store-closed", "The store is closed.", fix="run the same command again")
+            if self._jobs.qsize() >= WAITING_MAX:
+                raise Unavailable(
+                    "store-overloaded",
+                    "More writes are waiting than the store takes.",
+                    why=f"{WAITING_MAX:,} wait already",
+                    fix="send the same request again in a second",
+                )
+            if self._thread is None:
+                self._thread = threading.Thread(target=self._serve, name="ropewalk-store-writer", daemon=True)
+                self._thread.start()
+            self._jobs.put(job)
+        return job.answer
+
+    def close(self) -> None:
+        """Finish what was accepted, then close the connection."""
+        with self._lock:
+            self._closed = True
+            self._jobs.put(None)
+        if self._thread is not None:
+            self._thread.join()
+
+    def _serve(self) -> None:
+        link: Link | None = None
+        while (job := self._jobs.get()) is not None:
+            link = self._commit(link, job)
+        if link is not None:
+            link.close()
+
+    def _next(self) -> Job | None:
+        """Return a job that waits already, or None."""
+        try:
+            job = self._jobs.get_nowait()
+        except queue.Empty:
+            return None
+        if job is None:  # the end, which is for the loop
+            self._jobs.put(None)
+        return job
+
+    def _commit(self, link: Link | None, first: Job) -> Link | None:
+        """Run a group in one commit; after a failed one the connection is never trusted again."""
+        link = self._begun(link, first)
+        if link is None:
+            return None
+        asked: list[Future[Any]] = []
+        outcomes: list[tuple[bool, object]] = []
+        job: Job | None = first
+        until = monotonic() + GROUP_SECONDS
+        try:
+            while job is not None:
+                if job.answer.set_running_or_notify_cancel():
+                    asked.append(job.answer)
+                    outcomes.append(self._attempt(link, job))
+                job = self._next() if len(asked) < GROUP_MAX and monotonic() < until else None
+            link.commit()
+        except Exception as error:  # noqa: BLE001 - whatever it is, who waits is told
+            link.close()
+            for answer in asked:
+                answer.set_exception(error)
+            return None
+        for answer, (well, result) in zip(asked, outcomes, strict=True):
+            if well:
+                answer.set_result(result)
+            else:
+                answer.set_exception(cast("BaseException", result))
+        return link
+
+    def _begun(self, link: Link | None, first: Job) -> Link | None:
+        """Begin; a store that cannot be reached is told at once to all who wait, and not to one after the other."""
+        try:
+            link = link or self._connect()
+            link.begin()
+        except Exception as error:  # noqa: BLE001 - whatever it is, who waits is told
+            if link is not None:
+                link.close()
+            waiting = [first]
+            while (job := self._next()) is not None and len(waiting) < WAITING_MAX:
+                waiting.append(job)
+            for job in waiting:
+                if job.answer.set_running_or_notify_cancel():
+                    job.answer.set_exception(error)
+            return None
+        return link
+
+    def _attempt(self, link: Link, job: Job) -> tuple[bool, object]:
+        link.mark()
+        try:
+            result = self._answer(link.session, job)
+        except BaseException as error:  # whatever the work raised goes to the caller who waits
+            if link.lost():
+                if isinstance(error, RopewalkError):
+                    raise
+                raise Unavailable("store-io", "The disk refused a write.", why=str(error)) from error
+            link.undo()
+            return False, error
+        link.keep()
+        return True, result
+
+    def _answer(self, session: Transaction, job: Job) -> object:
+        if job.key is None:
+            return job.work(session)
+        known = session.value("idempotency.get", key=job.key)
+        if known is not None:
+            return json.loads(str(known))
+        result = job.work(session)
+        answer = canonical(result).decode()
+        session.run("idempotency.insert", key=job.key, at_us=self._clock.now_us(), answer=answer)
+        return result
