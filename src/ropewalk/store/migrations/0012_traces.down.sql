@@ -1,0 +1,9 @@
+drop table evaluation_records;
+drop table evaluation_experiments;
+drop table evaluation_tags;
+drop table evaluation_datasets;
+drop table assessments;
+drop table trace_links;
+drop table spans;
+drop table trace_values;
+drop table traces;
