@@ -1,11 +1,16 @@
 """What a folder of blobs alone promises: who may read it, and that a failure leaves no litter."""
 
 import io
+import os
 import stat
+import threading
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
 from ropewalk.blobs.folder import FolderBucket
+from ropewalk.blobs.incoming import RESERVE_BYTES
+from ropewalk.clock import SystemClock
 from ropewalk.errors import Unavailable
 
 
@@ -33,7 +38,7 @@ def test_a_full_disk_is_told_and_leaves_no_litter(bucket, tmp_path):
     with pytest.raises(Unavailable) as caught:
         bucket.put_stream(FailingStream(b"x" * 3_000_000))
 
-    assert caught.value.code == "blob-not-written"
+    assert caught.value.code == "disk-full"
     assert "No space left" in caught.value.why
     assert list((tmp_path / "blobs" / "incoming").iterdir()) == []
 
@@ -43,3 +48,56 @@ def test_a_moved_folder_keeps_its_blobs(bucket, tmp_path):
     (tmp_path / "blobs").rename(tmp_path / "elsewhere")
 
     assert FolderBucket(tmp_path / "elsewhere").get(digest) == b"x"
+
+
+def test_what_a_killed_writer_left_is_gone_after_a_day_and_what_grows_is_not(tmp_path):
+    clock = SystemClock()
+    incoming = tmp_path / "blobs" / "incoming"
+    left, young = incoming / "left", incoming / "young"
+    writer = FolderBucket(tmp_path / "blobs", clock).writer()
+    left.write_bytes(b"x")
+    young.write_bytes(b"x")
+    day_ago = clock.now_us() // 1_000_000 - 24 * 3600
+    os.utime(left, (day_ago - 60, day_ago - 60))
+    os.utime(young, (day_ago + 60, day_ago + 60))
+
+    again = FolderBucket(tmp_path / "blobs", clock)
+
+    assert not left.exists()
+    assert young.exists()
+    writer.write(b"whole")
+    assert again.get(writer.commit()) == b"whole"
+
+
+def test_a_blob_that_is_put_while_old_ones_are_removed_is_never_lost(bucket):
+    datas = [str(number).encode() for number in range(300)]
+    for data in datas:
+        os.utime(bucket.path_of(bucket.put(data)), (1, 1))
+    barrier = threading.Barrier(2)
+
+    def put():
+        barrier.wait()
+        return [bucket.put(data) for data in datas]
+
+    def remove():
+        barrier.wait()
+        return sum(bucket.remove(held.digest, kept_before_us=3_600_000_000) for held in bucket.held())
+
+    with ThreadPoolExecutor(2) as pool:
+        put_digests, removed = pool.submit(put), pool.submit(remove)
+
+    assert removed.result() > 0
+    assert all(bucket.has(digest) for digest in put_digests.result())
+
+
+def test_a_disk_with_less_room_than_the_reserve_takes_nothing(bucket, monkeypatch):
+    monkeypatch.setattr(
+        "ropewalk.blobs.incoming.os.statvfs",
+        lambda folder: os.statvfs_result((4096, 4096, 1 << 30, 1, RESERVE_BYTES // 4096 - 1, 0, 0, 0, 0, 255)),
+    )
+
+    with pytest.raises(Unavailable) as caught:
+        bucket.put(b"x")
+
+    assert caught.value.code == "disk-full"
+    assert list(bucket.digests()) == []

@@ -3,8 +3,55 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO, Protocol
+
+PIECE_BYTES = 1 << 20
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Held:
+    """A blob that is there.
+
+    Attributes:
+        digest: its name.
+        bytes: its length.
+        kept_us: when it was last put or kept, in microseconds since the epoch, by the storage's own clock.
+    """
+
+    digest: str
+    bytes: int
+    kept_us: int
+
+
+class Writer(Protocol):
+    """Takes bytes piece by piece; nothing of them can be seen before `commit`, or ever after `abort`."""
+
+    @property
+    def bytes(self) -> int:
+        """How many bytes were written."""
+        ...
+
+    def write(self, piece: bytes | bytearray | memoryview) -> None:
+        """Add bytes.
+
+        Raises:
+            Unavailable: there is no room, or no connection; nothing is kept.
+        """
+        ...
+
+    def commit(self) -> str:
+        """Keep the bytes durably; return their digest.
+
+        Raises:
+            Unavailable: there is no room, or no connection; nothing is kept.
+        """
+        ...
+
+    def abort(self) -> None:
+        """Keep nothing; harmless after `commit`, after an error and when called again."""
+        ...
 
 
 class Bucket(Protocol):
@@ -22,12 +69,32 @@ class Bucket(Protocol):
         """Keep what the stream gives, read in pieces; return its digest."""
         ...
 
+    def writer(self) -> Writer:
+        """Begin a blob that comes in pieces; the caller ends it with `commit` or `abort`.
+
+        Raises:
+            Unavailable: there is no room.
+        """
+        ...
+
     def get(self, digest: str) -> bytes:
         """Return the bytes, verified.
 
         Raises:
             NotFound: there is no such blob.
             Corrupt: the bytes no longer match the digest.
+        """
+        ...
+
+    def pieces(self, digest: str, start: int = 0, stop: int | None = None) -> Iterator[bytes]:
+        """Return the bytes from `start` to before `stop`, in pieces of constant memory.
+
+        Of a whole blob the last piece is held back until all of it is verified. For a part of it the blob is verified
+        before the first piece, where that needs no download.
+
+        Raises:
+            NotFound: there is no such blob; raised before the iterator is returned.
+            Corrupt: the bytes no longer match the digest; raised by the iterator.
         """
         ...
 
@@ -44,6 +111,10 @@ class Bucket(Protocol):
         """Say whether the blob is there, without reading it."""
         ...
 
+    def keep(self, digest: str) -> bool:
+        """Say whether the blob is there, and let it count as put now: `remove` with an age leaves it alone."""
+        ...
+
     def size(self, digest: str) -> int:
         """Return the blob's length in bytes."""
         ...
@@ -52,6 +123,19 @@ class Bucket(Protocol):
         """Yield every digest that is there, in order."""
         ...
 
-    def remove(self, digest: str) -> bool:
-        """Forget a blob; say whether it was there."""
+    def held(self) -> Iterator[Held]:
+        """Yield every blob that is there with its length and age, in the order of `digests`."""
+        ...
+
+    def remove(self, digest: str, *, kept_before_us: int | None = None) -> bool:
+        """Forget a blob; say whether it was there.
+
+        Args:
+            digest: which.
+            kept_before_us: leave it alone, and answer False, when it was put or kept at this time or later.
+        """
+        ...
+
+    def link(self, digest: str, *, seconds: int) -> str | None:
+        """Return an address at which anybody can read the blob for so long; None where the storage gives none."""
         ...

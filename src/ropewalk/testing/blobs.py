@@ -21,6 +21,7 @@ from ropewalk.refs import digest_of
 
 WAIT_SECONDS = 30.0
 PIECE = b"0123456789abcdef" * (1 << 16)
+YEAR_US = 365 * 86_400_000_000
 
 
 class BucketUnderTest(Protocol):
@@ -94,6 +95,11 @@ def bucket_checks() -> tuple[BucketCheck, ...]:
             _takes_the_same_bytes_from_many_threads,
             _shows_nothing_of_a_stream_that_failed,
             _shows_nothing_of_a_put_that_was_killed,
+            _takes_pieces_and_shows_them_when_they_are_committed,
+            _gives_back_parts_of_a_blob,
+            _holds_the_last_piece_of_a_damaged_blob_back,
+            _forgets_by_age_only_what_nobody_kept_since,
+            _tells_the_length_and_age_of_what_is_there,
         )
     )
 
@@ -253,3 +259,61 @@ def _shows_nothing_of_a_put_that_was_killed(under: BucketUnderTest) -> None:
     assert not bucket.has(digest_of(PIECE * 2))
     assert list(bucket.digests()) == []
     assert bucket.get(bucket.put(PIECE * 2)) == PIECE * 2
+
+
+def _takes_pieces_and_shows_them_when_they_are_committed(under: BucketUnderTest) -> None:
+    bucket = under.open()
+    writer, given_up = bucket.writer(), bucket.writer()
+    for piece in (PIECE, b"", memoryview(PIECE)[7:], b"tail"):
+        writer.write(piece)
+        given_up.write(piece)
+    whole = PIECE + PIECE[7:] + b"tail"
+    assert writer.bytes == len(whole)
+    assert list(bucket.digests()) == []
+    assert writer.commit() == digest_of(whole)
+    given_up.abort()
+    given_up.abort()
+    writer.abort()
+    assert under.open().get(digest_of(whole)) == whole
+    assert list(bucket.digests()) == [digest_of(whole)]
+
+
+def _gives_back_parts_of_a_blob(under: BucketUnderTest) -> None:
+    data = bytes(range(256)) * 12_000
+    digest, empty = under.open().put(data), under.open().put(b"")
+    bucket = under.open()
+    spans = ((0, None), (0, 1), (0, len(data)), (5, 9), (1_500_000, None), (len(data) - 1, None), (9, 9))
+    for start, stop in spans:
+        assert b"".join(bucket.pieces(digest, start, stop)) == data[start:stop], (start, stop)
+    assert b"".join(bucket.pieces(empty)) == b""
+    _raises(NotFound, "blob-not-found", lambda: bucket.pieces(digest_of(b"absent")))
+
+
+def _holds_the_last_piece_of_a_damaged_blob_back(under: BucketUnderTest) -> None:
+    data = PIECE * 2 + b"tail"
+    digest = under.open().put(data)
+    under.damage(digest)
+    got: list[bytes] = []
+    _raises(Corrupt, "blob-corrupt", lambda: got.extend(under.open().pieces(digest)))
+    assert sum(map(len, got)) < len(data)
+    _raises(Corrupt, "blob-corrupt", lambda: list(under.open().pieces(digest, 1, 3)))
+
+
+def _forgets_by_age_only_what_nobody_kept_since(under: BucketUnderTest) -> None:
+    bucket = under.open()
+    digest = bucket.put(b"one")
+    put_us = next(held.kept_us for held in bucket.held())
+    assert not bucket.remove(digest, kept_before_us=put_us)
+    assert bucket.keep(digest)
+    assert bucket.remove(digest, kept_before_us=put_us + YEAR_US)
+    assert not bucket.remove(digest, kept_before_us=put_us + YEAR_US)
+    assert not bucket.keep(digest)
+
+
+def _tells_the_length_and_age_of_what_is_there(under: BucketUnderTest) -> None:
+    bucket = under.open()
+    digests = [bucket.put(b"x" * count) for count in (1, 20, 300)]
+    held = list(under.open().held())
+    assert [one.digest for one in held] == sorted(digests)
+    assert sorted(one.bytes for one in held) == [1, 20, 300]
+    assert all(one.kept_us > YEAR_US for one in held)
