@@ -1,0 +1,1 @@
+"""Who may do what: users, their roles per project and environment, tokens, sessions, and the record of all of it."""
