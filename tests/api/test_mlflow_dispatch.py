@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import math
+import threading
 from collections.abc import Callable
 from typing import Any
 
 import httpx
 import pytest
 
+from ropewalk.api.mlflow import dispatch as dispatch_room
 from ropewalk.api.mlflow import server
 from ropewalk.api.mlflow.dispatch import Dispatch
 from ropewalk.api.mlflow.message import Message, Nothing, Number, number, spoken
@@ -212,6 +214,28 @@ def test_a_defect_shows_a_number_and_no_traceback(ask, caplog):
     assert answer.json()["error_code"] == "INTERNAL_ERROR"
     assert "ZeroDivision" not in answer.text
     assert "ZeroDivisionError" in caplog.text
+
+
+def test_what_cannot_be_done_in_time_is_turned_away_at_once(site, monkeypatch):
+    monkeypatch.setattr(dispatch_room, "READS_WAITING_MAX", 2)
+    held = threading.Event()
+    routes = (_route("GET", "/mlflow/wait", lambda _call: held.wait(10) and None),)
+    dispatch = Dispatch(House(site=site, settings=Settings(name="check")), routes)
+
+    async def all_at_once() -> list[httpx.Response]:
+        async with httpx.AsyncClient(transport=httpx.ASGITransport(dispatch), base_url="http://127.0.0.1") as client:
+            asked = [asyncio.ensure_future(client.get("/api/2.0/mlflow/wait")) for _ in range(5)]
+            while sum(one.done() for one in asked) < 3:
+                await asyncio.sleep(0.01)
+            held.set()
+            return list(await asyncio.gather(*asked))
+
+    answers = asyncio.run(all_at_once())
+
+    assert sorted(one.status_code for one in answers) == [200, 200, 429, 429, 429]
+    refused = [one for one in answers if one.status_code == 429]
+    assert {one.headers["retry-after"] for one in refused} == {"1"}
+    assert {one.json()["error_code"] for one in refused} == {"REQUEST_LIMIT_EXCEEDED"}
 
 
 @pytest.mark.parametrize(

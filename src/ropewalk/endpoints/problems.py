@@ -34,6 +34,7 @@ STATUS_OF_CODE = {
     "contract-broken": 422,
     "method-not-allowed": 405,
     "media-type-unsupported": 415,
+    "server-busy": 429,
 }
 JSON_HEADERS: tuple[tuple[bytes, bytes], ...] = (
     (b"content-type", b"application/json"),

@@ -17,16 +17,22 @@ import msgspec
 from ropewalk.api.mlflow.problems import answer_of
 from ropewalk.api.mlflow.route import Action, Call, How, Route
 from ropewalk.endpoints.guard import depth_within, read_body
-from ropewalk.endpoints.problems import Receive, Scope, Send, answer
-from ropewalk.errors import Invalid, NotFound, Refused, RopewalkError
+from ropewalk.endpoints.problems import JSON_HEADERS, Receive, Scope, Send, answer
+from ropewalk.errors import Invalid, NotFound, Refused, RopewalkError, Unavailable
 from ropewalk.house import House
 from ropewalk.site import Site
 from ropewalk.store.database import Transaction
 
 READERS = 8
+# Beyond these, a request is turned away at once instead of waiting longer than its caller will.
+WRITES_WAITING_MAX = 1024
+READS_WAITING_MAX = 128
+RETRY_SECONDS = 1
 QUERY_FIELDS_MAX = 1000
 IDEMPOTENCY_LETTERS_MAX = 200
 CALLER = "ropewalk.caller"
+_BUSY = 429
+_RETRY = (*JSON_HEADERS, (b"retry-after", str(RETRY_SECONDS).encode()))
 _OURS = frozenset(("internal", "corrupt"))
 log = logging.getLogger(__name__)
 
@@ -69,6 +75,7 @@ class Dispatch:
         self._exact: dict[str, dict[str, _Bound]] = {}
         self._shaped: list[tuple[str, _Bound]] = []
         self._threads = ThreadPoolExecutor(READERS, thread_name_prefix="ropewalk-mlflow")
+        self._waiting = {How.WRITE: 0, How.READ: 0, How.PLAIN: 0}
         for route in routes:
             for path in route.paths():
                 self._bind(route, path)
@@ -125,7 +132,7 @@ class Dispatch:
             status, data = answer_of(
                 RopewalkError("internal", "This is a defect of Ropewalk.", where=number, fix="report it with the log")
             )
-        await answer(send, status, data)
+        await answer(send, status, data, _RETRY if status == _BUSY else JSON_HEADERS)
 
     def _find(self, scope: Scope) -> tuple[_Bound, dict[str, str]]:
         path, method = str(scope["path"]), str(scope["method"])
@@ -167,11 +174,17 @@ class Dispatch:
             raise _malformed(scope, str(error)) from error
 
     async def _run(self, route: Route, call: Call) -> bytes:
-        if route.how is How.WRITE:
-            return await self._write(route, call)
-        loop = asyncio.get_running_loop()
-        work = _read if route.how is How.READ else _plain
-        return await loop.run_in_executor(self._threads, work, route, call)
+        how = route.how
+        if self._waiting[how] >= (WRITES_WAITING_MAX if how is How.WRITE else READS_WAITING_MAX):
+            raise _busy(self._waiting[how])
+        self._waiting[how] += 1
+        try:
+            if how is How.WRITE:
+                return await self._write(route, call)
+            work = _read if how is How.READ else _plain
+            return await asyncio.get_running_loop().run_in_executor(self._threads, work, route, call)
+        finally:
+            self._waiting[how] -= 1
 
     async def _write(self, route: Route, call: Call) -> bytes:
         key = _key(call)
@@ -183,6 +196,15 @@ class Dispatch:
         future = call.site.db.submit(work, key=f"{route.path} {call.site.actor} {key}" if key else None)
         found = await asyncio.wrap_future(future)
         return found if isinstance(found, bytes) else _encoded(found)
+
+
+def _busy(waiting: int) -> Unavailable:
+    return Unavailable(
+        "server-busy",
+        "The server has more to do than it can.",
+        why=f"{waiting} requests wait already; nothing of this one was done",
+        fix=f"send it again after {RETRY_SECONDS} s",
+    )
 
 
 def _read(route: Route, call: Call) -> bytes:
