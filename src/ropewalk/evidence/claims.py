@@ -6,18 +6,24 @@ import json
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from hashlib import sha256
 from typing import Any
 
 from ropewalk.ledger.chain import Entry
 from ropewalk.refs import canonical
-from ropewalk.store.database import Reader
+from ropewalk.store.database import Reader, Row
 
 Words = Mapping[str, Any]
 Said = Callable[[Entry, Words], Words]
+GONE = "gone"
 
 
 def _name(entry: Entry) -> str:
     return entry.subject.partition(":")[2]
+
+
+def _as_it_is(row: Row) -> Words:
+    return row
 
 
 def _plain(entry: Entry, facts: Words) -> Words:
@@ -43,6 +49,22 @@ def _tree(entry: Entry, facts: Words) -> Words:
     return {**facts, "release": _name(entry), "tree": entry.kind.partition(".")[2], "actor": entry.actor}
 
 
+def _registered(entry: Entry, facts: Words) -> Words:
+    return {**facts, "deleted": int(entry.kind == "model.deleted")}
+
+
+def _standing(entry: Entry, facts: Words) -> Words:
+    return {"stage": "None", **facts, "deleted": int(entry.kind == "model.withdrawn")}
+
+
+def _tagged(entry: Entry, facts: Words) -> Words:
+    return {"hash": "", **facts, GONE: entry.kind == "model.untagged"}
+
+
+def _tag_row(row: Row) -> Words:
+    return {**row, "hash": sha256(str(row["value"]).encode()).hexdigest()}
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Claim:
     """A kind of fact that stands in rows and in the ledger.
@@ -53,7 +75,8 @@ class Claim:
         kinds: entries that speak of it; the newest about a key counts.
         key: which words name the fact.
         words: which words are compared.
-        said: turns an entry and its body into those words.
+        said: turns an entry and its body into those words; with a true word `GONE` the row was taken away.
+        read: turns a row into those words.
     """
 
     what: str
@@ -62,6 +85,7 @@ class Claim:
     key: tuple[str, ...]
     words: tuple[str, ...]
     said: Said = _plain
+    read: Callable[[Row], Words] = _as_it_is
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -133,17 +157,42 @@ CLAIMS = (
         words=("id", "rows", "columns"),
     ),
     Claim(
+        what="registered model",
+        query="evidence.registered_models",
+        kinds=("model.created", "model.renamed", "model.deleted"),
+        key=("model",),
+        words=("name", "deleted"),
+        said=_registered,
+    ),
+    Claim(
         what="model",
         query="evidence.models",
         kinds=("model.registered",),
-        key=("id",),
-        words=("manifest", "run", "actor"),
+        key=("id", "model"),
+        words=("manifest", "run", "source", "actor"),
+    ),
+    Claim(
+        what="state of model",
+        query="evidence.model_states",
+        kinds=("model.registered", "model.stage", "model.withdrawn"),
+        key=("model", "version"),
+        words=("stage", "deleted"),
+        said=_standing,
+    ),
+    Claim(
+        what="tag of model",
+        query="evidence.model_tags",
+        kinds=("model.tag", "model.untagged"),
+        key=("model", "version", "key"),
+        words=("hash",),
+        said=_tagged,
+        read=_tag_row,
     ),
     Claim(
         what="alias",
         query="evidence.aliases",
         kinds=("model.alias",),
-        key=("id", "seq"),
+        key=("model", "alias", "seq"),
         words=("version", "actor"),
     ),
     Claim(
@@ -262,6 +311,9 @@ class Claims:
             for claim in claims:
                 words = claim.said(entry, facts)
                 key = tuple(words[name] for name in claim.key)
+                if words.get(GONE):
+                    self._said[claim.what].pop(key, None)
+                    continue
                 self._said[claim.what][key] = (tuple(words[name] for name in claim.words), entry.seq)
         except (ValueError, KeyError, TypeError):
             return
@@ -280,7 +332,7 @@ def _compare(
     rows: Reader, claim: Claim, said: Mapping[tuple[Any, ...], tuple[tuple[Any, ...], int]]
 ) -> Iterator[Difference]:
     seen: set[tuple[Any, ...]] = set()
-    for row in rows.rows(claim.query):
+    for row in map(claim.read, rows.rows(claim.query)):
         key = tuple(row[name] for name in claim.key)
         seen.add(key)
         what = f"{claim.what} {_text(key)}"

@@ -237,7 +237,7 @@ def _model(rows: Reader, version: versions.ModelVersion, model: Manifest) -> Lin
         title=f"Model {version.ref}",
         told=f"{model.flavor}, {model.task}, {twin}",
         digest=version.manifest,
-        entry=_entry(rows, f"model:{version.ref}", "model.registered"),
+        entry=_entry(rows, version.subject, "model.registered", model=version.model),
         facts={"parts": model.parts, "libraries": model.libraries},
     )
 
@@ -271,7 +271,7 @@ def _data(site: Site, rows: Reader, version: versions.ModelVersion, model: Manif
         title=f"Training rows {short(train)}",
         told=f"the {count:,} rows that the model learnt from",
         digest=train,
-        entry=_entry(rows, f"model:{version.ref}", "model.registered"),
+        entry=_entry(rows, version.subject, "model.registered", model=version.model),
         facts={"rows": count, "target": model.target},
     )
     for one in snapshots.of_run(rows, version.run_id):

@@ -10,12 +10,20 @@ select key, digest as value from outcomes;
 select key, value, digest, entries from outcomes order by key;
 -- name: snapshots
 select run_id as run, node, name, digest as id, rows, columns from snapshots;
+-- name: registered_models
+select id as model, name, case when deleted_us is null then 0 else 1 end as deleted from registered_models;
 -- name: models
-select name || '/' || version as id, manifest, run_id as run, author as actor from model_versions;
+select registered_as || '/' || version as id, model, manifest, run_id as run, source, author as actor
+from model_versions;
+-- name: model_states
+select model, version, stage, case when deleted_us is null then 0 else 1 end as deleted from model_versions;
+-- name: model_tags
+select model, 0 as version, key, value from registered_model_tags
+union all select model, version, key, value from model_version_tags;
 -- name: aliases
-select name || '@' || alias as id, seq, version, actor from model_aliases;
+select model, alias, seq, version, actor from model_aliases;
 -- name: manifests
-select distinct manifest from model_versions order by manifest;
+select distinct manifest from model_versions where manifest <> '' order by manifest;
 -- name: releases
 select id, model || '/' || version as model, manifest, environment, intent, author as actor from releases;
 -- name: trees

@@ -1,41 +1,103 @@
+-- name: model_insert
+insert into registered_models (name, author, description, created_us, updated_us, deleted_us)
+values (:name, :author, :description, :created_us, :created_us, null) returning id;
+-- name: model
+select id, name, author, description, created_us, updated_us from registered_models
+where name = :name and deleted_us is null;
+-- name: model_rename
+update registered_models set name = :name, updated_us = :updated_us where id = :id;
+-- name: model_describe
+update registered_models set description = :description, updated_us = :updated_us where id = :id;
+-- name: model_touch
+update registered_models set updated_us = :updated_us where id = :id;
+-- name: model_delete
+update registered_models set deleted_us = :deleted_us, updated_us = :deleted_us where id = :id;
+-- name: model_names
+select name from registered_models where deleted_us is null order by name;
+-- name: model_tags
+select key, value from registered_model_tags where model = :model order by key;
+-- name: model_tag
+select value from registered_model_tags where model = :model and key = :key;
+-- name: model_tag_put
+insert into registered_model_tags (model, key, value) values (:model, :key, :value)
+on conflict (model, key) do update set value = excluded.value;
+-- name: model_tag_delete
+delete from registered_model_tags where model = :model and key = :key;
 -- name: insert
-insert into model_versions (name, version, manifest, run_id, author, created_us)
-values (:name, :version, :manifest, :run_id, :author, :created_us);
+insert into model_versions (model, version, registered_as, manifest, run_id, author, source, storage, run_link,
+    logged_model, stage, status, status_message, description, created_us, updated_us, deleted_us)
+values (:model, :version, :name, :manifest, :run_id, :author, :source, :storage, :run_link, :logged_model, 'None',
+    'READY', '', :description, :created_us, :created_us, null);
 -- name: newest
-select coalesce(max(version), 0) as version from model_versions where name = :name;
+select coalesce(max(version), 0) as version from model_versions where model = :model;
 -- name: get
-select name, version, manifest, run_id, author, created_us from model_versions
-where name = :name and version = :version;
+select v.*, m.name from model_versions v join registered_models m on m.id = v.model
+where m.name = :name and m.deleted_us is null and v.version = :version and v.deleted_us is null;
 -- name: of_run
-select name, version, manifest, run_id, author, created_us from model_versions
-where run_id = :run_id order by name;
+select v.*, m.name from model_versions v join registered_models m on m.id = v.model
+where v.run_id = :run_id and m.deleted_us is null and v.deleted_us is null order by m.name, v.version;
 -- name: of_name_and_run
-select name, version, manifest, run_id, author, created_us from model_versions
-where name = :name and run_id = :run_id;
+select v.*, m.name from model_versions v join registered_models m on m.id = v.model
+where m.name = :name and v.run_id = :run_id and v.manifest <> '' and m.deleted_us is null and v.deleted_us is null
+order by v.version limit 1;
 -- name: latest
-select name, version, manifest, run_id, author, created_us from model_versions
-where name = :name order by version desc limit 1;
+select v.*, m.name from model_versions v join registered_models m on m.id = v.model
+where m.name = :name and m.deleted_us is null and v.deleted_us is null order by v.version desc limit 1;
+-- name: latest_with_bytes
+select v.*, m.name from model_versions v join registered_models m on m.id = v.model
+where m.name = :name and v.manifest <> '' and m.deleted_us is null and v.deleted_us is null
+order by v.version desc limit 1;
 -- name: list
-select name, version, manifest, run_id, author, created_us from model_versions
-where name = :name and version < :before order by version desc limit :count;
+select v.*, m.name from model_versions v join registered_models m on m.id = v.model
+where m.name = :name and m.deleted_us is null and v.deleted_us is null and v.version < :before
+order by v.version desc limit :count;
 -- name: of_manifest
-select name, version, manifest, run_id, author, created_us from model_versions
-where manifest = :manifest order by name, version;
--- name: names
-select name, max(version) as version from model_versions group by name order by name;
+select v.*, m.name from model_versions v join registered_models m on m.id = v.model
+where v.manifest = :manifest and m.deleted_us is null and v.deleted_us is null order by m.name, v.version;
 -- name: all
-select name, version, manifest, run_id, author, created_us from model_versions order by name, version;
+select v.*, m.name from model_versions v join registered_models m on m.id = v.model
+where m.deleted_us is null and v.deleted_us is null order by m.name, v.version;
+-- name: latest_by_stage
+select v.*, m.name from model_versions v join registered_models m on m.id = v.model
+where v.model = :model and v.deleted_us is null and v.version = (
+    select max(w.version) from model_versions w
+    where w.model = v.model and w.stage = v.stage and w.deleted_us is null)
+order by v.version;
+-- name: in_stage
+select v.*, m.name from model_versions v join registered_models m on m.id = v.model
+where v.model = :model and v.stage = :stage and v.deleted_us is null order by v.version;
+-- name: set_stage
+update model_versions set stage = :stage, updated_us = :updated_us where model = :model and version = :version;
+-- name: describe
+update model_versions set description = :description, updated_us = :updated_us
+where model = :model and version = :version;
+-- name: delete
+update model_versions set deleted_us = :deleted_us, updated_us = :deleted_us
+where model = :model and version = :version;
+-- name: tags
+select key, value from model_version_tags where model = :model and version = :version order by key;
+-- name: tag
+select value from model_version_tags where model = :model and version = :version and key = :key;
+-- name: tag_put
+insert into model_version_tags (model, version, key, value) values (:model, :version, :key, :value)
+on conflict (model, version, key) do update set value = excluded.value;
+-- name: tag_delete
+delete from model_version_tags where model = :model and version = :version and key = :key;
 -- name: alias
-select name, alias, seq, version, actor, at_us from model_aliases
-where name = :name and alias = :alias order by seq desc limit 1;
+select alias, seq, version, actor, at_us from model_aliases
+where model = :model and alias = :alias order by seq desc limit 1;
 -- name: alias_at
-select name, alias, seq, version, actor, at_us from model_aliases
-where name = :name and alias = :alias and at_us <= :at_us order by seq desc limit 1;
+select alias, seq, version, actor, at_us from model_aliases
+where model = :model and alias = :alias and at_us <= :at_us order by seq desc limit 1;
 -- name: aliases
-select a.name, a.alias, a.seq, a.version, a.actor, a.at_us from model_aliases a
-where a.name = :name and a.version > 0
-  and a.seq = (select max(b.seq) from model_aliases b where b.name = a.name and b.alias = a.alias)
+select a.alias, a.seq, a.version, a.actor, a.at_us from model_aliases a
+where a.model = :model and a.version > 0
+  and a.seq = (select max(b.seq) from model_aliases b where b.model = a.model and b.alias = a.alias)
 order by a.alias;
+-- name: alias_history
+select alias, seq, version, actor, at_us from model_aliases
+where model = :model and (:alias = '' or alias = :alias) and (at_us < :before_us)
+order by at_us desc, alias desc, seq desc limit :count;
 -- name: alias_insert
-insert into model_aliases (name, alias, seq, version, actor, at_us)
-values (:name, :alias, :seq, :version, :actor, :at_us);
+insert into model_aliases (model, alias, seq, version, actor, at_us)
+values (:model, :alias, :seq, :version, :actor, :at_us);

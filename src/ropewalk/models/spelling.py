@@ -1,0 +1,103 @@
+"""What may be called how in the registry: names of models, of aliases and of tags, by MLflow's rules."""
+
+from __future__ import annotations
+
+import posixpath
+import re
+
+from ropewalk.errors import Invalid
+
+NAME_LETTERS_MAX = 256
+ALIAS_LETTERS_MAX = 255
+KEY_LETTERS_MAX = 250
+VALUE_LETTERS_MAX = 100_000
+TEXT_LETTERS_MAX = 100_000
+URI_LETTERS_MAX = 2000
+LATEST = "latest"
+_ALIAS = re.compile(r"[\w-]+")
+_VERSION = re.compile(r"[vV]\d+")
+_KEY = re.compile(r"[/\w.\- :]+")
+
+
+def check_name(name: str) -> None:
+    """Pass only what may name a registered model.
+
+    Raises:
+        Invalid: it is empty, too long, holds `/` or `:`, or reads as a path.
+    """
+    if not name.strip():
+        why = "a name must be given"
+    elif len(name) > NAME_LETTERS_MAX:
+        why = f"it has {len(name)} characters, {NAME_LETTERS_MAX} at most"
+    elif "/" in name or ":" in name:
+        why = "a name holds neither '/' nor ':'"
+    elif _is_pathlike(name):
+        why = "it reads as a path"
+    else:
+        return
+    raise Invalid("model-name-invalid", "This cannot name a model.", where=name[:80], why=why)
+
+
+def check_alias(alias: str) -> None:
+    """Pass only what may be an alias: letters, digits, `_` and `-`; not `latest` and not `v1`.
+
+    Raises:
+        Invalid: it is none.
+    """
+    if len(alias) > ALIAS_LETTERS_MAX or not _ALIAS.fullmatch(alias):
+        why = f"an alias is letters, digits, '_' and '-', {ALIAS_LETTERS_MAX} at most"
+    elif alias.lower() == LATEST or _VERSION.fullmatch(alias):
+        why = "latest and v1, v2 and so on mean versions already"
+    else:
+        return
+    raise Invalid("alias-invalid", "This cannot be an alias.", where=alias[:80], why=why)
+
+
+def check_key(key: str) -> None:
+    """Pass only what may be the key of a tag.
+
+    Raises:
+        Invalid: it is empty, too long, reads as a path, or holds other characters.
+    """
+    if len(key) > KEY_LETTERS_MAX:
+        why = f"it has {len(key)} characters, {KEY_LETTERS_MAX} at most"
+    elif not _KEY.fullmatch(key):
+        why = "a key is letters, digits, '_', '-', '.', ' ', ':' and '/'"
+    elif _is_pathlike(key):
+        why = "it reads as a path with a shorter form"
+    else:
+        return
+    raise Invalid("tag-invalid", "This cannot be a tag.", where=key[:80], why=why)
+
+
+def check_tag(key: str, value: str) -> None:
+    """Pass only a tag whose key is one and whose value is no longer than it may be.
+
+    Raises:
+        Invalid: it is none.
+    """
+    check_key(key)
+    if len(value) > VALUE_LETTERS_MAX:
+        why = f"its value has {len(value)} characters, {VALUE_LETTERS_MAX} at most"
+        raise Invalid("tag-invalid", "This cannot be a tag.", where=key[:80], why=why)
+
+
+def check_text(text: str, what: str, letters_max: int = TEXT_LETTERS_MAX) -> None:
+    """Pass only a text that is no longer than it may be.
+
+    Raises:
+        Invalid: it is longer.
+    """
+    if len(text) > letters_max:
+        raise Invalid(
+            "text-too-long",
+            "This text is too long.",
+            where=what,
+            why=f"it has {len(text)} characters, {letters_max} at most",
+            fix="log it as an artifact",
+        )
+
+
+def _is_pathlike(name: str) -> bool:
+    short = posixpath.normpath(name)
+    return short != name or short == "." or short.startswith(("..", "/"))
