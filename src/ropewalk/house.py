@@ -237,6 +237,7 @@ def loops(house: House) -> list[Loop]:
     from ropewalk.loops.climb import Climb
     from ropewalk.loops.rescue import Rescue
     from ropewalk.loops.retrain import Retrain
+    from ropewalk.loops.sweep import Sweep
     from ropewalk.loops.watch import Watch
 
     site, halt = house.site, threading.Event()
@@ -245,6 +246,7 @@ def loops(house: House) -> list[Loop]:
         Watch(site, house.settings).loop(),
         Retrain(site, partial(_retrain, house, halt=halt), halt).loop(),
         Rescue(site).loop(),
+        Sweep(site).loop(),
     ]
 
 

@@ -1,0 +1,1 @@
+drop index idempotency_by_time;
