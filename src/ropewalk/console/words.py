@@ -36,3 +36,13 @@ def share(basis_points: int) -> str:
 def shortened(text: str) -> str:
     """Return the beginning of a long sentence; the whole of it stands with the decision's evidence."""
     return text if len(text) <= LETTERS_MAX else text[: LETTERS_MAX - 4].rstrip() + " ..."
+
+
+def size(count: int) -> str:
+    """Return a number of bytes as people say it."""
+    amount = float(count)
+    for word in ("B", "KiB", "MiB", "GiB"):
+        if amount < 1024:  # noqa: PLR2004 - the unit's own factor
+            return f"{amount:.0f} {word}" if word == "B" else f"{amount:.3g} {word}"
+        amount /= 1024
+    return f"{amount:.3g} TiB"

@@ -1,0 +1,142 @@
+"""What a page shows of files, addresses and differences: never more than was meant, and never as markup."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import polars as pl
+import pytest
+from starlette.datastructures import QueryParams
+
+from ropewalk.console.look import Wanted
+from ropewalk.console.patch import between, lines_of
+from ropewalk.console.preview import ROWS, TEXT_BYTES, Shown, image_kind, preview
+from ropewalk.console.query import Asked
+from ropewalk.console.tree import tree
+
+PNG = b"\x89PNG\r\n\x1a\n" + bytes(20)
+
+
+@pytest.fixture
+def shown(tmp_path: Path):
+    def show(name: str, data: bytes) -> Shown:
+        file = tmp_path / "blob"
+        file.write_bytes(data)
+        return preview(name, file, len(data), f"/raw/{name}")
+
+    return show
+
+
+def test_text_is_text_and_json_is_indented(shown):
+    assert shown("notes.txt", "grüße\n".encode()).text == "grüße\n"
+    assert shown("a.json", b'{"a":[1]}').text == '{\n  "a": [\n    1\n  ]\n}'
+    assert shown("broken.json", b"{").text == "{"
+
+
+@pytest.mark.parametrize("name", ["page.html", "drawing.svg", "page.xhtml", "no_ending"])
+def test_markup_is_shown_as_the_text_that_it_is(shown, name):
+    found = shown(name, b"<svg onload=alert(1)></svg>")
+
+    assert (found.kind, found.address) == ("text", "")
+
+
+def test_an_image_is_drawn_only_when_its_bytes_are_one(shown):
+    assert shown("roc.png", PNG) == Shown(kind="image", address="/raw/roc.png")
+    assert shown("roc.png", b"<svg onload=alert(1)></svg>").kind == "text"
+    assert image_kind("roc.png", PNG) == "image/png"
+    assert image_kind("roc.png", b"<svg>") == ""
+    assert image_kind("roc.svg", PNG) == ""
+
+
+def test_tables_show_their_head_and_say_what_is_left_out(shown):
+    rows = "a,b\n" + "".join(f"{number},x\n" for number in range(ROWS + 5))
+    found = shown("t.csv", rows.encode())
+
+    assert [column["name"] for column in found.columns] == ["a", "b"]
+    assert len(found.rows) == ROWS
+    assert "first 50 rows" in found.told
+    assert shown("t.tsv", b"a\tb\n1\t2\n").rows == (("1", "2"),)
+
+
+def test_parquet_shows_columns_with_their_types(tmp_path: Path):
+    file = tmp_path / "t.parquet"
+    pl.DataFrame({"age": [1, None], "name": ["x", "<b>"]}).write_parquet(file)
+    found = preview("t.parquet", file, file.stat().st_size)
+
+    assert found.columns == ({"name": "age", "kind": "Int64"}, {"name": "name", "kind": "String"})
+    assert found.rows == (("1", "x"), ("", "<b>"))
+
+
+def test_what_cannot_be_shown_says_so(shown):
+    assert "no text" in shown("model.bin", b"\x00\x01").told
+    assert "no text" in shown("model.pkl", b"\x80\x04\x95").told
+    assert "Parquet" in shown("t.parquet", b"PAR0").told
+    assert "empty" in shown("t.csv", b"").told
+    assert "empty" in shown("t.txt", b"").told
+
+
+def test_a_long_text_is_cut_between_letters(shown):
+    found = shown("long.txt", "ü".encode() * TEXT_BYTES)
+
+    assert found.text == "ü" * (TEXT_BYTES // 2)
+    assert "first 256 KiB" in found.told
+
+
+def test_a_look_at_the_table_comes_back_from_its_own_address():
+    asked = Asked(
+        experiments=("1", "2"), text="metrics.a > 1 & x", sort="metrics.f1 score", up=True, view="deleted",
+        show=("params.lr", "metrics.a/b"), named="né", after="t=",
+    )  # fmt: skip
+    address = asked.address()
+
+    assert Asked.read(QueryParams(address.partition("?")[2])) == asked
+    assert asked.order_by() == ("metrics.`f1 score` ASC",)
+    assert asked.but(view="active").after == ""
+    assert Asked().address() == "/runs"
+
+
+def test_an_address_that_says_nonsense_says_nothing():
+    asked = Asked.read(QueryParams("sort=evil&show=no&show=metrics.&view=x&up=7"))
+
+    assert asked == Asked()
+
+
+@pytest.mark.parametrize(
+    ("words", "smooth"), [("smooth=nan", 0), ("smooth=7", 0.99), ("smooth=-1", 0), ("smooth=x", 0)]
+)
+def test_smoothing_stays_between_its_ends(words, smooth):
+    assert Wanted.read(QueryParams(words)).look.smooth == smooth
+
+
+def test_a_look_at_curves_comes_back_from_its_own_words():
+    wanted = Wanted.read(QueryParams("axis=clock&log=1&smooth=0.5&only=train%2Floss"))
+
+    assert Wanted.read(QueryParams(wanted.words)) == wanted
+    assert Wanted.read(QueryParams("axis=evil&log=2")).words == ""
+
+
+def test_folders_come_first_and_count_their_files():
+    items = tree([("b.txt", 10, "/b"), ("m/x/1", 2048, "/1"), ("m/y", 1, "/y"), ("m", 3, "/m")])
+
+    assert [(item["name"], item["told"]) for item in items] == [("m", "2 files"), ("b.txt", "10 B"), ("m", "3 B")]
+    assert items[0]["children"][0]["children"][0] == {
+        "name": "1", "told": "2 KiB", "children": [], "files": 1, "address": "/1",
+    }  # fmt: skip
+
+
+def test_a_tree_of_any_depth_has_an_end():
+    items = tree([("/".join(["d"] * 5000), 1, "/d")])
+
+    depth = 0
+    while items:
+        items, depth = items[0]["children"], depth + 1
+    assert depth == 41
+
+
+def test_differences_are_lines_with_their_kind():
+    lines = between("a\nb\n", "a\nc\n", ("version 1", "version 2"))
+
+    assert ("minus", "-b") in lines
+    assert ("plus", "+c") in lines
+    assert between("a", "a", ("1", "2")) == []
+    assert lines_of("+x\n" * 5000)[-1] == ("place", "and 1,000 more lines")
