@@ -1,0 +1,386 @@
+"""Blobs in an object store, S3's, Google's or Azure's, by one library, received and read through a local folder."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Callable, Iterator, Sequence
+from datetime import timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, BinaryIO, TypeVar
+
+from ropewalk.blobs.bucket import PIECE_BYTES, Held
+from ropewalk.blobs.folder import FolderBucket, not_found, shelf_name, verified
+from ropewalk.blobs.incoming import Incoming, not_written
+from ropewalk.clock import Clock, SystemClock
+from ropewalk.errors import Invalid, NotFound, RopewalkError, Unavailable, missing_extra
+from ropewalk.refs import PREFIX, digest_of, is_digest
+
+if TYPE_CHECKING:
+    from obstore import ObjectMeta
+
+T = TypeVar("T")
+SCHEMES = ("s3", "gs", "az")
+WHOLE_BYTES_MAX = 8 << 20
+PART_BYTES = 5 << 20
+PARTS_MAX = 9_000
+PARTS_AT_ONCE = 3
+CACHE_BYTES_MAX = 10 << 30
+CACHE_SECONDS = 3600
+# An object that is put again counts as new once it is older than this; `ropewalk gc` removes none that is younger than
+# twice as long.
+RENEW_SECONDS = 1800
+LINK_SECONDS_MAX = 7 * 86_400
+# A question is given up after two tries, within five seconds; a transfer, which a question precedes, may take its time
+# as long as bytes move.
+_QUICK = {"connect_timeout": timedelta(seconds=1.5), "timeout": timedelta(seconds=2.2)}
+_BULK = {
+    "connect_timeout": timedelta(seconds=1.5),
+    "read_timeout": timedelta(seconds=30),
+    "timeout": timedelta(hours=1),
+}
+_RETRY: Any = {
+    "max_retries": 1,
+    "retry_timeout": timedelta(seconds=2.5),
+    "backoff": {"init_backoff": timedelta(milliseconds=50), "max_backoff": timedelta(milliseconds=200), "base": 2.0},
+}
+
+
+class ObjectBucket:
+    """Blobs as objects `ab/cdef...` below an address.
+
+    Credentials, region and endpoint come from the environment, by the names that the store's own tools use.
+
+    Args:
+        url: `s3://BUCKET/PREFIX`, `gs://BUCKET/PREFIX` or `az://ACCOUNT/CONTAINER/PREFIX`.
+        local: folder for what is being received and what was fetched; made when it is not there.
+        clock: tells how old things are; the machine's when None.
+
+    Raises:
+        Invalid: the address is none of these.
+        Missing: the library is not installed.
+    """
+
+    def __init__(self, url: str, local: Path, clock: Clock | None = None) -> None:
+        self._clock = clock or SystemClock()
+        self.url = url
+        self._quick = _store(url, _QUICK)
+        self._bulk = _store(url, _BULK)
+        self._incoming = Incoming(local / "incoming", self._clock)
+        self._cache = FolderBucket(local / "cache", self._clock)
+        self._tags = local / "tags"
+        self._tags.mkdir(parents=True, exist_ok=True, mode=0o700)
+
+    def put(self, data: bytes) -> str:
+        """Keep the bytes durably; return their digest."""
+        if len(data) > WHOLE_BYTES_MAX:
+            return self.put_stream(io.BytesIO(data))
+        digest = digest_of(data)
+        if not self._already(digest, len(data)):
+            self._send(digest, data, len(data))
+        return digest
+
+    def put_file(self, path: Path) -> str:
+        """Keep a copy of the file durably, read in pieces; return its digest."""
+        with path.open("rb") as file:
+            return self.put_stream(file)
+
+    def put_stream(self, stream: BinaryIO) -> str:
+        """Keep what the stream gives, read in pieces; return its digest."""
+        writer = self.writer()
+        try:
+            while piece := stream.read(PIECE_BYTES):
+                writer.write(piece)
+            return writer.commit()
+        except OSError as error:
+            raise not_written(self._incoming.folder, error) from error
+        finally:
+            writer.abort()
+
+    def writer(self) -> ObjectWriter:
+        """Begin a blob that comes in pieces: received on the local disk, sent when its digest is known."""
+        return ObjectWriter(self, self._incoming)
+
+    def publish(self, incoming: Path, digest: str, count: int) -> None:
+        """Send a received file under its name; for this bucket's writer alone."""
+        if not self._already(digest, count):
+            self._send(digest, incoming.read_bytes() if count <= WHOLE_BYTES_MAX else incoming, count)
+
+    def _already(self, digest: str, count: int) -> bool:
+        """Say whether a whole, young blob is there; a damaged or an old one is written anew."""
+        found = self._head(digest)
+        if found is None or found["size"] != count or self._is_old(found):
+            return False
+        try:
+            for _ in self._stream(digest, found):
+                pass
+        except RopewalkError as error:
+            if error.kind in {"corrupt", "not-found"}:
+                return False
+            raise
+        return True
+
+    def _is_old(self, found: ObjectMeta) -> bool:
+        return _us(found) < self._clock.now_us() - RENEW_SECONDS * 1_000_000
+
+    def _send(self, digest: str, data: bytes | Path, count: int) -> None:
+        """Write an object: a small one only if nothing came there meanwhile, a large one in parts."""
+        import obstore
+        from obstore.exceptions import AlreadyExistsError
+
+        name = shelf_name(digest)
+        if isinstance(data, Path):
+            size = max(PART_BYTES, -(-count // PARTS_MAX))
+            _ask(lambda: obstore.put(self._bulk, name, data, chunk_size=size, max_concurrency=PARTS_AT_ONCE))
+            return
+        try:
+            obstore.put(self._bulk, name, data, mode="create", use_multipart=False)
+        except AlreadyExistsError:  # an old or damaged one, or another writer's
+            _ask(lambda: obstore.put(self._bulk, name, data, use_multipart=False))
+        except Exception as error:
+            raise _unreachable(error) from error
+
+    def get(self, digest: str) -> bytes:
+        """Return the bytes, verified."""
+        return b"".join(self.pieces(digest))
+
+    def pieces(self, digest: str, start: int = 0, stop: int | None = None) -> Iterator[bytes]:
+        """Return the bytes in pieces; a part of a small blob is verified, of a large one it is as the store has it."""
+        found = self._head(digest)
+        if found is None:
+            raise not_found(digest)
+        if start == 0 and stop is None:
+            return self._stream(digest, found)
+        if found["size"] <= WHOLE_BYTES_MAX:
+            return _cut(self._stream(digest, found), start, stop)
+        return self._span(digest, start, found["size"] if stop is None else min(stop, found["size"]))
+
+    def _stream(self, digest: str, found: ObjectMeta) -> Iterator[bytes]:
+        import obstore
+
+        if not found["size"]:
+            return verified(digest, iter(()))
+        got = _ask(lambda: obstore.get(self._bulk, shelf_name(digest)), digest)
+        pieces = _told(iter(got.stream(min_chunk_size=PIECE_BYTES)))
+        return verified(digest, (bytes(piece) for piece in pieces))
+
+    def _span(self, digest: str, start: int, stop: int) -> Iterator[bytes]:
+        import obstore
+
+        while start < stop:
+            end = min(stop, start + PIECE_BYTES)
+            yield bytes(_ask(lambda: obstore.get_range(self._bulk, shelf_name(digest), start=start, end=end), digest))  # noqa: B023 - asked at once
+            start = end
+
+    def fetch(self, digest: str) -> Path:
+        """Return a local, verified file with the bytes as the store has them now; read it, never write it."""
+        found = self._head(digest)
+        if found is None:
+            raise not_found(digest)
+        tag = self._tags / digest.removeprefix(PREFIX)
+        mark = f"{found['e_tag']} {found['size']} {_us(found)}"
+        if tag.exists() and tag.read_text(encoding="utf-8") == mark and self._cache.keep(digest):
+            return self._cache.fetch(digest)
+        writer = self._cache.writer()
+        try:
+            for piece in self._stream(digest, found):
+                writer.write(piece)
+            writer.commit()
+        finally:
+            writer.abort()
+        tag.write_text(mark, encoding="utf-8")
+        self._make_room()
+        return self._cache.path_of(digest)
+
+    def _make_room(self) -> None:
+        """Forget what was fetched longest ago while more is kept than is good; what is fresh may be in use."""
+        held = sorted(self._cache.held(), key=lambda one: one.kept_us)
+        over = sum(one.bytes for one in held) - CACHE_BYTES_MAX
+        before_us = self._clock.now_us() - CACHE_SECONDS * 1_000_000
+        for one in held:
+            if over <= 0:
+                break
+            if self._cache.remove(one.digest, kept_before_us=before_us):
+                over -= one.bytes
+
+    def has(self, digest: str) -> bool:
+        """Say whether the blob is there, without reading it."""
+        return self._head(digest) is not None
+
+    def keep(self, digest: str) -> bool:
+        """Say whether the blob is there, and write it anew when it is old."""
+        found = self._head(digest)
+        if found is None:
+            return False
+        if self._is_old(found):
+            try:
+                path = self.fetch(digest)
+            except NotFound:
+                return False
+            self._send(digest, path if found["size"] > WHOLE_BYTES_MAX else path.read_bytes(), found["size"])
+        return True
+
+    def size(self, digest: str) -> int:
+        """Return the blob's length in bytes."""
+        found = self._head(digest)
+        if found is None:
+            raise not_found(digest)
+        return found["size"]
+
+    def _head(self, digest: str) -> ObjectMeta | None:
+        import obstore
+
+        name = shelf_name(digest)
+        try:
+            return _ask(lambda: obstore.head(self._quick, name), digest)
+        except NotFound:
+            return None
+
+    def digests(self) -> Iterator[str]:
+        """Yield every digest that is there, in order."""
+        for one in self.held():
+            yield one.digest
+
+    def held(self) -> Iterator[Held]:
+        """Yield every blob that is there with its length and age; stores list names in order."""
+        import obstore
+
+        listing: Any = obstore.list(self._quick, chunk_size=1000)  # pyright: ignore[reportUnknownMemberType]
+        batches: Iterator[Sequence[ObjectMeta]] = _told(iter(listing))
+        for batch in batches:
+            for found in batch:
+                digest = PREFIX + found["path"].replace("/", "")
+                if is_digest(digest) and found["path"] == shelf_name(digest):
+                    yield Held(digest=digest, bytes=found["size"], kept_us=_us(found))
+
+    def remove(self, digest: str, *, kept_before_us: int | None = None) -> bool:
+        """Forget a blob; say whether it was there, and old enough where an age is given."""
+        import obstore
+
+        found = self._head(digest)
+        if found is None or (kept_before_us is not None and _us(found) >= kept_before_us):
+            return False
+        _ask(lambda: obstore.delete(self._quick, shelf_name(digest)), digest)
+        return True
+
+    def link(self, digest: str, *, seconds: int) -> str | None:
+        """Return an address, signed with our credentials, at which anybody can read the blob for so long."""
+        import obstore
+
+        assert 0 < seconds <= LINK_SECONDS_MAX, seconds
+        store: Any = self._quick
+        return _ask(lambda: obstore.sign(store, "GET", shelf_name(digest), timedelta(seconds=seconds)))
+
+
+class ObjectWriter:
+    """A blob that comes to an object store in pieces.
+
+    Args:
+        bucket: where it goes.
+        incoming: where it lies until then.
+    """
+
+    def __init__(self, bucket: ObjectBucket, incoming: Incoming) -> None:
+        self._bucket = bucket
+        self._receipt = incoming.receive()
+
+    @property
+    def bytes(self) -> int:
+        """How many bytes were written."""
+        return self._receipt.bytes
+
+    def write(self, piece: bytes | bytearray | memoryview) -> None:
+        """Add bytes."""
+        self._receipt.write(piece)
+
+    def commit(self) -> str:
+        """Keep the bytes durably; return their digest."""
+        digest = self._receipt.finish()
+        try:
+            self._bucket.publish(self._receipt.path, digest, self._receipt.bytes)
+        finally:
+            self._receipt.discard()
+        return digest
+
+    def abort(self) -> None:
+        """Keep nothing of what was not committed."""
+        self._receipt.discard()
+
+
+def _store(url: str, options: dict[str, timedelta]) -> Any:  # noqa: ANN401 - one of three classes without a common one
+    import os
+
+    try:
+        from obstore.exceptions import BaseError
+        from obstore.store import from_url
+    except ImportError:
+        raise missing_extra("obstore", "s3") from None
+    scheme, _, rest = url.partition("://")
+    if scheme not in SCHEMES or not rest.strip("/") or "@" in rest or "?" in rest or "#" in rest:
+        raise _bad_url(url, f"it begins with {' or '.join(f'{name}://' for name in SCHEMES)} and holds no secret")
+    given = any(
+        os.environ.get(name, "").startswith("http://")
+        for name in ("AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL", "AWS_ENDPOINT", "AZURE_ENDPOINT", "GOOGLE_BASE_URL")
+    )
+    client: Any = {**options, "allow_http": True} if given else options
+    try:
+        return from_url(url, client_options=client, retry_config=_RETRY)
+    except (BaseError, ValueError, OSError) as error:
+        raise _bad_url(url, _words(error)) from error
+
+
+def _bad_url(url: str, why: str) -> Invalid:
+    return Invalid(
+        "blobs-url-invalid",
+        "This is no address of an object store.",
+        where=url.partition("://")[0][:20],
+        why=why,
+        fix="ROPEWALK_BLOBS_URL=s3://BUCKET/PREFIX",
+    )
+
+
+def _ask(work: Callable[[], T], digest: str = "") -> T:
+    """Return what the store answers.
+
+    Raises:
+        NotFound: it has no such object; only where a digest was given.
+        Unavailable: it cannot be reached, or refuses.
+    """
+    try:
+        return work()
+    except FileNotFoundError as error:
+        raise (not_found(digest) if digest else _unreachable(error)) from error
+    except Exception as error:
+        raise _unreachable(error) from error
+
+
+def _told(items: Iterator[T]) -> Iterator[T]:
+    """Yield items of the store's own iterator, with its errors as ours."""
+    end = object()
+    while True:
+        item: Any = _ask(lambda: next(items, end))
+        if item is end:
+            return
+        yield item
+
+
+def _cut(pieces: Iterator[bytes], start: int, stop: int | None) -> Iterator[bytes]:
+    whole = b"".join(pieces)
+    yield whole[start:stop]
+
+
+def _unreachable(error: Exception) -> Unavailable:
+    return Unavailable(
+        "blobs-unreachable",
+        "The object store does not answer, or refuses.",
+        why=_words(error),
+        fix="look at its address, its credentials and the network, then run the same command again",
+    )
+
+
+def _words(error: Exception) -> str:
+    """Return the first line of what the library says; the rest repeats it for its own authors."""
+    return str(error).partition("\n")[0][:300]
+
+
+def _us(found: ObjectMeta) -> int:
+    return round(found["last_modified"].timestamp() * 1_000_000)
