@@ -1,4 +1,4 @@
-"""Numbered schema files, each applied once, in one transaction with the note that it was."""
+"""Numbered schema files, each applied once, in one transaction with the note that it was; each has its way back."""
 
 from __future__ import annotations
 
@@ -7,8 +7,9 @@ from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
 
-from ropewalk.errors import Conflict
+from ropewalk.errors import Conflict, Invalid
 from ropewalk.refs import digest_of
+from ropewalk.store.dialect import identities, postgres_schema
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -19,28 +20,54 @@ class Migration:
         number: position, from 1.
         name: the file's name without its ending.
         digest: sha256 of the file, so that an edited step is noticed.
-        statements: single SQL statements in order.
+        statements: single SQL statements in order, in the dialect's words.
+        undo: the statements that take the step back; empty when nobody wrote them.
+        identities: table and column of each number that the database gives.
     """
 
     number: int
     name: str
     digest: str
     statements: tuple[str, ...]
+    undo: tuple[str, ...]
+    identities: tuple[tuple[str, str], ...]
 
 
 @cache
 def load_migrations(dialect: str) -> tuple[Migration, ...]:
-    """Return the steps in order; `NNNN_name.DIALECT.sql` takes the place of `NNNN_name.sql`."""
-    folder = files("ropewalk.store").joinpath("migrations")
-    chosen: dict[str, str] = {}
-    for file in sorted(folder.iterdir(), key=lambda item: len(item.name)):
-        stem, _, ending = file.name.partition(".")
-        if ending in ("sql", f"{dialect}.sql"):
-            chosen[stem] = file.read_text(encoding="utf-8")
-    return tuple(
-        Migration(number=int(stem[:4]), name=stem, digest=digest_of(text.encode()), statements=tuple(_split(text)))
-        for stem, text in sorted(chosen.items())
+    """Return the steps in order: `NNNN_name.sql` with its way back `NNNN_name.down.sql`.
+
+    A portable file is put into the dialect's words; `NNNN_name.DIALECT.sql` takes its place where that does not do.
+    """
+    texts = {
+        file.name: file.read_text(encoding="utf-8")
+        for file in files("ropewalk.store").joinpath("migrations").iterdir()
+        if file.name.endswith(".sql")
+    }
+    names = sorted({name.partition(".")[0] for name in texts})
+    return tuple(_migration(name, texts, dialect) for name in names)
+
+
+def _migration(name: str, texts: Mapping[str, str], dialect: str) -> Migration:
+    portable = texts[f"{name}.sql"]
+    return Migration(
+        number=int(name[:4]),
+        name=name,
+        digest=digest_of(portable.encode()),
+        statements=_worded(texts, name, dialect),
+        undo=_worded(texts, f"{name}.down", dialect),
+        identities=tuple(found for one in split(portable) if (found := identities(one))),
     )
+
+
+def _worded(texts: Mapping[str, str], name: str, dialect: str) -> tuple[str, ...]:
+    own = texts.get(f"{name}.{dialect}.sql")
+    if own is not None:
+        return tuple(split(own))
+    portable = split(texts.get(f"{name}.sql", ""))
+    if dialect == "sqlite":
+        return tuple(portable)
+    return tuple(worded for statement in portable for worded in postgres_schema(statement))
 
 
 def pending(applied: Mapping[int, str], wanted: Sequence[Migration], where: str) -> tuple[Migration, ...]:
@@ -54,13 +81,13 @@ def pending(applied: Mapping[int, str], wanted: Sequence[Migration], where: str)
     Raises:
         Conflict: the schema is newer than this release, or an applied step is not the one that this release knows.
     """
-    newest, done = wanted[-1].number, max(applied, default=0)
-    if done > newest:
+    newer = sorted(set(applied) - {step.number for step in wanted})
+    if newer:
         raise Conflict(
             "store-newer",
             "This folder was written by a newer Ropewalk.",
             where=where,
-            why=f"its schema is at step {done}, this release knows {newest}",
+            why=f"its schema is at step {newer[-1]}, this release knows {wanted[-1].number}",
             fix="pip install --upgrade ropewalk",
         )
     for step in wanted:
@@ -72,19 +99,46 @@ def pending(applied: Mapping[int, str], wanted: Sequence[Migration], where: str)
                 why=f"its schema step {step.name} has other words than this release's",
                 fix="use the build that wrote it, or start in a new folder",
             )
-    return tuple(step for step in wanted if step.number > done)
+    return tuple(step for step in wanted if step.number not in applied)
 
 
-def _split(text: str) -> Iterator[str]:
-    """Split at `;` that ends a line; a trigger's body is kept whole up to its `end;`."""
+def downwards(applied: Mapping[int, str], wanted: Sequence[Migration], to: int) -> tuple[Migration, ...]:
+    """Return the applied steps above `to`, newest first, which are to be taken back.
+
+    Raises:
+        Invalid: there is no such step, or a step has no way back.
+    """
+    known = {step.number for step in wanted}
+    if to not in known | {0}:
+        raise Invalid(
+            "store-step-unknown",
+            f"The schema has no step {to}.",
+            why=f"this release knows 0 to {max(known)}",
+            fix=f"ropewalk store migrate --to {max(known)}",
+        )
+    steps = tuple(step for step in reversed(wanted) if step.number > to and step.number in applied)
+    for step in steps:
+        if not step.undo:
+            raise Invalid(
+                "store-step-one-way",
+                f"The schema step {step.name} has no way back.",
+                why=f"there is no {step.name}.down.sql",
+                fix="restore a backup from before that step: ropewalk store restore PATH",
+            )
+    return steps
+
+
+def split(text: str) -> Iterator[str]:
+    """Split at `;` that ends a line; a trigger's body is kept whole up to its `end;`, and all between two `$$`."""
     statement: list[str] = []
-    inside = False
+    inside = quoted = False
     for line in text.splitlines():
         bare = line.strip()
         if not statement and (not bare or bare.startswith("--")):
             continue
         statement.append(line)
-        inside = inside or bare.lower().startswith("create trigger")
-        if bare.endswith(";") and (not inside or bare.lower() == "end;"):
+        quoted ^= line.count("$$") % 2 == 1
+        inside = inside or (bare.lower().startswith("create trigger") and "execute function" not in bare.lower())
+        if bare.endswith(";") and not quoted and (not inside or bare.lower() == "end;"):
             yield "\n".join(statement).rstrip().removesuffix(";")
             statement, inside = [], False

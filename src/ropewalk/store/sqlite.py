@@ -14,11 +14,13 @@ from typing import TypeVar
 
 from ropewalk.clock import Clock
 from ropewalk.errors import Conflict, Corrupt, RopewalkError, Unavailable
+from ropewalk.store import schema
 from ropewalk.store.database import Reader, Row, Transaction, Value
-from ropewalk.store.migrate import load_migrations, pending
+from ropewalk.store.migrate import load_migrations
 from ropewalk.store.queries import load_queries
 from ropewalk.store.records import maker
 from ropewalk.store.refusals import busy, disk_full, unstorable
+from ropewalk.store.schema import NOTES
 from ropewalk.store.writer import Writer
 
 T = TypeVar("T")
@@ -118,7 +120,9 @@ class SqliteSession:
 
 
 class SqliteLink:
-    """The writer's connection."""
+    """A connection that writes."""
+
+    dialect = "sqlite"
 
     def __init__(self, connection: sqlite3.Connection) -> None:
         self._connection = connection
@@ -151,9 +155,28 @@ class SqliteLink:
         """Return once everything is on the disk."""
         self._do("commit")
 
+    def rollback(self) -> None:
+        """Undo the transaction, if SQLite has not done so itself."""
+        if self._connection.in_transaction:
+            self._do("rollback")
+
     def lost(self) -> bool:
         """Return whether SQLite itself rolled everything back: disk full, I/O."""
         return not self._connection.in_transaction
+
+    def raw(self, statement: str, values: Mapping[str, Value] | None = None) -> list[tuple[Value, ...]]:
+        """Run a statement that has no name."""
+        try:
+            return self._connection.execute(statement, values or {}).fetchall()
+        except (sqlite3.Error, OverflowError, UnicodeEncodeError) as error:
+            raise translate(error, "schema") from error
+
+    def tables(self) -> dict[str, tuple[str, ...]]:
+        """Return the columns of each table."""
+        names = self.raw(
+            "select name from sqlite_master where type = 'table' and name not like 'sqlite_%' order by name"
+        )
+        return {str(name): tuple(str(row[1]) for row in self.raw(f'pragma table_info("{name}")')) for (name,) in names}
 
     def close(self) -> None:
         """Undo what is open and close."""
@@ -195,21 +218,24 @@ class SqliteDatabase:
     Args:
         path: the file; made with mode 0600 in a folder of mode 0700 when it is not there.
         clock: tells the time of migrations and idempotency keys.
+        climb: bring the schema to this release's; False leaves it as it is, for `ropewalk store`.
     """
 
-    def __init__(self, path: Path, clock: Clock) -> None:
+    def __init__(self, path: Path, clock: Clock, *, climb: bool = True) -> None:
         self._path = path
-        self._clock = clock
         path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
         if not path.exists():
             os.close(os.open(path, os.O_CREAT | os.O_RDWR, 0o600))
         self._idle: list[SqliteSession] = []
         self._lock = threading.Lock()
         self._closed = False
-        self._writer = Writer(lambda: SqliteLink(self._connect()), clock)
+        self._writer = Writer(self.link, clock)
         with _alone_in(path.parent):
             self._watch = self._connect()
-            self._migrate()
+            link = SqliteLink(self._watch)
+            link.raw(NOTES)
+            if climb:
+                schema.climb(link, clock, load_migrations("sqlite"), where=path.name)
 
     def _connect(self) -> sqlite3.Connection:
         try:
@@ -222,33 +248,9 @@ class SqliteDatabase:
             raise translate(error, str(self._path.name)) from error
         return connection
 
-    def _migrate(self) -> None:
-        connection = self._watch
-        connection.execute(
-            "create table if not exists migrations "
-            "(number integer primary key, name text not null, digest text not null, at_us integer not null)"
-        )
-        rows = connection.execute("select number, digest from migrations").fetchall()
-        applied = {int(number): str(digest) for number, digest in rows}
-        steps = pending(applied, load_migrations("sqlite"), self._path.name)
-        if not steps:
-            return
-        connection.execute("begin immediate")
-        try:
-            for step in steps:
-                for statement in step.statements:
-                    connection.execute(statement)
-                connection.execute(
-                    "insert into migrations values (?, ?, ?, ?)",
-                    (step.number, step.name, step.digest, self._clock.now_us()),
-                )
-            connection.execute("commit")
-        except sqlite3.Error as error:
-            connection.execute("rollback")
-            raise translate(error, "migrations") from error
-        except BaseException:
-            connection.execute("rollback")
-            raise
+    def link(self) -> SqliteLink:
+        """Open a connection that writes, for whole stores and schemas; who opens it closes it."""
+        return SqliteLink(self._connect())
 
     @contextmanager
     def read(self) -> Generator[Reader]:

@@ -9,54 +9,18 @@ from collections.abc import Callable
 from concurrent.futures import Future
 from dataclasses import dataclass
 from time import monotonic
-from typing import Any, Protocol, TypeVar, cast
+from typing import Any, TypeVar, cast
 
 from ropewalk.clock import Clock
 from ropewalk.errors import RopewalkError, Unavailable
 from ropewalk.refs import canonical
 from ropewalk.store.database import Transaction
+from ropewalk.store.link import Link
 
 T = TypeVar("T")
 GROUP_MAX = 256
 GROUP_SECONDS = 0.05
 WAITING_MAX = 4096
-
-
-class Link(Protocol):
-    """A connection as the writer drives it; what fails is raised in our words."""
-
-    @property
-    def session(self) -> Transaction:
-        """Return what a job is given."""
-        ...
-
-    def begin(self) -> None:
-        """Begin a transaction that no other writer runs beside."""
-        ...
-
-    def mark(self) -> None:
-        """Set a savepoint."""
-        ...
-
-    def undo(self) -> None:
-        """Undo all since the savepoint and take it away."""
-        ...
-
-    def keep(self) -> None:
-        """Take the savepoint away and keep what came after it."""
-        ...
-
-    def commit(self) -> None:
-        """Return once everything is durable."""
-        ...
-
-    def lost(self) -> bool:
-        """Return whether the engine gave the transaction up by itself: a full disk, a broken connection."""
-        ...
-
-    def close(self) -> None:
-        """Undo what is open and close; never fails."""
-        ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

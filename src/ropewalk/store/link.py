@@ -1,0 +1,62 @@
+"""A connection as the writer, the schema's steps and the copying of whole stores drive it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Protocol
+
+from ropewalk.store.database import Transaction, Value
+
+
+class Link(Protocol):
+    """One connection that writes; what fails is raised in our words."""
+
+    @property
+    def dialect(self) -> str:
+        """Return `sqlite` or `postgres`."""
+        ...
+
+    @property
+    def session(self) -> Transaction:
+        """Return what a job is given."""
+        ...
+
+    def begin(self) -> None:
+        """Begin a transaction that no other writer runs beside."""
+        ...
+
+    def mark(self) -> None:
+        """Set a savepoint."""
+        ...
+
+    def undo(self) -> None:
+        """Undo all since the savepoint and take it away."""
+        ...
+
+    def keep(self) -> None:
+        """Take the savepoint away and keep what came after it."""
+        ...
+
+    def commit(self) -> None:
+        """Return once everything is durable."""
+        ...
+
+    def rollback(self) -> None:
+        """Undo the transaction."""
+        ...
+
+    def lost(self) -> bool:
+        """Return whether the engine gave the transaction up by itself: a full disk, a broken connection."""
+        ...
+
+    def raw(self, statement: str, values: Mapping[str, Value] | None = None) -> list[tuple[Value, ...]]:
+        """Run a statement that has no name, such as a step of the schema; `:names` are bound when values are given."""
+        ...
+
+    def tables(self) -> dict[str, tuple[str, ...]]:
+        """Return the columns of each table, in order, without the engine's own tables."""
+        ...
+
+    def close(self) -> None:
+        """Undo what is open and close; never fails."""
+        ...

@@ -1,0 +1,4 @@
+drop table idempotency;
+drop table event_readers;
+drop table events;
+drop table ledger;

@@ -1,0 +1,2 @@
+drop table snapshot_parents;
+drop table snapshots;

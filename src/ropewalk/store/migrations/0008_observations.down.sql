@@ -1,0 +1,3 @@
+drop table alerts;
+drop table monitor_windows;
+drop table labels;
