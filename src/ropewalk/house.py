@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING
 from ropewalk.blobs.folder import FolderBucket
 from ropewalk.clock import Clock, SystemClock
 from ropewalk.errors import Interrupted, Invalid, NotFound, RopewalkError
+from ropewalk.leases import PARENT
 from ropewalk.ledger.head import write_head
 from ropewalk.ledger.sign import Signer
 from ropewalk.settings import FILE, Settings, read_settings
@@ -268,7 +269,7 @@ def _retrain(house: House, found: Alert, *, halt: threading.Event | None = None)
         cwd=house.site.root,
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
-        env={**os.environ, "ROPEWALK_ACTOR": f"alert:{found.monitor}"},
+        env={**os.environ, "ROPEWALK_ACTOR": f"alert:{found.monitor}", PARENT: str(os.getpid())},
     ) as child:
         said = _listened(child, halt)
     try:

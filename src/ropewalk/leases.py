@@ -3,12 +3,18 @@
 from __future__ import annotations
 
 import os
+import select
+import signal
 import socket
+import threading
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
 LEASE_SECONDS = 30
+# Environment variable with the process id of a server that starts a command and without which it has no sense.
+PARENT = "ROPEWALK_PARENT"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -71,3 +77,20 @@ def is_alive(lease: Lease, now_us: int) -> bool:
     if not lease.boot:
         return now_us < lease.expires_us
     return process_start(lease.pid) == lease.born
+
+
+def end_with(pid: int) -> None:
+    """Ask this process to end, as by SIGTERM, once another one is gone: nobody waits for what it does.
+
+    A thread waits for that; where processes cannot be waited for (not Linux), nothing happens.
+    """
+
+    def wait() -> None:
+        with suppress(ProcessLookupError):
+            handle = os.pidfd_open(pid)
+            select.select([handle], [], [])
+            os.close(handle)
+        os.kill(os.getpid(), signal.SIGTERM)
+
+    if hasattr(os, "pidfd_open"):
+        threading.Thread(target=wait, name="ropewalk-parent", daemon=True).start()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 import re
 import shlex
 from collections.abc import Generator
@@ -45,9 +46,12 @@ def handle(options: argparse.Namespace, out: Output) -> None:
     """Run it and print each step when it ends; the same command again resumes a killed run."""
     from ropewalk.cli.project import require_pipeline
     from ropewalk.house import open_house, run
+    from ropewalk.leases import PARENT, end_with
     from ropewalk.models import versions
     from ropewalk.runs import keep
 
+    if os.environ.get(PARENT, "").isdigit():
+        end_with(int(os.environ[PARENT]))
     target, args = split(options.words)
     require_pipeline(options.project, target)
     with open_house(options.project) as house:
