@@ -17,7 +17,7 @@ CLAUSES_MAX = 100
 LETTERS_MAX = 100_000
 LISTED_MAX = 1000
 
-Kind = Literal["text", "number", "whole"]
+Kind = Literal["text", "number", "whole", "either"]
 Target = str | float | int | tuple[str, ...] | None
 
 NUMBERS = frozenset({"=", "!=", "<", "<=", ">", ">="})
@@ -45,7 +45,8 @@ class Field:
 
     Attributes:
         name: what the code calls it; empty for whatever key was written, such as that of a metric.
-        kind: `text`, `number` or `whole` (a number without a fraction).
+        kind: `text`, `number`, `whole` (a number without a fraction) or `either` (more or less than a number, like a
+            text).
         ops: the comparisons that it takes, of `NUMBERS`, `TEXTS`, `LISTS` and `NULLS`.
         orders: whether results may be ordered by it.
     """
@@ -84,7 +85,8 @@ class Clause:
     Attributes:
         entity: what is compared, such as `metric` or `attribute`.
         key: its name, as the code calls it.
-        op: `=`, `!=`, `<`, `<=`, `>`, `>=`, `LIKE`, `ILIKE`, `IN`, `NOT IN`, `IS NULL` or `IS NOT NULL`.
+        op: `=`, `!=`, `<`, `<=`, `>`, `>=`, `LIKE`, `ILIKE`, `RLIKE`, `IN`, `NOT IN`, `IS NULL` or
+            `IS NOT NULL`.
         value: a float or int for numbers, a text, a tuple of texts for lists, None for `IS NULL` and `IS NOT NULL`.
     """
 
@@ -230,7 +232,7 @@ class _Speech:
         while op in ("NOT", "IS", "IS NOT"):
             word = self.take()
             op = f"{op} {word.text.upper()}"
-        if op not in ("LIKE", "ILIKE", *LISTS, *NULLS):
+        if op not in ("LIKE", "ILIKE", "RLIKE", *LISTS, *NULLS):
             self.refuse(
                 "a comparison is =, !=, <, <=, >, >=, LIKE, ILIKE, IN, NOT IN, IS NULL or IS NOT NULL", word.text
             )
@@ -242,7 +244,7 @@ class _Speech:
         if op in LISTS:
             return self._list()
         word = self.take()
-        if field.kind == "text":
+        if field.kind == "text" or (field.kind == "either" and op not in ("<", "<=", ">", ">=")):
             return self._text(word)
         if word.kind != "number":
             self.refuse("a number is compared with a number", word.text)
