@@ -6,6 +6,7 @@ import asyncio
 import logging
 import re
 import secrets
+import zlib
 from collections.abc import Callable, Iterable
 from contextlib import suppress
 from typing import Any
@@ -20,7 +21,12 @@ DISCARD_BYTES = 1 << 20
 DISCARD_SECONDS = 0.5
 log = logging.getLogger(__name__)
 BODY_SECONDS_MAX = 10.0
+BODY_RATE_MIN = 4096
+# Marks in a request's scope: it has passed a guard; the id by which the log speaks of it.
+GUARDED = "ropewalk.guarded"
+REQUEST = "ropewalk.request"
 _LOOPBACK = ("127.0.0.1", "localhost", "[::1]")
+_PORTED = re.compile(r":\d+$")
 _DEFAULT_PORT = {"http": 80, "https": 443}
 # A JSON string is skipped whole, so that brackets inside it do not count.
 _SHAPES = re.compile(rb'"(?:[^"\\]|\\.)*+"|[\[\]{}]', re.DOTALL)
@@ -31,13 +37,16 @@ class Guard:
 
     A Host that is not allowed, an Origin that is not the own one (another port of this machine is foreign) and a
     request that the browser calls cross-site are answered with 403, a body above the cap with 413 before it is
-    buffered, one that trickles with 408. A WebSocket is closed for the same reasons.
+    buffered, one that trickles with 408. A body that is compressed with gzip is unpacked, as far as the cap. A
+    WebSocket is closed for the same reasons. A guard within another one lets everything pass.
 
     Args:
         app: what is guarded.
-        hosts: host names without a port that may stand in `Host` besides loopback; each with the port of the socket.
+        hosts: names that may stand in `Host` besides loopback; with a port of their own, else with the socket's.
+        ports_any: whether a proxy stands before the server, so that the ports that callers name are not the socket's.
         body_bytes_max: the cap, or a function from the request's path to its cap (0 is no cap: streamed uploads).
-        body_seconds_max: longest wait for the next piece of a body.
+        body_seconds_max: longest wait for the next piece of a body, and for all of them but for the time that
+            `BODY_RATE_MIN` bytes a second need.
     """
 
     def __init__(
@@ -45,19 +54,24 @@ class Guard:
         app: App,
         *,
         hosts: Iterable[str] = (),
+        ports_any: bool = False,
         body_bytes_max: int | Callable[[str], int] = 1 << 20,
         body_seconds_max: float = BODY_SECONDS_MAX,
     ) -> None:
         self._app = app
-        self._hosts = frozenset((*_LOOPBACK, *hosts))
+        given = frozenset(host.lower() for host in hosts)
+        self._ported = frozenset(host for host in given if _PORTED.search(host))
+        self._hosts = frozenset(_LOOPBACK) | (given - self._ported)
+        self._ports_any = ports_any
         self._cap = body_bytes_max
         self._seconds = body_seconds_max
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Speak ASGI."""
-        if scope["type"] == "lifespan":
+        if scope["type"] == "lifespan" or GUARDED in scope:
             await self._app(scope, receive, send)
             return
+        scope[GUARDED] = True
         looked_at = [(name, value) for name, value in scope["headers"] if name in _LOOKED_AT]
         headers = dict(looked_at)
         problem = self._stranger(scope, headers)
@@ -72,12 +86,16 @@ class Guard:
             return
         cap = self._cap(scope["path"]) if callable(self._cap) else self._cap
         length = headers.get(b"content-length", b"0")
-        problem = problem or _announced(length, cap)
+        coding = headers.get(b"content-encoding", b"identity").strip().lower()
+        problem = problem or _announced(length, cap) or _unpackable(coding, cap)
         if problem is not None:
             # A short body is read and thrown away, so that the caller, who is still sending, gets to read the answer.
             brief = length.isdigit() and int(length[:20]) <= DISCARD_BYTES
             await answer_error(send, problem, () if brief else _CLOSE)
             return
+        if coding == b"gzip":
+            scope["headers"] = [pair for pair in scope["headers"] if pair[0] not in _OF_PACKED]
+            receive = unpacked(receive, cap)
         await self._counted(scope, receive, send, cap)
 
     def _stranger(self, scope: Scope, headers: dict[bytes, bytes]) -> RopewalkError | None:
@@ -86,35 +104,20 @@ class Guard:
         name = name + "]" if host.startswith("[") and not name.endswith("]") else name
         scheme = str(scope.get("scheme", "http")).replace("ws", "http")
         own_port = str((scope.get("server") or ("", 0))[1] or _DEFAULT_PORT[scheme])
-        if name not in self._hosts or (port or str(_DEFAULT_PORT[scheme])) != own_port:
+        ported = self._ports_any or (port or str(_DEFAULT_PORT[scheme])) == own_port
+        if not (name in self._hosts and ported) and host not in self._ported:
             return _refused("host-foreign", "This host name is not served here.", "Host", host)
         origin = headers.get(b"origin")
         if origin is not None and origin.decode("latin-1").lower() != f"{scheme}://{host}":
             return _refused("origin-foreign", "Another site's page sent this.", "Origin", origin.decode("latin-1"))
-        if headers.get(b"sec-fetch-site") == b"cross-site":
+        if headers.get(b"sec-fetch-site") in _FOREIGN:
             return _refused("origin-foreign", "Another site's page sent this.", "Sec-Fetch-Site", "cross-site")
         return None
 
     async def _counted(self, scope: Scope, receive: Receive, send: Send, cap: int) -> None:
         """Hand the request on with a `receive` that stops at the cap and does not wait for ever."""
-        count = 0
-        done = False
+        bounded = _Bounded(receive, cap, self._seconds)
         started = False
-
-        async def measured() -> Message:
-            nonlocal count, done
-            if done:
-                return await receive()
-            try:
-                async with asyncio.timeout(self._seconds):
-                    message = await receive()
-            except TimeoutError:
-                raise _Stop(Invalid("body-too-slow", "The body did not arrive in time.")) from None
-            count += len(message.get("body", b""))
-            if cap and count > cap:
-                raise _Stop(too_large(cap))
-            done = not message.get("more_body", False)
-            return message
 
         async def noted(message: Message) -> None:
             nonlocal started
@@ -122,22 +125,95 @@ class Guard:
             await send(message)
 
         try:
-            await self._app(scope, measured, noted)
+            await self._app(scope, bounded, noted)
         except _Stop as stop:
             if started:
                 raise
             await _discard(receive)
             await answer_error(send, stop.error, _CLOSE)
+        except ConnectionResetError:
+            return
         except Exception:
             # A defect of ours: the whole of it goes to the log, a number by which to find it there to the caller.
-            number = secrets.token_hex(8)
-            log.exception("internal error %s at %s", number, scope["path"])
+            number = str(scope.get(REQUEST) or secrets.token_hex(8))
+            log.exception("internal error %s at %r", number, scope["path"][:400])
             if started:
                 raise
             words = RopewalkError(
                 "internal", "This is a defect of Ropewalk.", where=number, fix="report it with the log"
             )
             await answer_error(send, words, _CLOSE)
+
+
+class _Bounded:
+    """A `receive` that counts a body's bytes and the time that they take to come."""
+
+    def __init__(self, receive: Receive, cap: int, seconds: float) -> None:
+        self._receive = receive
+        self._cap = cap
+        self._seconds = seconds
+        self._count = 0
+        self._waited = 0.0
+        self._done = False
+
+    async def __call__(self) -> Message:
+        if self._done:
+            return await self._receive()
+        # The app's own slowness does not count: only what is waited for here.
+        loop = asyncio.get_running_loop()
+        began = loop.time()
+        left = self._seconds + self._count / BODY_RATE_MIN - self._waited
+        try:
+            async with asyncio.timeout(min(left, self._seconds)):
+                message = await self._receive()
+        except TimeoutError:
+            raise _Stop(Invalid("body-too-slow", "The body did not arrive in time.")) from None
+        self._waited += loop.time() - began
+        self._count += len(message.get("body", b""))
+        if self._cap and self._count > self._cap:
+            raise _Stop(too_large(self._cap))
+        self._done = not message.get("more_body", False)
+        return message
+
+
+def unpacked(receive: Receive, cap: int) -> Receive:
+    """Return a `receive` that gives the bytes of a gzip body, and never more than one beyond the cap."""
+    stream = zlib.decompressobj(16 + zlib.MAX_WBITS)
+    left = cap + 1
+
+    async def inflated() -> Message:
+        nonlocal left
+        message = await receive()
+        if message["type"] != "http.request":
+            return message
+        try:
+            body = stream.decompress(message.get("body", b""), left) if left else b""
+        except zlib.error as error:
+            raise _Stop(_packed_badly(str(error))) from error
+        left -= len(body)
+        if stream.unused_data:
+            raise _Stop(_packed_badly("something follows its end"))
+        if left and not stream.eof and not message.get("more_body", False):
+            raise _Stop(_packed_badly("it ends too early"))
+        return {**message, "body": body}
+
+    return inflated
+
+
+def _packed_badly(why: str) -> Invalid:
+    return Invalid("encoding-unsupported", "The body is not gzip.", where="Content-Encoding", why=why)
+
+
+def _unpackable(coding: bytes, cap: int) -> Invalid | None:
+    if coding == b"identity" or (coding == b"gzip" and cap):
+        return None
+    return Invalid(
+        "encoding-unsupported",
+        "Bodies are not unpacked from this here.",
+        where="Content-Encoding",
+        why=f"found {coding.decode('latin-1')[:40]!r}",
+        fix="send it as it is" + (", or with gzip" if cap else ""),
+    )
 
 
 async def _discard(receive: Receive) -> None:
@@ -153,7 +229,10 @@ async def _discard(receive: Receive) -> None:
 
 
 _CLOSE = ((b"connection", b"close"),)
-_LOOKED_AT = frozenset((b"host", b"origin", b"sec-fetch-site", b"content-length"))
+_LOOKED_AT = frozenset((b"host", b"origin", b"sec-fetch-site", b"content-length", b"content-encoding"))
+_OF_PACKED = frozenset((b"content-length", b"content-encoding"))
+# `same-site` is another port of this machine, or another name of the same domain: foreign here too.
+_FOREIGN = frozenset((b"cross-site", b"same-site"))
 
 
 class _Stop(Exception):
@@ -178,7 +257,8 @@ def _announced(length: bytes, cap: int) -> RopewalkError | None:
 
 
 def _refused(code: str, what: str, where: str, found: str) -> Refused:
-    return Refused(code, what, where=where, why=f"found {found[:120]!r}", fix="use the address that the server printed")
+    fix = "use the address that the server printed, or allow the name: ropewalk up --allow-host NAME"
+    return Refused(code, what, where=where, why=f"found {found[:120]!r}", fix=fix)
 
 
 async def read_body(receive: Receive) -> bytes:

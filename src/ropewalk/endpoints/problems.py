@@ -33,7 +33,10 @@ STATUS_OF_CODE = {
     "body-too-slow": 408,
     "contract-broken": 422,
     "method-not-allowed": 405,
+    "encoding-unsupported": 415,
+    "login-locked": 429,
     "media-type-unsupported": 415,
+    "unauthenticated": 401,
     "server-busy": 429,
 }
 JSON_HEADERS: tuple[tuple[bytes, bytes], ...] = (

@@ -41,7 +41,7 @@ update tokens set revoked_us = :at_us where id = :id and revoked_us is null;
 -- name: tokens_revoke
 update tokens set revoked_us = :at_us where user_name = :user_name and revoked_us is null;
 -- name: token_used
-update tokens set used_us = :at_us where id = :id and coalesce(used_us, 0) < :before_us;
+update tokens set used_us = :at_us where id = :id and coalesce(used_us, 0) <= :before_us;
 -- name: session_insert
 insert into sessions (digest, user_name, created_us, expires_us) values (:digest, :user_name, :created_us, :expires_us);
 -- name: session

@@ -1,0 +1,55 @@
+"""A project with users in it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+
+from ropewalk.access import tokens, users
+from ropewalk.access.keeper import Keeper
+from ropewalk.access.roles import Grant
+from ropewalk.site import Site
+
+PASSWORD = "correct horse battery"
+
+
+@pytest.fixture
+def ann(site: Site) -> str:
+    """A developer of the environment `dev`."""
+
+    def make(tx) -> str:
+        name = users.add(tx, site, "ann", password=PASSWORD).name
+        users.grant(tx, site, name, Grant(role="developer", environment="dev"))
+        return name
+
+    return site.db.write(make)
+
+
+@pytest.fixture
+def token(site: Site, ann: str) -> Callable[..., tuple[tokens.Token, bytes]]:
+    """Return what makes a token of ann's."""
+
+    def make(**more) -> tuple[tokens.Token, bytes]:
+        scope = Grant(role=more.pop("role", "developer"), environment=more.pop("environment", "*"))
+        made, secret = site.db.write(lambda tx: tokens.create(tx, site, ann, scope=scope, **more))
+        return made, secret.encode()
+
+    return make
+
+
+@pytest.fixture
+def keeper(site: Site) -> Keeper:
+    return Keeper(site, "churn", fresh_seconds=0.5)
+
+
+@pytest.fixture
+def ask(keeper: Keeper) -> Callable[[bytes], object]:
+    """Return what asks for a token's caller as the door does: memory first, then the store."""
+
+    def asked(secret: bytes) -> object:
+        if not keeper.fresh():
+            keeper.look()
+        return keeper.remembered(secret) or keeper.token(secret)
+
+    return asked
