@@ -95,8 +95,7 @@ class Guard:
             return
         if coding == b"gzip":
             scope["headers"] = [pair for pair in scope["headers"] if pair[0] not in _OF_PACKED]
-            receive = unpacked(receive, cap)
-        await self._counted(scope, receive, send, cap)
+        await self._counted(scope, receive, send, cap, packed=coding == b"gzip")
 
     def _stranger(self, scope: Scope, headers: dict[bytes, bytes]) -> RopewalkError | None:
         host = headers.get(b"host", b"").decode("latin-1").lower()
@@ -114,10 +113,17 @@ class Guard:
             return _refused("origin-foreign", "Another site's page sent this.", "Sec-Fetch-Site", "cross-site")
         return None
 
-    async def _counted(self, scope: Scope, receive: Receive, send: Send, cap: int) -> None:
+    async def _counted(self, scope: Scope, receive: Receive, send: Send, cap: int, *, packed: bool) -> None:
         """Hand the request on with a `receive` that stops at the cap and does not wait for ever."""
-        bounded = _Bounded(receive, cap, self._seconds)
-        started = False
+        came = started = False
+
+        async def wire() -> Message:
+            nonlocal came
+            message = await receive()
+            came = not message.get("more_body", False)
+            return message
+
+        bounded = _Bounded(unpacked(wire, cap) if packed else wire, cap, self._seconds)
 
         async def noted(message: Message) -> None:
             nonlocal started
@@ -129,7 +135,8 @@ class Guard:
         except _Stop as stop:
             if started:
                 raise
-            await _discard(receive)
+            if not came:
+                await _discard(wire)
             await answer_error(send, stop.error, _CLOSE)
         except ConnectionResetError:
             return
