@@ -84,3 +84,15 @@ def served(shipped: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[
     root = Path(shutil.copytree(shipped, tmp_path_factory.mktemp("served") / "churn"))
     with Server(root, 0) as server:
         yield server
+
+
+@pytest.fixture(scope="session")
+def tracked(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """The server of an empty project, as a process of its own: nothing in it but what MLflow's clients log."""
+    from ropewalk.demo.server import Server
+
+    root = tmp_path_factory.mktemp("tracked") / "lab"
+    root.mkdir()
+    (root / "ropewalk.toml").write_text('name = "lab"\n')
+    with Server(root, 0) as server:
+        yield server
