@@ -9,6 +9,7 @@ from typing import Protocol, TypeVar
 
 T = TypeVar("T")
 Row = Mapping[str, object]
+READ_SECONDS = 2.0
 Value = str | int | float | bytes | None
 
 
@@ -55,8 +56,14 @@ class Transaction(Reader, Protocol):
 class Database(Protocol):
     """Where rows live."""
 
-    def read(self) -> AbstractContextManager[Reader]:
-        """Open a consistent view; never waits for writers."""
+    def read(self, *, seconds_max: float | None = READ_SECONDS) -> AbstractContextManager[Reader]:
+        """Open a consistent view; never waits for writers.
+
+        Args:
+            seconds_max: what a single statement may take: of processor time on SQLite, twice that by the clock on
+                PostgreSQL. None for no limit, which is for commands that look at everything. A statement that takes
+                more is ended with `query-too-costly` (Invalid).
+        """
         ...
 
     def write(self, work: Callable[[Transaction], T], /, *, key: str | None = None) -> T:

@@ -28,3 +28,25 @@ def busy(where: str) -> Unavailable:
     return Unavailable(
         "store-busy", "Another process keeps the store busy.", where=where, fix="run the same command again"
     )
+
+
+def too_costly(where: str) -> Invalid:
+    """Return the error for a statement that took more than its share."""
+    return Invalid(
+        "query-too-costly",
+        "The search costs more than one request may.",
+        where=where,
+        why="a single question to the store has two seconds",
+        fix="ask for less: fewer clauses, one experiment, or a smaller page",
+    )
+
+
+def unreachable(where: str, why: str) -> Unavailable:
+    """Return the error for a database server that does not answer."""
+    return Unavailable(
+        "store-unreachable",
+        "The database server does not answer.",
+        where=where,
+        why=why,
+        fix="send the same request again in some seconds; see that the server runs and that [store] url names it",
+    )

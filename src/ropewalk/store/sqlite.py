@@ -6,95 +6,74 @@ import fcntl
 import os
 import sqlite3
 import threading
-from collections.abc import Callable, Generator, Iterable, Mapping
+from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
 from concurrent.futures import Future
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import TypeVar
+from time import thread_time
+from typing import Any, TypeVar
 
 from ropewalk.clock import Clock
 from ropewalk.errors import Conflict, Corrupt, RopewalkError, Unavailable
 from ropewalk.store import schema
-from ropewalk.store.database import Reader, Row, Transaction, Value
+from ropewalk.store.database import READ_SECONDS, Reader, Transaction, Value
 from ropewalk.store.migrate import load_migrations
 from ropewalk.store.queries import load_queries
-from ropewalk.store.records import maker
-from ropewalk.store.refusals import busy, disk_full, unstorable
+from ropewalk.store.refusals import busy, disk_full, too_costly, unstorable
 from ropewalk.store.schema import NOTES
+from ropewalk.store.session import Session
 from ropewalk.store.writer import Writer
 
 T = TypeVar("T")
 BUSY_SECONDS = 10.0
-COMPOSED_MAX = 2000
+TICK_STEPS = 20_000
 PRAGMAS = ("journal_mode=wal", "synchronous=full", "foreign_keys=on", "temp_store=memory", "case_sensitive_like=on")
 DAMAGE_MAX = 20
 
 
-class SqliteSession:
-    """Runs named queries on one connection; who opened it owns the transaction around it."""
+class SqliteSession(Session):
+    """Runs named queries on one connection.
 
-    def __init__(self, connection: sqlite3.Connection) -> None:
+    Args:
+        connection: the connection.
+        limited: end a statement that takes more processor time than its view allows.
+    """
+
+    def __init__(self, connection: sqlite3.Connection, *, limited: bool = False) -> None:
+        super().__init__(load_queries("sqlite"))
         self._connection = connection
-        self._queries = load_queries("sqlite")
-        self._columns: dict[str, tuple[str, ...]] = {}
+        self._seconds_max: float | None = None
+        self._fresh = False
+        self._until = 0.0
+        if limited:
+            connection.set_progress_handler(self._tick, TICK_STEPS)
 
-    def _execute(self, query: str, values: Mapping[str, Value]) -> sqlite3.Cursor:
-        try:
-            return self._connection.execute(self._queries[query], values)
-        except (sqlite3.Error, OverflowError, UnicodeEncodeError) as error:
-            raise translate(error, query) from error
+    def _tick(self) -> bool:
+        """Return whether the running statement has had its time; SQLite asks after so many of its own steps."""
+        if self._seconds_max is None:
+            return False
+        if self._fresh:
+            self._fresh = False
+            self._until = thread_time() + self._seconds_max
+            return False
+        return thread_time() > self._until
 
-    def _fetch(self, query: str, sql: str, values: Mapping[str, Value], *, one: bool = False) -> list[Row]:
-        """Return rows as mappings; the columns' names are looked at once for each statement."""
+    def _ask(
+        self, query: str, sql: str, values: Mapping[str, Value], *, one: bool
+    ) -> tuple[list[tuple[Any, ...]], Sequence[Sequence[Any]] | None]:
+        self._fresh = True
         try:
             cursor = self._connection.execute(sql, values)
-            found = cursor.fetchmany(1) if one else cursor.fetchall()
+            return (cursor.fetchmany(1) if one else cursor.fetchall()), cursor.description
         except (sqlite3.Error, OverflowError, UnicodeEncodeError) as error:
             raise translate(error, query) from error
-        if not found:
-            return []
-        columns = self._columns.get(sql)
-        if columns is None:
-            columns = self._columns[sql] = tuple(column[0] for column in cursor.description)
-        return [dict(zip(columns, row, strict=True)) for row in found]
-
-    def rows(self, query: str, /, **values: Value) -> list[Row]:
-        """Return all rows of a named query."""
-        return self._fetch(query, self._queries[query], values)
-
-    def row(self, query: str, /, **values: Value) -> Row | None:
-        """Return the first row of a named query, or None."""
-        found = self._fetch(query, self._queries[query], values, one=True)
-        return found[0] if found else None
-
-    def value(self, query: str, /, **values: Value) -> Value:
-        """Return the first column of the first row, or None."""
-        cursor = self._execute(query, values)
-        try:
-            row = cursor.fetchone()
-        except (sqlite3.Error, UnicodeError) as error:
-            raise translate(error, query) from error
-        return None if row is None else row[0]
-
-    def all(self, record: type[T], query: str, /, **values: Value) -> list[T]:
-        """Return all rows as records."""
-        make = maker(record)
-        return [make(row) for row in self.rows(query, **values)]
-
-    def get(self, record: type[T], query: str, /, **values: Value) -> T | None:
-        """Return the first row as a record, or None."""
-        row = self.row(query, **values)
-        return None if row is None else maker(record)(row)
-
-    def composed(self, sql: str, values: Mapping[str, Value], /) -> list[Row]:
-        """Return all rows of a statement that a `compile.py` composed of constant parts."""
-        if len(self._columns) > COMPOSED_MAX:
-            self._columns.clear()
-        return self._fetch("composed", sql, values)
 
     def run(self, query: str, /, **values: Value) -> int:
         """Run a named statement; return how many rows it changed."""
-        return self._execute(query, values).rowcount
+        try:
+            return self._connection.execute(self._queries[query], values).rowcount
+        except (sqlite3.Error, OverflowError, UnicodeEncodeError) as error:
+            raise translate(error, query) from error
 
     def many(self, query: str, rows: Iterable[Mapping[str, Value]], /) -> int:
         """Run a named statement for each row of values; return how many rows were changed."""
@@ -103,8 +82,9 @@ class SqliteSession:
         except (sqlite3.Error, OverflowError, UnicodeEncodeError) as error:
             raise translate(error, query) from error
 
-    def begin(self) -> None:
-        """Begin a view."""
+    def begin(self, seconds_max: float | None) -> None:
+        """Begin a view whose statements may each take so many seconds of processor time."""
+        self._seconds_max = seconds_max
         try:
             self._connection.execute("begin")
         except sqlite3.Error as error:
@@ -207,6 +187,8 @@ def _of_the_machine(text: str, where: str) -> RopewalkError | None:
         return disk_full(where, text)
     if "locked" in text or "busy" in text:
         return busy(where)
+    if "interrupted" in text:
+        return too_costly(where)
     if "I/O" in text:
         return Unavailable("store-io", "The disk refused a read or a write.", where=where, why=text)
     return None
@@ -253,12 +235,12 @@ class SqliteDatabase:
         return SqliteLink(self._connect())
 
     @contextmanager
-    def read(self) -> Generator[Reader]:
+    def read(self, *, seconds_max: float | None = READ_SECONDS) -> Generator[Reader]:
         """Open a consistent view; never waits for writers."""
         with self._lock:
             session = self._idle.pop() if self._idle else None
-        session = session or SqliteSession(self._connect())
-        session.begin()
+        session = session or SqliteSession(self._connect(), limited=True)
+        session.begin(seconds_max)
         try:
             yield session
         finally:
