@@ -1,20 +1,30 @@
-"""Every named query of every room is understood by a freshly migrated database."""
+"""Every named query of every room is understood by a freshly migrated database, SQLite or PostgreSQL."""
 
 import re
 import sqlite3  # noqa: TID251 - the raw check bypasses the adapter under test
+from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
 from ropewalk.clock import SystemClock
+from ropewalk.store.dialect import to_postgres
+from ropewalk.store.inserts import numbered_by_hand, plain_insert
 from ropewalk.store.migrate import load_migrations
 from ropewalk.store.queries import load_queries
 from ropewalk.store.sqlite import SqliteDatabase
+from store.postgres_places import needs_postgres, new_place
 
 NOT_PORTABLE = re.compile(
     r"\b(insert\s+or|replace\s+into|autoincrement|ifnull|datetime\(|strftime|julianday|json_each|json_extract|"
-    r"rowid|glob|pragma|group_concat|last_insert_rowid|printf|unixepoch|typeof|total\()",
+    r"rowid|glob|pragma|group_concat|last_insert_rowid|printf|unixepoch|typeof|total\(|as\s+real)|\"",
     re.IGNORECASE,
 )
+# A pattern that is put together needs its escape said: PostgreSQL takes a backslash for one unasked.
+PATTERN_WITHOUT_ESCAPE = re.compile(r"\blike\s+[^\s]+\s*\|\|(?!.*\bescape\b)", re.IGNORECASE | re.DOTALL)
+
+
+SRC = Path(__file__).parents[2] / "src" / "ropewalk"
 
 
 class AnyValue(dict):
@@ -44,6 +54,96 @@ def test_the_query_speaks_no_dialect(name):
     sql = load_queries("sqlite")[name]
 
     assert not NOT_PORTABLE.search(sql), "PostgreSQL does not know this word"
+    assert not PATTERN_WITHOUT_ESCAPE.search(sql), "say `escape ''` or `escape '\\'` after a pattern"
+
+
+@pytest.fixture(scope="module")
+def server():
+    from ropewalk.store.postgres import PostgresDatabase
+
+    with new_place() as url:
+        db = PostgresDatabase(url, SystemClock())
+        link = db.link()
+        yield link
+        link.close()
+        db.close()
+
+
+@needs_postgres
+@pytest.mark.parametrize("name", sorted(load_queries("postgres")))
+def test_the_query_is_understood_by_postgresql(server, name):
+    sql = load_queries("postgres")[name]
+    names = sorted(set(re.findall(r"(?<!:):([a-z_]\w*)", re.sub(r"'[^']*'", "", sql))))
+
+    # As the driver sends it: typed by what PostgreSQL makes of each parameter, planned and not run.
+    server.raw(f"prepare looked_at as {numbered(sql, names)}")
+    try:
+        assert server.raw(f"explain execute looked_at{'(' + ', '.join(['null'] * len(names)) + ')' if names else ''}")
+    finally:
+        server.raw("deallocate looked_at")
+
+
+def numbered(sql, names):
+    words = to_postgres(sql).replace("%%", "%")
+    for place, name in enumerate(names, 1):
+        words = words.replace(f"%({name})s", f"${place}")
+    return words
+
+
+@needs_postgres
+def test_a_number_given_by_hand_is_never_given_again():
+    from ropewalk.store.postgres import PostgresDatabase
+
+    by_hand = numbered_by_hand(
+        {"t.with": "insert into t (id, x) values (:id, :x)", "t.without": "insert into t (x) values (:x)"},
+        [("t", "id"), ("u", "id")],
+    )
+    with new_place() as url:
+        db = PostgresDatabase(url, SystemClock())
+        link = db.link()
+        link.session._words = replace(link.session._words, numbered={"events.insert": ("events", "seq")})
+        link.begin()
+        link.raw("insert into events (seq, at_us, kind, subject, body) values (40, 1, 'k', 'by hand', '{}')")
+        link.session._go_on_above("events.insert")
+        link.session.run("events.insert", at_us=1, kind="k", subject="given", body="{}")
+        link.commit()
+        link.close()
+        with db.read() as reader:
+            numbers = [row["seq"] for row in reader.rows("events.after", seq=0, count=9)]
+        db.close()
+
+    assert by_hand == {"t.with": ("t", "id")}
+    assert numbers == [40, 41]
+
+
+@pytest.mark.parametrize(
+    ("sql", "columns"),
+    [
+        ("insert into t (a, b) values (:x, :y)", ("a", "b")),
+        ("insert into t (a)\nvalues (:x)\non conflict (a) do nothing", ("a",)),
+        ("insert into t (a, b) values (:x, 'word')", None),
+        ("insert into t (a) values (coalesce(:x, 0))", None),
+        ("insert into t (a) values (:x) on conflict (a) do update set a = excluded.a", None),
+        ("insert into t (a) values (:x) returning a", None),
+        ("select 1", None),
+    ],
+)
+def test_only_plain_inserts_travel_as_arrays(sql, columns):
+    found = plain_insert(sql)
+
+    assert (found and found.columns) == columns
+
+
+def test_statements_are_composed_by_compilers_alone():
+    calls = [
+        path
+        for path in SRC.rglob("*.py")
+        if ".composed(" in path.read_text()
+        and path.name != "compile.py"
+        and path.parent.name not in ("store", "testing")
+    ]
+
+    assert calls == [], "compose SQL in a compile.py, where it is seen to bind every value"
 
 
 def test_migrations_are_numbered_without_gaps():

@@ -9,7 +9,7 @@ from functools import lru_cache
 _PARTS = re.compile(r"('(?:[^']|'')*')|(--[^\n]*)|(::)|:([A-Za-z_]\w*)|(%)")
 _WORDS = re.compile(r"'(?:[^']|'')*'|--[^\n]*|\w+|\s+|.", re.DOTALL)
 _LIKE = re.compile(
-    r"\blike\s+(:\w+|'(?:[^']|'')*'|lower\(\s*:\w+\s*\))(?!\s*(?:\|\||escape\b))", re.IGNORECASE | re.ASCII
+    r"\blike\s+(:\w+\b|'(?:[^']|'')*'(?!')|lower\(\s*:\w+\s*\))(?!\s*(?:\|\||escape\b))", re.IGNORECASE | re.ASCII
 )
 _AS_INTEGER = re.compile(r"\bas\s+integer\b", re.IGNORECASE)
 _KEY = re.compile(r"\binteger\s+primary\s+key\b", re.IGNORECASE)
