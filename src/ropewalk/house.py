@@ -22,8 +22,8 @@ from ropewalk.ledger.head import write_head
 from ropewalk.ledger.sign import Signer
 from ropewalk.settings import FILE, Settings, read_settings
 from ropewalk.site import HIDDEN, Site, who
+from ropewalk.store.choose import open_store
 from ropewalk.store.database import Transaction
-from ropewalk.store.sqlite import SqliteDatabase
 
 # What only some commands need is imported where it is handed on: `ropewalk runs` starts without an endpoint's rooms.
 if TYPE_CHECKING:
@@ -39,6 +39,7 @@ if TYPE_CHECKING:
     from ropewalk.runs.run import Run
 
 CLIMB_SECONDS = 0.5
+DATABASE = "ropewalk.db"
 HALT_SECONDS = 0.2
 
 
@@ -70,7 +71,8 @@ def open_house(root: Path, *, create: bool = True, clock: Clock | None = None) -
     """
     settings = read_settings(root)
     hidden = root / HIDDEN
-    if not create and not (hidden / "ropewalk.db").exists():
+    url = store_url(settings)
+    if not create and not url and not (hidden / DATABASE).exists():
         raise NotFound(
             "project-empty",
             "Nothing has been recorded in this folder yet.",
@@ -80,7 +82,7 @@ def open_house(root: Path, *, create: bool = True, clock: Clock | None = None) -
         )
     time = clock or SystemClock()
     hidden.mkdir(parents=True, exist_ok=True, mode=0o700)
-    db = SqliteDatabase(hidden / "ropewalk.db", time)
+    db = open_store(url, hidden / DATABASE, time)
     site = Site(
         root=root,
         db=db,
@@ -94,6 +96,11 @@ def open_house(root: Path, *, create: bool = True, clock: Clock | None = None) -
     finally:
         write_head(db, site.signer, hidden)
         db.close()
+
+
+def store_url(settings: Settings) -> str:
+    """Return the address of the project's PostgreSQL store; empty for the SQLite file in its folder."""
+    return os.environ.get("ROPEWALK_STORE_URL", "") or settings.store.url
 
 
 def run(

@@ -161,6 +161,58 @@ class Serve(Part, frozen=True, kw_only=True):
     body_bytes_max: Annotated[int, Meta(ge=1024)] = 1 << 20
 
 
+class Store(Part, frozen=True, kw_only=True):
+    """Where rows are kept.
+
+    Attributes:
+        url: `postgresql://USER@HOST:PORT/DATABASE`; empty for the SQLite file in the project's folder. The variable
+            `ROPEWALK_STORE_URL` goes before it. A password does not belong into a file that git keeps: PostgreSQL's
+            own `PGPASSFILE` or `PGPASSWORD` hold it, or that variable.
+    """
+
+    url: str = ""
+
+
+class Auth(Part, frozen=True, kw_only=True):
+    """Who is asked who he is, and by which names and proxies the server may be reached.
+
+    Attributes:
+        enabled: whether every caller has to say who he is; without it only this machine is served.
+        tracking: the environment that runs, models and traces count as, for the roles that are given per environment.
+        hosts: names besides loopback that may stand in a request's `Host`; each may have a port.
+        proxies: addresses of proxies that speak TLS before this server; their `X-Forwarded-*` is believed.
+        tls_cert: PEM file of the certificate, relative to the project; `tls_key` of its key.
+    """
+
+    enabled: bool = False
+    tracking: str = "dev"
+    hosts: tuple[str, ...] = ()
+    proxies: tuple[str, ...] = ()
+    tls_cert: str = ""
+    tls_key: str = ""
+
+
+class Blobs(Part, frozen=True, kw_only=True):
+    """Where bytes are kept.
+
+    Attributes:
+        url: `s3://BUCKET/PREFIX`, `gs://BUCKET/PREFIX` or `az://ACCOUNT/CONTAINER/PREFIX`; empty for the project's own
+            folder. ROPEWALK_BLOBS_URL goes before it.
+    """
+
+    url: str = ""
+
+
+class Tracking(Part, frozen=True, kw_only=True):
+    """What MLflow's clients may send.
+
+    Attributes:
+        artifact_bytes_max: length of the largest file.
+    """
+
+    artifact_bytes_max: Annotated[int, Meta(ge=1024)] = 100 << 30
+
+
 class Settings(Part, frozen=True, kw_only=True):
     """The whole of `ropewalk.toml`.
 
@@ -189,6 +241,10 @@ class Settings(Part, frozen=True, kw_only=True):
     retrain: dict[str, str | int | float | bool] = {}
     false_alarms_per_year: Positive = 1.0
     serve: Serve = Serve()
+    blobs: Blobs = Blobs()
+    tracking: Tracking = Tracking()
+    store: Store = Store()
+    auth: Auth = Auth()
 
     @property
     def model_name(self) -> str:
@@ -229,7 +285,20 @@ def read_settings(root: Path) -> Settings:
                 why=f"a name is letters, digits, '.', '_' and '-', 128 at most; found {name[:80]!r}",
                 fix=f"edit {FILE}",
             )
+    _refuse_password(found.store.url)
     return found
+
+
+def _refuse_password(url: str) -> None:
+    """Pass only for an address without a password, since git keeps the file and every release its settings."""
+    if ":" in url.rpartition("@")[0].partition("://")[2] or "password=" in url:
+        raise Invalid(
+            "settings-secret",
+            f"{FILE} holds a password.",
+            where=f"{FILE} [store] url",
+            why="the file is kept by git and goes into the evidence of releases",
+            fix="take the password out; put it into PGPASSFILE, or the whole address into ROPEWALK_STORE_URL",
+        )
 
 
 def schema() -> dict[str, Any]:

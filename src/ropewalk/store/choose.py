@@ -1,0 +1,51 @@
+"""Picks the engine: PostgreSQL where an address is given, the SQLite file in the project's folder otherwise."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from ropewalk.clock import Clock
+from ropewalk.errors import Invalid, missing_extra
+from ropewalk.store.database import Database
+from ropewalk.store.sqlite import SqliteDatabase
+
+if TYPE_CHECKING:
+    from ropewalk.store.postgres import PostgresDatabase
+
+SCHEMES = ("postgresql://", "postgres://")
+
+
+def open_store(url: str, path: Path, clock: Clock) -> Database:
+    """Open the store of a project.
+
+    Args:
+        url: `postgresql://...`, or empty.
+        path: the SQLite file that is taken when the address is empty.
+        clock: the time.
+
+    Raises:
+        Invalid: the address is not one of PostgreSQL's (`store-url-invalid`).
+        Missing: the driver is not installed.
+        Unavailable: the server does not answer.
+    """
+    return open_postgres(url, clock) if url else SqliteDatabase(path, clock)
+
+
+def open_postgres(url: str, clock: Clock, *, climb: bool = True) -> PostgresDatabase:
+    """Open a PostgreSQL store; `climb` and what is raised as in `PostgresDatabase` and `open_store`."""
+    if not url.startswith(SCHEMES):
+        raise Invalid(
+            "store-url-invalid",
+            "The store's address is not one of PostgreSQL's.",
+            where="[store] url, or ROPEWALK_STORE_URL",
+            why=f"it begins with {url.partition(':')[0][:40]!r}",
+            fix="give postgresql://USER@HOST:PORT/DATABASE, or nothing for the SQLite file in the project",
+        )
+    try:
+        from ropewalk.store.postgres import PostgresDatabase
+    except ModuleNotFoundError as error:
+        if error.name is None or not error.name.startswith("psycopg"):
+            raise
+        raise missing_extra("psycopg", "postgres") from error
+    return PostgresDatabase(url, clock, climb=climb)
