@@ -32,6 +32,7 @@ STATUS_OF_CODE = {
     "body-too-large": 413,
     "body-too-slow": 408,
     "contract-broken": 422,
+    "disk-full": 507,
     "method-not-allowed": 405,
     "encoding-unsupported": 415,
     "login-locked": 429,

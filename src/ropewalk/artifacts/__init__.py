@@ -1,0 +1,1 @@
+"""What files lie where: a path, and the digest of the bytes that stand for it."""
