@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ropewalk.api.mlflow import server
+from ropewalk.api.mlflow import artifacts, server, uploads
 from ropewalk.api.mlflow.route import Route
 
-ROUTES: tuple[Route, ...] = (*server.ROUTES,)
+ROUTES: tuple[Route, ...] = (*server.ROUTES, *artifacts.ROUTES, *uploads.ROUTES)
