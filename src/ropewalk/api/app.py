@@ -12,22 +12,24 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import BaseRoute
 
+from ropewalk.access.keeper import Keeper
+from ropewalk.api.caps import Caps
 from ropewalk.api.document import document
+from ropewalk.api.gate import Gate, Places
 from ropewalk.api.mlflow.dispatch import Dispatch
+from ropewalk.api.mlflow.problems import answer_of
 from ropewalk.api.mlflow.table import ROUTES
 from ropewalk.api.native import DOORS
+from ropewalk.api.policy import Policy
 from ropewalk.api.routes import problem_response, starlette_routes
 from ropewalk.endpoints import openapi
 from ropewalk.endpoints.gateway import Gateway
-from ropewalk.endpoints.guard import Guard
-from ropewalk.endpoints.problems import Receive, Scope, Send
+from ropewalk.endpoints.problems import JSON_HEADERS, Headers, Receive, Scope, Send, answer, answer_error
 from ropewalk.errors import NotFound, RopewalkError
 from ropewalk.house import House
 from ropewalk.refs import uuid7
 
 log = logging.getLogger(__name__)
-BATCH_BYTES_MAX = 1 << 20
-TRACE_BYTES_MAX = 16 << 20
 Show = Callable[[Request, RopewalkError], Response]
 
 
@@ -51,7 +53,8 @@ class Server:
         show: Show | None = None,
         on_ready: Callable[[], None] | None = None,
     ) -> None:
-        self.gateway = Gateway(house.site, house.settings, environment=environment, on_ready=on_ready)
+        site, settings = house.site, house.settings
+        self.gateway = Gateway(site, settings, environment=environment, on_ready=on_ready)
         self._house = house
         self._show = show
         routes = Starlette(
@@ -63,22 +66,48 @@ class Server:
                 Exception: self._unforeseen,
             },
         )
-        self._routes = Guard(routes, body_bytes_max=house.settings.serve.body_bytes_max)
+        self._routes = routes
         self._mlflow = Dispatch(house, ROUTES)
-        self._tracking = Guard(self._mlflow, body_bytes_max=_tracking_cap)
+        self._gate = Gate(
+            self._inside,
+            policy=Policy(DOORS, pages),
+            places=Places(
+                hosts=(settings.serve.host, *settings.auth.hosts),
+                proxies=settings.auth.proxies,
+                serving=environment,
+                tracking=settings.auth.tracking,
+            ),
+            keeper=Keeper(site, settings.name) if settings.auth.enabled else None,
+            actor=site.actor,
+            own_rules=self._mlflow.serves,
+            cap=Caps(ROUTES, settings.serve.body_bytes_max),
+            tell=self._tell,
+        )
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Speak ASGI."""
+        await self._gate(scope, receive, send)
+
+    async def _inside(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve what the gate has let in."""
         if scope["type"] == "lifespan":
             await self.gateway(scope, receive, send)
         elif scope["path"] == "/openapi.json":
-            await Guard(self._document)(scope, receive, send)
+            await self._document(scope, receive, send)
         elif _is_prediction(scope["path"]):
             await self.gateway(scope, receive, send)
         elif self._mlflow.serves(scope["path"]):
-            await self._tracking(scope, receive, send)
+            await self._mlflow(scope, receive, send)
         else:
             await self._routes(scope, receive, send)
+
+    async def _tell(self, scope: Scope, send: Send, error: RopewalkError, headers: Headers) -> None:
+        """Answer an error of the gate as the path's own protocol does."""
+        if self._mlflow.serves(scope["path"]):
+            status, body = answer_of(error)
+            await answer(send, status, body, (*JSON_HEADERS, *headers))
+        else:
+            await answer_error(send, error, headers)
 
     async def _document(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer the OpenAPI document of everything that is served here."""
@@ -115,13 +144,6 @@ class Server:
     def _told(self, request: Request, error: RopewalkError) -> Response:
         wants_page = "text/html" in request.headers.get("accept", "")
         return self._show(request, error) if self._show and wants_page else problem_response(error)
-
-
-def _tracking_cap(path: str) -> int:
-    """Return how many bytes a request of MLflow's protocol may bring; 0 for what is streamed to where it is kept."""
-    if "/mlflow-artifacts/" in path:
-        return 0
-    return TRACE_BYTES_MAX if "/traces" in path or "/datasets/" in path else BATCH_BYTES_MAX
 
 
 def _is_prediction(path: str) -> bool:

@@ -178,6 +178,7 @@ DOORS = (
         summary="Search runs, newest first",
         answer=list_runs,
         result=RunsPage,
+        action="read",
         query={
             "filter": "such as metrics.roc_auc > 0.7 and params.depth = '8'",
             "after": "`next` of the page before",
@@ -190,6 +191,7 @@ DOORS = (
         summary="One run with its metrics, parameters and tags",
         answer=show_run,
         result=search.Summary,
+        action="read",
         query={},
     ),
     Door(
@@ -198,6 +200,7 @@ DOORS = (
         summary="Releases, newest first",
         answer=list_releases,
         result=tuple[release.Release, ...],
+        action="read",
         query={"name": "only of this model", **_COUNT},
     ),
     Door(
@@ -206,6 +209,7 @@ DOORS = (
         summary="One release with what its nine stages found",
         answer=show_release,
         result=Delivery,
+        action="read",
         query={},
     ),
     Door(
@@ -214,6 +218,7 @@ DOORS = (
         summary="Who answers at each endpoint now",
         answer=list_endpoints,
         result=tuple[Serving, ...],
+        action="read",
         query={},
     ),
     Door(
@@ -222,6 +227,7 @@ DOORS = (
         summary="Who answered at an endpoint and since when, newest first",
         answer=show_endpoint,
         result=Serving,
+        action="read",
         query={},
     ),
     Door(
@@ -230,6 +236,7 @@ DOORS = (
         summary="Tell what really happened, by prediction id or by key",
         answer=add_labels,
         result=labels.Added,
+        action="write",
         query={},
         body=LabelsTold,
     ),
@@ -239,6 +246,7 @@ DOORS = (
         summary="The line behind one prediction, down to its rows and commit",
         answer=show_prediction,
         result=Trace,
+        action="read",
         query={},
     ),
     Door(
@@ -247,6 +255,7 @@ DOORS = (
         summary="Alerts, newest first",
         answer=list_alerts,
         result=tuple[alert.Alert, ...],
+        action="read",
         query={"state": "open or closed; both when left out"},
     ),
     Door(
@@ -255,6 +264,7 @@ DOORS = (
         summary="Ledger entries, oldest first",
         answer=list_ledger,
         result=tuple[Entry, ...],
+        action="read",
         query={"from": "number of the first entry", **_COUNT},
     ),
 )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any, cast
 
@@ -13,11 +13,14 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from ropewalk.endpoints.problems import status_of
-from ropewalk.errors import Invalid, RopewalkError
+from ropewalk.access.roles import Caller, everything
+from ropewalk.endpoints.problems import Scope, status_of
+from ropewalk.errors import Invalid, Refused, RopewalkError
 from ropewalk.house import House
 
 JSON = "application/json"
+# Where the gate leaves who asks.
+CALLER = "ropewalk.caller"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -25,13 +28,15 @@ class Ask:
     """What a caller asked, checked.
 
     Attributes:
-        house: the open project.
+        house: the open project; its actor is the caller.
+        caller: who asks, with what he may do.
         path: values from the address.
         query: values behind the question mark, each named by the route.
         body: the decoded body, of the route's type, or None.
     """
 
     house: House
+    caller: Caller
     path: Mapping[str, str]
     query: Mapping[str, str]
     body: Any
@@ -47,6 +52,7 @@ class Door:
         summary: what it does, for the document.
         answer: does it; sync, runs in a thread.
         result: type of the answer, for the document.
+        action: what the caller's role has to allow.
         query: names and meanings of the query values.
         body: type of the JSON body, or None.
     """
@@ -56,6 +62,7 @@ class Door:
     summary: str
     answer: Callable[[Ask], object]
     result: Any
+    action: str
     query: Mapping[str, str]
     body: type | None = None
 
@@ -78,11 +85,37 @@ def problem_response(error: RopewalkError) -> Response:
 
 async def _serve(house: House, door: Door, request: Request) -> Response:
     try:
+        caller = require(request.scope, door.action, house)
+        if caller.name != house.site.actor:
+            house = replace(house, site=replace(house.site, actor=caller.name))
         body = None if door.body is None else _decode(door.body, request, await request.body())
-        ask = Ask(house=house, path=request.path_params, query=_known(door, request), body=body)
+        ask = Ask(house=house, caller=caller, path=request.path_params, query=_known(door, request), body=body)
         return json_response(await run_in_threadpool(door.answer, ask))
     except RopewalkError as error:
         return problem_response(error)
+
+
+def require(scope: Scope, action: str, house: House) -> Caller:
+    """Return the caller when his role allows an action; without a gate around the app he is who works here.
+
+    Raises:
+        Refused: no role of his does.
+    """
+    caller = cast("Caller | None", scope.get(CALLER)) or everything(house.site.actor)
+    if not caller.may(action):
+        raise refused(caller, action, f"{scope['method']} {str(scope['path'])[:200]}")
+    return caller
+
+
+def refused(caller: Caller, action: str, where: str) -> Refused:
+    """Return the error of a caller without the role that an action wants."""
+    return Refused(
+        "role-insufficient",
+        "Your role does not allow this.",
+        where=where,
+        why=f"{caller.name} has no role that may {action} in {caller.environment}",
+        fix="ask an administrator: ropewalk user grant",
+    )
 
 
 def _known(door: Door, request: Request) -> dict[str, str]:

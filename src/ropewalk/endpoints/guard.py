@@ -7,15 +7,16 @@ import logging
 import re
 import secrets
 import zlib
-from collections.abc import Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable
 from contextlib import suppress
 from typing import Any
 
 import msgspec
 
-from ropewalk.endpoints.problems import App, Message, Receive, Scope, Send, answer_error
+from ropewalk.endpoints.problems import App, Headers, Message, Receive, Scope, Send, answer_error
 from ropewalk.errors import Invalid, Refused, RopewalkError
 
+Tell = Callable[[Scope, Send, RopewalkError, Headers], Awaitable[None]]
 JSON_DEPTH_MAX = 64
 DISCARD_BYTES = 1 << 20
 DISCARD_SECONDS = 0.5
@@ -47,6 +48,7 @@ class Guard:
         body_bytes_max: the cap, or a function from the request's path to its cap (0 is no cap: streamed uploads).
         body_seconds_max: longest wait for the next piece of a body, and for all of them but for the time that
             `BODY_RATE_MIN` bytes a second need.
+        tell: writes an error in the words of the path's protocol; ours when None.
     """
 
     def __init__(
@@ -57,8 +59,10 @@ class Guard:
         ports_any: bool = False,
         body_bytes_max: int | Callable[[str], int] = 1 << 20,
         body_seconds_max: float = BODY_SECONDS_MAX,
+        tell: Tell | None = None,
     ) -> None:
         self._app = app
+        self._tell = tell or _told
         given = frozenset(host.lower() for host in hosts)
         self._ported = frozenset(host for host in given if _PORTED.search(host))
         self._hosts = frozenset(_LOOPBACK) | (given - self._ported)
@@ -91,7 +95,7 @@ class Guard:
         if problem is not None:
             # A short body is read and thrown away, so that the caller, who is still sending, gets to read the answer.
             brief = length.isdigit() and int(length[:20]) <= DISCARD_BYTES
-            await answer_error(send, problem, () if brief else _CLOSE)
+            await self._tell(scope, send, problem, () if brief else _CLOSE)
             return
         if coding == b"gzip":
             scope["headers"] = [pair for pair in scope["headers"] if pair[0] not in _OF_PACKED]
@@ -136,8 +140,8 @@ class Guard:
             if started:
                 raise
             if not came:
-                await _discard(wire)
-            await answer_error(send, stop.error, _CLOSE)
+                await discard(wire)
+            await self._tell(scope, send, stop.error, _CLOSE)
         except ConnectionResetError:
             return
         except Exception:
@@ -149,7 +153,7 @@ class Guard:
             words = RopewalkError(
                 "internal", "This is a defect of Ropewalk.", where=number, fix="report it with the log"
             )
-            await answer_error(send, words, _CLOSE)
+            await self._tell(scope, send, words, _CLOSE)
 
 
 class _Bounded:
@@ -223,7 +227,11 @@ def _unpackable(coding: bytes, cap: int) -> Invalid | None:
     )
 
 
-async def _discard(receive: Receive) -> None:
+async def _told(_scope: Scope, send: Send, error: RopewalkError, headers: Headers) -> None:
+    await answer_error(send, error, headers)
+
+
+async def discard(receive: Receive) -> None:
     """Read a little of what still comes, so that the caller gets to read the answer."""
     left = DISCARD_BYTES
     with suppress(TimeoutError):

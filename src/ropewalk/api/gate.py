@@ -1,0 +1,318 @@
+"""The outermost layer of the whole server: who asks, whether he may, and how much he says; deny by default."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import binascii
+import ipaddress
+import secrets
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
+from functools import partial
+from typing import TypeVar
+
+from ropewalk.access.keeper import Keeper, unknown
+from ropewalk.access.roles import ADMIN, Caller, everything
+from ropewalk.access.tokens import is_token
+from ropewalk.api import login
+from ropewalk.api.policy import LOOKS, Policy, is_public, is_served
+from ropewalk.api.routes import CALLER, refused
+from ropewalk.endpoints.connection import network_of
+from ropewalk.endpoints.guard import REQUEST, Guard, Tell, discard, read_body
+from ropewalk.endpoints.problems import App, Headers, Message, Receive, Scope, Send
+from ropewalk.errors import Invalid, Refused, RopewalkError, Unavailable
+
+T = TypeVar("T")
+THREADS = 4
+LOGINS_WAITING_MAX = 64
+DENIED_MAX = 1000
+HSTS = (b"strict-transport-security", b"max-age=31536000")
+_ASKS = ((b"www-authenticate", b'Basic realm="ropewalk", charset="UTF-8"'), (b"www-authenticate", b"Bearer"))
+# Without Basic among the ways offered a browser shows our page and not its own window.
+_ASKS_PAGE = ((b"www-authenticate", b"Bearer"),)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Places:
+    """Where requests come from and what they are about.
+
+    Attributes:
+        hosts: names besides loopback that may stand in `Host`.
+        proxies: addresses whose `X-Forwarded-For` and `-Proto` are believed.
+        serving: environment of endpoints and releases.
+        tracking: environment of runs, models and traces.
+    """
+
+    hosts: tuple[str, ...] = ()
+    proxies: tuple[str, ...] = ()
+    serving: str = "production"
+    tracking: str = "dev"
+
+
+class Gate:
+    """Lets known callers in; everything else of the server is behind it.
+
+    Args:
+        app: the server.
+        policy: what each address wants.
+        places: hosts, proxies, environments.
+        keeper: knows callers; None where nobody is asked, which only this machine may reach.
+        actor: who works here: the caller where nobody is asked.
+        own_rules: says of a path that its own table names the actions (MLflow's protocol).
+        cap: bytes that a request to a path may bring, 0 for streams.
+        tell: writes an error in the words of the path's protocol.
+    """
+
+    def __init__(
+        self,
+        app: App,
+        *,
+        policy: Policy,
+        places: Places,
+        keeper: Keeper | None,
+        actor: str,
+        own_rules: Callable[[str], bool],
+        cap: Callable[[str], int],
+        tell: Tell,
+    ) -> None:
+        self._app = app
+        self._policy = policy
+        self._places = places
+        self._keeper = keeper
+        self._local = everything(actor)
+        self._own_rules = own_rules
+        self._tell = tell
+        self._proxies = frozenset(places.proxies)
+        self._guard = Guard(
+            self._admit, hosts=places.hosts, ports_any=bool(places.proxies), body_bytes_max=cap, tell=tell
+        )
+        self._threads = ThreadPoolExecutor(THREADS, thread_name_prefix="ropewalk-gate")
+        self._slow = ThreadPoolExecutor(1, thread_name_prefix="ropewalk-login")
+        self._logins = 0
+        self._looking = asyncio.Lock()
+        self._denied: set[tuple[str, str]] = set()
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Speak ASGI."""
+        if scope["type"] == "lifespan":
+            await self._app(scope, receive, send)
+            return
+        if self._proxies:
+            self._believe(scope)
+        number = secrets.token_hex(8)
+        scope[REQUEST] = number
+        more = [(b"x-request-id", number.encode())]
+        if _secure(scope):
+            more.append(HSTS)
+
+        async def dressed(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                message = {**message, "headers": [*message.get("headers", ()), *more]}
+            await send(message)
+
+        await self._guard(scope, receive, dressed)
+
+    # ------------------------------------------------------------------------------------------ who and what
+    async def _admit(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Let a request through, or say why not."""
+        if scope["type"] == "websocket":  # nothing here speaks it
+            await receive()
+            await send({"type": "websocket.close", "code": 1008})
+            return
+        method, path = str(scope["method"]), str(scope["path"])
+        try:
+            if self._keeper is not None and path in ("/login", "/logout"):
+                await self._door(self._keeper, scope, receive, send)
+                return
+            if self._keeper is None or not is_public(method, path):
+                caller = await self._caller(scope)
+                where = self._places.serving if is_served(path) else self._places.tracking
+                caller = replace(caller, environment=where)
+                scope[CALLER] = caller
+                if not self._own_rules(path):
+                    await self._require(caller, self._policy.action(method, path), method, path)
+            await self._app(scope, receive, send)
+        except RopewalkError as error:
+            await discard(receive)
+            await self._refuse(scope, send, error)
+
+    async def _caller(self, scope: Scope) -> Caller:
+        """Return who asks.
+
+        Raises:
+            Refused: nobody knows.
+        """
+        if self._keeper is None:
+            if not _from_here(scope):
+                raise unknown()
+            return self._local
+        given = [value for name, value in scope["headers"] if name == b"authorization"]
+        caller = None
+        if len(given) == 1:
+            caller = await self._by_header(self._keeper, given[0], _address(scope))
+        elif not given:
+            secret = login.cookie_of(scope, secure=_secure(scope))
+            if secret:
+                caller = await self._known(self._keeper, secret, partial(self._keeper.session, secret))
+                if caller is not None and scope["method"] not in LOOKS:
+                    _own_page(scope)
+        if caller is None:
+            raise unknown()
+        return caller
+
+    async def _by_header(self, keeper: Keeper, given: bytes, address: str) -> Caller | None:
+        way, _, value = given.strip().partition(b" ")
+        value = value.strip()
+        if way.lower() == b"bearer":
+            return await self._known(keeper, value, partial(keeper.token, value))
+        if way.lower() != b"basic":
+            return None
+        try:
+            name, colon, password = base64.b64decode(value, validate=True).decode().partition(":")
+        except (binascii.Error, UnicodeDecodeError):
+            return None
+        secret = password.encode()
+        if is_token(secret):
+            return await self._known(keeper, secret, partial(keeper.token, secret))
+        if not colon or not name or "\0" in name + password:
+            return None
+        work = partial(keeper.password, name, password, address)
+        return await self._known(keeper, keeper.mark_of(name, password), work, slow=True)
+
+    async def _known(
+        self, keeper: Keeper, mark: bytes, work: Callable[[], Caller | None], *, slow: bool = False
+    ) -> Caller | None:
+        """Return a caller from memory, or from the store in a thread."""
+        if not keeper.fresh():
+            async with self._looking:
+                if not keeper.fresh():
+                    await self._in_thread(keeper.look)
+        caller = keeper.remembered(mark)
+        if caller is not None:
+            return caller
+        return await (self._logging_in(work) if slow else self._in_thread(work))
+
+    async def _require(self, caller: Caller, action: str, method: str, path: str) -> None:
+        if caller.may(action):
+            return
+        asked = f"{method} {path[:200]}"
+        if action == ADMIN and self._keeper is not None and (caller.name, asked) not in self._denied:
+            if len(self._denied) >= DENIED_MAX:
+                self._denied.clear()
+            self._denied.add((caller.name, asked))
+            await self._in_thread(partial(self._keeper.denied, caller, asked))
+        raise refused(caller, action, asked)
+
+    # ----------------------------------------------------------------------------------------------- the login
+    async def _door(self, keeper: Keeper, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve `/login` and `/logout`."""
+        method, secure = str(scope["method"]), _secure(scope)
+        if scope["path"] == "/logout":
+            if method != "POST":
+                raise _verb("POST")
+            caller = await self._caller(scope)
+            secret = login.cookie_of(scope, secure=secure)
+            await self._in_thread(partial(keeper.logout, caller, secret))
+            await login.left(send, secure=secure)
+            return
+        if method in LOOKS:
+            await login.page(send, 200)
+            return
+        if method != "POST":
+            raise _verb("GET, HEAD, POST")
+        kind = login.kind_of(scope)
+        entry = login.read(await read_body(receive), kind)
+        old = login.cookie_of(scope, secure=secure).decode("latin-1")
+        work = partial(keeper.login, entry.user, entry.password, _address(scope), old=old)
+        secret = await self._logging_in(work)
+        form = kind != "application/json"
+        if secret is not None:
+            await login.entered(send, entry, secret, secure=secure, form=form)
+        elif form:
+            await login.page(send, 401, after=entry.next, told="Name or password is wrong.", headers=_ASKS_PAGE)
+        else:
+            raise unknown()
+
+    async def _logging_in(self, work: Callable[[], T]) -> T:
+        """Run a slow check, one at a time and not too many behind it: each takes 19 MiB and a core."""
+        if self._logins >= LOGINS_WAITING_MAX:
+            raise Unavailable("login-busy", "Too many logins wait.", where="login", fix="try again, or use a token")
+        self._logins += 1
+        try:
+            return await asyncio.get_running_loop().run_in_executor(self._slow, work)
+        finally:
+            self._logins -= 1
+
+    async def _in_thread(self, work: Callable[[], T]) -> T:
+        return await asyncio.get_running_loop().run_in_executor(self._threads, work)
+
+    # --------------------------------------------------------------------------------------------------- words
+    async def _refuse(self, scope: Scope, send: Send, error: RopewalkError) -> None:
+        headers: Headers = ()
+        if error.code == "unauthenticated":
+            if self._keeper is not None and scope["method"] == "GET" and _wants_page(scope):
+                after = str(scope["path"])
+                await login.page(send, 401, after=after, headers=_ASKS_PAGE)
+                return
+            headers = _ASKS
+        elif error.code == "login-locked":
+            headers = ((b"retry-after", b"900"),)
+        elif error.kind == "unavailable":
+            headers = ((b"retry-after", b"1"),)
+        await self._tell(scope, send, error, headers)
+
+    def _believe(self, scope: Scope) -> None:
+        """Take client and scheme from the proxy that stands before the server, and from nobody else."""
+        if not scope.get("client") or scope["client"][0] not in self._proxies:
+            return
+        headers = dict(scope["headers"])  # the last of each: what the nearest proxy wrote
+        client = headers.get(b"x-forwarded-for", b"").rpartition(b",")[2].strip().decode("latin-1")
+        if client:
+            scope["client"] = (client[:64], 0)
+        scheme = headers.get(b"x-forwarded-proto", b"").rpartition(b",")[2].strip().lower()
+        if scheme in (b"http", b"https"):
+            scope["scheme"] = scheme.decode()
+
+
+def _secure(scope: Scope) -> bool:
+    return scope.get("scheme") in ("https", "wss")
+
+
+def _address(scope: Scope) -> str:
+    client = scope.get("client")
+    return network_of(str(client[0])) if client else ""
+
+
+def _from_here(scope: Scope) -> bool:
+    """Say whether a caller is on this machine: one without an address is, for his socket has none."""
+    client = scope.get("client")
+    try:
+        return not client or ipaddress.ip_address(str(client[0])).is_loopback
+    except ValueError:
+        return True
+
+
+def _wants_page(scope: Scope) -> bool:
+    return any(name == b"accept" and b"text/html" in value for name, value in scope["headers"])
+
+
+def _own_page(scope: Scope) -> None:
+    """Pass only what a page of ours sent: a cookie comes along by itself, so it is no proof of a wish."""
+    for name, value in scope["headers"]:
+        if name == b"origin" or (name == b"sec-fetch-site" and value == b"same-origin"):
+            return  # the guard has compared it with our own
+    raise Refused(
+        "origin-foreign",
+        "A page of this server has to send this.",
+        where="Origin",
+        why="a cookie came without an Origin",
+        fix="programs send a token: Authorization: Bearer rw_...",
+    )
+
+
+def _verb(allowed: str) -> Invalid:
+    return Invalid(
+        "method-not-allowed", "This path is not served for that verb.", where="/login", why=f"it takes {allowed}"
+    )
