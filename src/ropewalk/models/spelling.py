@@ -2,21 +2,20 @@
 
 from __future__ import annotations
 
-import posixpath
 import re
 
 from ropewalk.errors import Invalid
+from ropewalk.runs import keys
 
 NAME_LETTERS_MAX = 256
 ALIAS_LETTERS_MAX = 255
-KEY_LETTERS_MAX = 250
 VALUE_LETTERS_MAX = 100_000
 TEXT_LETTERS_MAX = 100_000
 URI_LETTERS_MAX = 2000
 LATEST = "latest"
 _ALIAS = re.compile(r"[\w-]+")
 _VERSION = re.compile(r"[vV]\d+")
-_KEY = re.compile(r"[/\w.\- :]+")
+check_key = keys.check_key
 
 
 def check_name(name: str) -> None:
@@ -31,7 +30,7 @@ def check_name(name: str) -> None:
         why = f"it has {len(name)} characters, {NAME_LETTERS_MAX} at most"
     elif "/" in name or ":" in name:
         why = "a name holds neither '/' nor ':'"
-    elif _is_pathlike(name):
+    elif not keys.stays(name):
         why = "it reads as a path"
     else:
         return
@@ -51,23 +50,6 @@ def check_alias(alias: str) -> None:
     else:
         return
     raise Invalid("alias-invalid", "This cannot be an alias.", where=alias[:80], why=why)
-
-
-def check_key(key: str) -> None:
-    """Pass only what may be the key of a tag.
-
-    Raises:
-        Invalid: it is empty, too long, reads as a path, or holds other characters.
-    """
-    if len(key) > KEY_LETTERS_MAX:
-        why = f"it has {len(key)} characters, {KEY_LETTERS_MAX} at most"
-    elif not _KEY.fullmatch(key):
-        why = "a key is letters, digits, '_', '-', '.', ' ', ':' and '/'"
-    elif _is_pathlike(key):
-        why = "it reads as a path with a shorter form"
-    else:
-        return
-    raise Invalid("tag-invalid", "This cannot be a tag.", where=key[:80], why=why)
 
 
 def check_tag(key: str, value: str) -> None:
@@ -96,8 +78,3 @@ def check_text(text: str, what: str, letters_max: int = TEXT_LETTERS_MAX) -> Non
             why=f"it has {len(text)} characters, {letters_max} at most",
             fix="log it as an artifact",
         )
-
-
-def _is_pathlike(name: str) -> bool:
-    short = posixpath.normpath(name)
-    return short != name or short == "." or short.startswith(("..", "/"))

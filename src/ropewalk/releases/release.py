@@ -113,6 +113,11 @@ def of_bundle(reader: Reader, bundle: str) -> list[Release]:
     return reader.all(Release, "releases.of_bundle", bundle=bundle)
 
 
+def of_model(reader: Reader, model: str, version: int = 0) -> str:
+    """Return the id of the newest release of a model version, of any version with 0; empty when there is none."""
+    return str(reader.value("releases.of_model", model=model, version=version) or "")
+
+
 def of_intent(reader: Reader, name: str, environment: str, intent: str) -> Release | None:
     """Return the newest release that was asked for with the same words, or None."""
     return reader.get(Release, "releases.of_intent", name=name, environment=environment, intent=intent)

@@ -15,6 +15,9 @@ select * from releases where name = :name and environment = :environment and int
 order by number desc limit 1;
 -- name: of_bundle
 select * from releases where bundle = :bundle order by created_us desc, id desc;
+-- name: of_model
+select id from releases where model = :model and (:version = 0 or version = :version)
+order by created_us desc, id desc limit 1;
 -- name: in_state
 select * from releases where state = :state order by created_us, id;
 -- name: with_schema_state
