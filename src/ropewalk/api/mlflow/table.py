@@ -2,7 +2,13 @@
 
 from __future__ import annotations
 
-from ropewalk.api.mlflow import artifacts, server, uploads
+from ropewalk.api.mlflow import artifacts, modelversions, registry, server, uploads
 from ropewalk.api.mlflow.route import Route
 
-ROUTES: tuple[Route, ...] = (*server.ROUTES, *artifacts.ROUTES, *uploads.ROUTES)
+ROUTES: tuple[Route, ...] = (
+    *server.ROUTES,
+    *artifacts.ROUTES,
+    *uploads.ROUTES,
+    *registry.ROUTES,
+    *modelversions.ROUTES,
+)
