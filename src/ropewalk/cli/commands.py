@@ -87,6 +87,8 @@ COMMANDS = (
     Command(
         name="batch", summary="score a file's rows: the bits that the endpoint answers", group=SERVE, module="batch"
     ),
+    Command(name="user", summary="say who may enter the server, in which roles", group=SERVE, module="user"),
+    Command(name="token", summary="make, list and revoke tokens for programs", group=SERVE, module="token"),
     Command(name="status", summary="show who answers, what is on its way, what is wrong", group=SERVE, module="status"),
     Command(
         name="trace",

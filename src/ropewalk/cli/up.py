@@ -4,20 +4,27 @@ from __future__ import annotations
 
 import argparse
 import logging
+from dataclasses import replace
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ropewalk.cli.output import Output
 from ropewalk.cli.parse import port
-from ropewalk.errors import Unavailable
+from ropewalk.errors import Invalid, NotFound, Unavailable
 
 if TYPE_CHECKING:
     import socket
 
+    from ropewalk.endpoints.server import Tls
     from ropewalk.house import House
+    from ropewalk.settings import Settings
 
 EXAMPLE = """
 ropewalk up
 ropewalk up --port 0        # any free port
+ropewalk up --auth          # callers have to say who they are: ropewalk user, ropewalk token
+ropewalk up --host 0.0.0.0 --auth --tls-cert fullchain.pem --tls-key key.pem --allow-host ml.example.org
+ropewalk up --host 0.0.0.0 --auth --behind-proxy 10.0.0.2 --allow-host ml.example.org
 """
 PORTS_TRIED = 10
 
@@ -26,6 +33,20 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     """Add address and environment."""
     parser.add_argument("--port", type=port, default=None, help="0 takes a free one; ropewalk.toml's when left out")
     parser.add_argument("--environment", default="production", help="whose endpoints are served")
+    parser.add_argument("--host", default="", help="address to listen at; ropewalk.toml's when left out")
+    parser.add_argument("--auth", action="store_true", help="ask every caller who he is")
+    parser.add_argument("--tls-cert", default="", metavar="FILE", help="PEM certificate with its chain")
+    parser.add_argument("--tls-key", default="", metavar="FILE", help="PEM key of the certificate")
+    parser.add_argument(
+        "--behind-proxy",
+        action="append",
+        default=[],
+        metavar="ADDRESS",
+        help="a proxy that speaks TLS before the server",
+    )
+    parser.add_argument(
+        "--allow-host", action="append", default=[], metavar="NAME", help="a name by which callers reach the server"
+    )
 
 
 def handle(options: argparse.Namespace, out: Output) -> None:
@@ -37,9 +58,12 @@ def handle(options: argparse.Namespace, out: Output) -> None:
 
     require_project(options.project)
     logging.basicConfig(level=logging.WARNING, format="%(asctime)s %(levelname)s %(name)s %(message)s")
-    with open_house(options.project) as house:
+    with open_house(options.project) as opened:
+        house = replace(opened, settings=_settled(opened.settings, options))
+        tls = _tls(house, options)
+        _require_safe(house, tls)
         listener = _listen(house, options.port)
-        url = server.address_of(listener)
+        url = server.address_of(listener, tls=tls is not None)
         turning = loops(house)
 
         def ready() -> None:
@@ -53,7 +77,7 @@ def handle(options: argparse.Namespace, out: Output) -> None:
         for loop in turning:
             loop.start()
         try:
-            server.run(app, listener)
+            server.run(app, listener, tls=tls)
         finally:
             for loop in reversed(turning):
                 loop.stop()
@@ -85,11 +109,90 @@ def _listen(house: House, wanted: int | None) -> socket.socket:
     from ropewalk.endpoints import server
 
     host, first = house.settings.serve.host, house.settings.serve.port
+    for_others = house.settings.auth.enabled
     if wanted is not None:
-        return server.listen(host, wanted)
+        return server.listen(host, wanted, for_others=for_others)
     for number in range(first, first + PORTS_TRIED):
         try:
-            return server.listen(host, number)
+            return server.listen(host, number, for_others=for_others)
         except Unavailable:
             continue
-    return server.listen(host, 0)
+    return server.listen(host, 0, for_others=for_others)
+
+
+def _settled(settings: Settings, options: argparse.Namespace) -> Settings:
+    """Return the settings with what was typed in their place."""
+    from msgspec.structs import replace
+
+    auth, serve = settings.auth, settings.serve
+    auth = replace(
+        auth,
+        enabled=auth.enabled or options.auth,
+        hosts=(*auth.hosts, *options.allow_host),
+        proxies=(*auth.proxies, *options.behind_proxy),
+    )
+    return replace(settings, auth=auth, serve=replace(serve, host=options.host or serve.host))
+
+
+def _tls(house: House, options: argparse.Namespace) -> Tls | None:
+    """Return certificate and key, checked, or None for plain HTTP.
+
+    Raises:
+        Invalid: one of the two is missing or cannot be used.
+    """
+    from ropewalk.endpoints.server import Tls
+
+    auth, root = house.settings.auth, house.site.root
+    certificate = Path.cwd() / options.tls_cert if options.tls_cert else root / auth.tls_cert if auth.tls_cert else None
+    key = Path.cwd() / options.tls_key if options.tls_key else root / auth.tls_key if auth.tls_key else None
+    if certificate is None and key is None:
+        return None
+    if certificate is None or key is None:
+        raise Invalid(
+            "tls-unreadable",
+            "A certificate needs its key, and a key its certificate.",
+            where="--tls-cert, --tls-key",
+            fix="ropewalk up --tls-cert FULLCHAIN.pem --tls-key KEY.pem",
+        )
+    found = Tls(certificate=certificate, key=key)
+    found.context()
+    return found
+
+
+def _require_safe(house: House, tls: Tls | None) -> None:
+    """Pass only a server that others may reach: it asks who they are, and nobody on the way reads the answer.
+
+    Raises:
+        Invalid: others could reach it without being asked, or be listened to.
+        NotFound: it would ask, and there is nobody who could answer.
+    """
+    from ropewalk.access import users
+    from ropewalk.endpoints.server import LOOPBACK
+
+    auth, host = house.settings.auth, house.settings.serve.host
+    open_to_others = host not in LOOPBACK
+    if open_to_others and not auth.enabled:
+        raise Invalid(
+            "auth-missing",
+            "Others could reach the server, and it would not ask who they are.",
+            where=f"--host {host}",
+            why="without authentication it serves this machine alone",
+            fix="ropewalk up --auth, after: ropewalk user add NAME",
+        )
+    if open_to_others and tls is None and not auth.proxies:
+        raise Invalid(
+            "tls-missing",
+            "Passwords and tokens would go over the network in the clear.",
+            where=f"--host {host}",
+            why="it is open to others, and speaks plain HTTP",
+            fix="--tls-cert FULLCHAIN.pem --tls-key KEY.pem, or --behind-proxy ADDRESS of what speaks TLS before it",
+        )
+    if auth.enabled:
+        with house.site.db.read() as rows:
+            if not users.active(rows):
+                raise NotFound(
+                    "users-none",
+                    "The server would ask who calls, and there is no user.",
+                    where=house.settings.name,
+                    fix="ropewalk user add NAME, then: ropewalk user grant NAME admin",
+                )
