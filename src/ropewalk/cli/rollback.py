@@ -28,7 +28,7 @@ def handle(options: argparse.Namespace, out: Output) -> None:
     with open_house(options.project, create=False) as house:
         site = house.site
         endpoint = endpoint_name(house.settings.model_name, options.environment)
-        now = site.db.write(lambda tx: rollback(tx, site, endpoint, reason=options.reason))
+        now = site.db.write(lambda tx: rollback(tx, site, endpoint, reason=options.reason), urgent=True)
         settle(site)
     out.line(f"{now.endpoint}: {now.champion} answers everybody again")
     out.result({"endpoint": now.endpoint, "champion": now.champion})

@@ -90,7 +90,7 @@ def check_capture(site: Site) -> Iterator[Finding]:
         elif file.suffix == ".parquet" and not file.with_suffix(ENDING).exists():
             alone.append(path)
     # Asked last and anew: a gateway that is running writes the row of a segment before its journal goes.
-    with site.db.read() as rows:
+    with site.db.read(seconds_max=None) as rows:
         sealed = {str(row["path"]) for row in rows.rows("evidence.segment_files")}
     for path in alone:
         if path not in sealed:

@@ -87,7 +87,7 @@ def trace(site: Site, prediction: str) -> Trace:
         Corrupt: a link's bytes are not the ones that were recorded.
     """
     row = captured(site, prediction)
-    with site.db.read() as rows:
+    with site.db.read(seconds_max=None) as rows:
         found = release.get(rows, str(row["release"]))
         bundle = read_bundle(site.blobs, found.bundle)
         model = read_manifest(site.blobs, bundle.manifest)

@@ -17,6 +17,7 @@ from ropewalk.evidence.batches import Batches
 from ropewalk.evidence.claims import Claims, Difference
 from ropewalk.evidence.finding import Finding, OnProgress
 from ropewalk.evidence.holdings import Mentions, missing_parts
+from ropewalk.evidence.logs import Logs
 from ropewalk.ledger.chain import Entry, first_break
 from ropewalk.ledger.head import FILE, read_head
 from ropewalk.ledger.sign import Checker
@@ -87,7 +88,7 @@ def verify(
         findings += [Finding(what="database", why=one) for one in site.db.damage()]
     head, head_findings = _head(site, checker)  # before the rows: a head never runs ahead of the chain then
     findings += head_findings
-    with site.db.read() as rows:
+    with site.db.read(seconds_max=None) as rows:
         book = Book(site, rows, checker, on_progress)
         if only & {"ledger", "rows"}:
             findings += book.read(head)
@@ -179,6 +180,7 @@ class Book:
         self._rows = rows
         self._checker = checker
         self._claims, self._batches, self._mentions = Claims(), Batches(), Mentions()
+        self._logs = Logs()
         self._on_progress = on_progress
 
     def read(self, head: tuple[int, str] | None) -> list[Finding]:
@@ -197,6 +199,7 @@ class Book:
         self._claims.hear(entry)
         self._batches.hear(entry)
         self._mentions.hear(entry)
+        self._logs.hear(entry)
         if self.entries % _EVERY == 0:
             self._on_progress("ledger", self.entries, self.entries)
 
@@ -204,6 +207,7 @@ class Book:
         """Yield every row that is not what the ledger says."""
         yield from map(_told, self._claims.differences(self._rows))
         yield from map(_told, self._batches.differences(self._rows))
+        yield from map(_told, self._logs.differences(self._rows))
 
     def missing(self, known: set[str]) -> Iterable[Finding]:
         """Yield every file that an entry or a row names and that is not among the known ones."""

@@ -98,7 +98,7 @@ class Climb:
             "verdict": asdict(judged),
         }
         evidence = self._site.blobs.put(canonical(account))
-        self._site.db.write(lambda tx: self._act(tx, rollout, judged, evidence))
+        self._site.db.write(lambda tx: self._act(tx, rollout, judged, evidence), urgent=True)
         return judged
 
     def _act(self, tx: Transaction, rollout: Rollout, judged: Verdict, evidence: str) -> None:

@@ -27,7 +27,7 @@ class Rescue:
 
     def turn(self) -> bool:
         """Declare the dead and settle; there is never more to do at once."""
-        self._site.db.write(self._declare)
+        self._site.db.write(self._declare, urgent=True)
         sqlmigrate.settle(self._site)
         return False
 

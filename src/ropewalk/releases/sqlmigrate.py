@@ -302,7 +302,7 @@ def _drop_abandoned(site: Site, path: Path, release: Release) -> None:
     _down(path, left)
     for gone in {step.release for step in left}:
         evidence = site.blobs.put(canonical({"release": gone, "back": [[one.name, one.up] for one in left]}))
-        site.db.write(lambda tx, one=gone, digest=evidence: _note_down(tx, site, get(tx, one), digest))
+        site.db.write(lambda tx, one=gone, digest=evidence: _note_down(tx, site, get(tx, one), digest), urgent=True)
 
 
 def settle(site: Site, *, but: str = "") -> list[str]:
@@ -326,7 +326,7 @@ def settle(site: Site, *, but: str = "") -> list[str]:
         if path is not None:
             _down(path, steps)
         evidence = site.blobs.put(canonical({"release": release.id, "back": [[step.name, step.up] for step in steps]}))
-        site.db.write(lambda tx, one=release, digest=evidence: _note_down(tx, site, one, digest))
+        site.db.write(lambda tx, one=release, digest=evidence: _note_down(tx, site, one, digest), urgent=True)
         done.append(release.id)
     return done
 

@@ -66,17 +66,23 @@ class Database(Protocol):
         """
         ...
 
-    def write(self, work: Callable[[Transaction], T], /, *, key: str | None = None) -> T:
+    def write(self, work: Callable[[Transaction], T], /, *, key: str | None = None, urgent: bool = False) -> T:
         """Run `work` in one transaction and return its result once it is durable.
 
         Args:
             work: is given the transaction; an exception undoes all of it and is raised here.
             key: idempotency key; a second call with the same key does nothing and returns the first answer
                 (which then must be JSON-able).
+            urgent: write even while the last of the disk is kept back: ledger and rollback alone.
+
+        Raises:
+            Unavailable: the disk is full or nearly so (`disk-full`), the server does not answer
+                (`store-unreachable`), or too many writes wait (`store-overloaded`). Nothing of this work was kept,
+                except that a commit whose answer was lost may have been done: an idempotency key makes that safe.
         """
         ...
 
-    def submit(self, work: Callable[[Transaction], T], /, *, key: str | None = None) -> Future[T]:
+    def submit(self, work: Callable[[Transaction], T], /, *, key: str | None = None, urgent: bool = False) -> Future[T]:
         """Queue `work` as `write` does, without waiting; cancelling the future before its turn drops it.
 
         The future is done once the commit is durable. Its callbacks run in the writer's thread: they must be short

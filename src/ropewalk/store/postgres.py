@@ -181,13 +181,13 @@ class PostgresDatabase:
         if not keep:
             session.close()
 
-    def submit(self, work: Callable[[Transaction], T], /, *, key: str | None = None) -> Future[T]:
+    def submit(self, work: Callable[[Transaction], T], /, *, key: str | None = None, urgent: bool = False) -> Future[T]:
         """Queue `work`; the future is done once its commit is durable."""
-        return self._writer.submit(work, key)
+        return self._writer.submit(work, key, urgent=urgent)
 
-    def write(self, work: Callable[[Transaction], T], /, *, key: str | None = None) -> T:
+    def write(self, work: Callable[[Transaction], T], /, *, key: str | None = None, urgent: bool = False) -> T:
         """Run `work` in one transaction and return its result once it is durable."""
-        return self._writer.submit(work, key).result()
+        return self._writer.submit(work, key, urgent=urgent).result()
 
     def version(self) -> int:
         """Return a number that changes when anybody has committed."""

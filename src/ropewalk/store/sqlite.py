@@ -20,6 +20,7 @@ from ropewalk.store.database import READ_SECONDS, Reader, Transaction, Value
 from ropewalk.store.migrate import load_migrations
 from ropewalk.store.queries import load_queries
 from ropewalk.store.refusals import busy, disk_full, too_costly, unstorable
+from ropewalk.store.reserve import RESERVE_BYTES, Reserve
 from ropewalk.store.schema import NOTES
 from ropewalk.store.session import Session
 from ropewalk.store.writer import Writer
@@ -201,9 +202,10 @@ class SqliteDatabase:
         path: the file; made with mode 0600 in a folder of mode 0700 when it is not there.
         clock: tells the time of migrations and idempotency keys.
         climb: bring the schema to this release's; False leaves it as it is, for `ropewalk store`.
+        reserve_bytes: what stays free on the disk for urgent writes.
     """
 
-    def __init__(self, path: Path, clock: Clock, *, climb: bool = True) -> None:
+    def __init__(self, path: Path, clock: Clock, *, climb: bool = True, reserve_bytes: int = RESERVE_BYTES) -> None:
         self._path = path
         path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
         if not path.exists():
@@ -211,7 +213,7 @@ class SqliteDatabase:
         self._idle: list[SqliteSession] = []
         self._lock = threading.Lock()
         self._closed = False
-        self._writer = Writer(self.link, clock)
+        self._writer = Writer(self.link, clock, Reserve(path.parent, reserve_bytes).refusal)
         with _alone_in(path.parent):
             self._watch = self._connect()
             link = SqliteLink(self._watch)
@@ -252,13 +254,13 @@ class SqliteDatabase:
             if not keep:
                 session.close()
 
-    def submit(self, work: Callable[[Transaction], T], /, *, key: str | None = None) -> Future[T]:
+    def submit(self, work: Callable[[Transaction], T], /, *, key: str | None = None, urgent: bool = False) -> Future[T]:
         """Queue `work`; the future is done once its commit is durable."""
-        return self._writer.submit(work, key)
+        return self._writer.submit(work, key, urgent=urgent)
 
-    def write(self, work: Callable[[Transaction], T], /, *, key: str | None = None) -> T:
+    def write(self, work: Callable[[Transaction], T], /, *, key: str | None = None, urgent: bool = False) -> T:
         """Run `work` in one transaction and return its result once it is durable."""
-        return self._writer.submit(work, key).result()
+        return self._writer.submit(work, key, urgent=urgent).result()
 
     def version(self) -> int:
         """Return a number that changes when anybody has committed."""

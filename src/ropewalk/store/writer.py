@@ -38,23 +38,31 @@ class Writer:
     Args:
         connect: opens the writer's own connection.
         clock: tells the time of idempotency keys.
+        refusal: says why nothing but what is urgent may be written now, or None.
     """
 
-    def __init__(self, connect: Callable[[], Link], clock: Clock) -> None:
+    def __init__(
+        self, connect: Callable[[], Link], clock: Clock, refusal: Callable[[], Unavailable | None] = lambda: None
+    ) -> None:
         self._connect = connect
         self._clock = clock
+        self._refusal = refusal
         self._jobs: queue.SimpleQueue[Job | None] = queue.SimpleQueue()
         self._lock = threading.Lock()
         self._thread: threading.Thread | None = None
         self._closed = False
 
-    def submit(self, work: Callable[[Transaction], T], key: str | None = None) -> Future[T]:
+    def submit(self, work: Callable[[Transaction], T], key: str | None = None, *, urgent: bool = False) -> Future[T]:
         """Queue a job; its future is done once the commit is durable, or with the job's own exception.
 
         Raises:
-            Unavailable: the store is closed, or more jobs wait than can be done in a second or two.
+            Unavailable: the store is closed, more jobs wait than can be done in a second or two, or the disk is so full
+                that only what is urgent is written.
         """
         assert threading.current_thread() is not self._thread, "a write inside a write: pass the transaction on"
+        refusal = None if urgent else self._refusal()
+        if refusal is not None:
+            raise refusal
         job = Job(work=work, key=key, answer=Future())
         with self._lock:
             if self._closed:

@@ -68,6 +68,7 @@ def store_checks() -> tuple[StoreCheck, ...]:
             store_queue.runs_a_composed_statement,
             store_queue.tells_letters_apart_in_like,
             store_queue.refuses_what_no_column_holds,
+            store_queue.ends_a_question_that_costs_too_much,
         )
     )
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from concurrent.futures import ThreadPoolExecutor
+from time import monotonic
 
 from ropewalk.store.database import Database, Transaction
 from ropewalk.store.writer import WAITING_MAX
@@ -130,3 +131,20 @@ def refuses_what_no_column_holds(open_store: OpenStore) -> None:
             assert code_of(lambda: reader.composed(OF_PATTERN, asked)) == "value-unstorable"
         store.write(lambda tx: insert(tx, "kept"))
         assert subjects(store) == ["kept"]
+
+
+def ends_a_question_that_costs_too_much(open_store: OpenStore) -> None:
+    """The limit is for one statement; the next view is as good as any."""
+    endless = (
+        "with recursive n (x) as (select 1 union all select x + 1 from n where x < :most) "
+        "select count(*) as numbers from n"
+    )
+    with opened(open_store) as store:
+        started = monotonic()
+        with store.read(seconds_max=0.1) as reader:
+            assert code_of(lambda: reader.composed(endless, {"most": 1 << 60})) == "query-too-costly"
+        assert monotonic() - started < WAIT_SECONDS
+        with store.read(seconds_max=0.1) as reader:
+            assert reader.composed(endless, {"most": 10}) == [{"numbers": 10}]
+        with store.read(seconds_max=None) as reader:
+            assert reader.composed(endless, {"most": 300_000}) == [{"numbers": 300_000}]
