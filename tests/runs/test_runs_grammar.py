@@ -84,7 +84,8 @@ def test_comparisons_are_joined_by_and_in_any_case():
     [
         "metrics.a", "metrics.a >", "> 0.5", "metrics.a > 'a'", "metrics.a like 3", "tags.a > '8'", "tags.a = eight",
         "tags.a = 8", "speed > 3", "what.a > 3", "metrics.a > 1 or metrics.a < 1", "metrics.a > 1,",
-        "and metrics.a > 1", "metrics.a > 1 and", "metrics.a > 1 and and metrics.a > 1", "metrics.a ~ 3", "'a' = 'a'", "tags.a = `x`",
+        "and metrics.a > 1", "metrics.a > 1 and",
+        "metrics.a > 1 and and metrics.a > 1", "metrics.a ~ 3", "'a' = 'a'", "tags.a = `x`",
         "id = 'a'; drop table boats", "tags.a = 'x", "metrics.a > 1 metrics.b > 1", "id in ()", "id in 'a'",
         "id in ('a' 'b')", "id in ('a', 5)", "id in ('a'", "tags.a in ('a')", "id is null", "metrics.a is null",
         "tags.a is not", "tags.a not like 'x'", "(id = 'a')", "launched > '5'", "launched like '5'", "metrics. > 1",
@@ -125,7 +126,7 @@ def test_an_order_says_what_comes_first(text, expected):
 @pytest.mark.parametrize(
     "texts",
     [["metrics.a down"], ["metrics.a desc desc"], [""], ["what.a"], ["knots"], ["berth"], ["id", "id desc"], ["'a'"],
-     ["launched", "`Launched at` desc"], ["metrics.a; drop"], ["x" * 100_001], [f"metrics.a{n}" for n in range(101)]],
+     ["launched", "`Launched at` desc"], ["metrics.a; drop"], ["x" * 100_001], [f"metrics.a{n}" for n in range(33)]],
 )  # fmt: skip
 def test_an_order_that_is_not_understood_is_refused(texts):
     with pytest.raises(Invalid) as caught:

@@ -4,7 +4,7 @@ import math
 
 import pytest
 
-from ropewalk.errors import Conflict
+from ropewalk.errors import Conflict, NotFound
 from ropewalk.runs import keep
 from ropewalk.runs.log import LogEntry
 
@@ -28,20 +28,27 @@ def read(site, what, *values):
 
 def test_every_point_is_kept_and_the_newest_is_at_hand(site, begin):
     run = begin()
-    apply(site, run, metric("loss", 3, 2, 5), metric("loss", 9, 1, 9), metric("loss", 4, 2, 6), metric("loss", 5, 2, 6))
+    apply(
+        site,
+        run,
+        metric("loss", 3, 2, 5000),
+        metric("loss", 9, 1, 9000),
+        metric("loss", 4, 2, 6000),
+        metric("loss", 5, 2, 6000),
+    )
 
     assert [point.value for point in read(site, keep.history, run.id, "loss")] == [9, 3, 4, 5]
     (newest,) = read(site, keep.metrics, run.id)
-    assert (newest.step, newest.at_us, newest.value) == (2, 6, 5.0)
+    assert (newest.step, newest.at_us, newest.value) == (2, 6000, 5.0)
 
 
 def test_a_later_part_takes_the_newest_place_only_with_a_later_step_or_time(site, begin):
     run = begin()
-    apply(site, run, metric("loss", 1, step=5, at_us=5), part=0)
-    apply(site, run, metric("loss", 2, step=4, at_us=9), part=1)
+    apply(site, run, metric("loss", 1, step=5, at_us=5000), part=0)
+    apply(site, run, metric("loss", 2, step=4, at_us=9000), part=1)
     assert read(site, keep.metrics, run.id)[0].value == 1
 
-    apply(site, run, metric("loss", 3, step=5, at_us=6), part=2)
+    apply(site, run, metric("loss", 3, step=5, at_us=6000), part=2)
 
     assert read(site, keep.metrics, run.id)[0].value == 3
     assert len(read(site, keep.history, run.id, "loss")) == 3
@@ -114,5 +121,5 @@ def test_a_tag_has_its_last_value(site, begin):
 
 
 def test_a_log_for_a_run_that_is_not_there_is_refused(site):
-    with pytest.raises(Conflict):
+    with pytest.raises(NotFound):
         site.db.write(lambda tx: keep.apply(tx, "no-run", [metric("a", 1)]))

@@ -12,6 +12,7 @@ from ropewalk.errors import Conflict, Interrupted, Invalid, NotFound
 from ropewalk.leases import process_start, take
 from ropewalk.ledger.chain import entries, first_break
 from ropewalk.ledger.sign import Checker
+from ropewalk.runs import experiments
 from ropewalk.runs import run as runs
 from ropewalk.source.commit import Commit
 
@@ -64,9 +65,10 @@ def test_a_run_keeps_what_was_known_at_its_start(site):
 
     with site.db.read() as rows:
         assert runs.get(rows, run.id) == run
+        assert experiments.get(rows, run.experiment).name == "spring"
     assert run.state == runs.RUNNING
     assert run.arguments() == {"depth": 8, "months": [1, 3]}
-    assert (run.commit_sha, run.branch, run.dirty, run.experiment) == ("c" * 40, "main", 1, "spring")
+    assert (run.commit_sha, run.branch, run.dirty) == ("c" * 40, "main", 1)
     assert run.lease.pid == os.getpid()
     assert run.ended_us is None
     assert not run.over
@@ -96,7 +98,7 @@ def test_an_unknown_kind_starts_nothing(site):
     assert kinds(site) == []
 
 
-@pytest.mark.parametrize("before", runs.MOVES)
+@pytest.mark.parametrize("before", sorted(runs.MOVES.keys() - {runs.SCHEDULED}))
 @pytest.mark.parametrize("after", runs.MOVES)
 def test_the_table_alone_says_where_a_run_may_go(site, before, after):
     run = start(site)

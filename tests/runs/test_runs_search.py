@@ -3,12 +3,9 @@
 import math
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from ropewalk.errors import Invalid
 from ropewalk.runs import run as runs
-from ropewalk.runs.filter import Clause, like, parse
 from ropewalk.runs.search import search, summarize
 
 
@@ -53,7 +50,8 @@ def names(site, text, **more):
         ("metrics.`val/loss` = 2", ["high"]),
         ("metrics.val/loss = 2", ["high"]),
         ("params.depth = '8'", ["high"]),
-        ("params.depth = 8", ["high"]),
+        ("params.depth IS NULL", []),
+        ("tags.team IS NOT NULL", ["low"]),
         ("params.depth != '8'", ["strange", "low"]),
         ("params.depth like '%8'", ["strange", "high"]),
         ('params.depth = "it\'s 8"', ["strange"]),
@@ -66,28 +64,26 @@ def names(site, text, **more):
         ("name = 'low' AND metrics.auc = 0.5", ["low"]),
         ("name = 'low' and metrics.auc = 0.7", []),
         ("attributes.commit = ''", ["strange", "high", "low"]),
+        ("attributes.status = 'RUNNING'", ["strange", "low"]),
+        ("status != 'RUNNING'", ["high"]),
+        ("attributes.`Run name` ILIKE 'HI%'", ["high"]),
+        ("run_id IN ('x', 'y')", []),
+        ("start_time > 0 and end_time > 0", ["high"]),
+        ("experiment = 'Default'", ["strange", "high", "low"]),
+        ("experiment = 'other'", []),
     ],
 )
 def test_a_filter_finds_the_runs_that_it_says(site, three, text, expected):
     assert names(site, text) == expected
 
 
-@pytest.mark.parametrize(
-    "text",
-    [
-        "metrics.auc", "metrics.auc >", "> 0.5", "metrics.auc > 'a'", "metrics.auc like 3", "params.depth > '8'",
-        "params.depth = eight", "speed > 3", "what.auc > 3", "metrics.auc > 0.5 or metrics.auc < 1",
-        "metrics.auc > 0.5,", "metrics.auc > 0.5 and", "and metrics.auc > 0.5", "metrics.auc ~ 3", "'a' = 'a'",
-        "state = 'finished'; drop table runs", "params.depth = '8", "metrics.auc > 1 metrics.auc > 1", "lease = 'x'",
-        " and ".join(["state = 'a'"] * 101), "x" * 10_001, "metrics.auc > 1__2", "(state = 'a')",
-    ],
-)  # fmt: skip
+@pytest.mark.parametrize("text", ["speed > 3", "params.depth = 8", "lease = 'x'", "what.auc > 3"])
 def test_a_filter_that_is_not_understood_is_refused(site, text):
     with pytest.raises(Invalid) as caught:
         names(site, text)
 
     assert caught.value.code == "filter-invalid"
-    assert "--filter" in caught.value.fix
+    assert "metrics.auc" in caught.value.fix
 
 
 def test_pages_give_every_run_once_even_while_new_ones_start(site, begin, log):
@@ -150,22 +146,3 @@ def test_a_summary_names_the_step_where_several_use_a_name(site, begin, log):
     assert found.params == {"depth [a]": "6", "depth [b]": "8", "lr": "0.1"}
     assert found.tags == {"t": "v"}
     assert [point.key for point in found.metrics] == ["auc"]
-
-
-@given(st.text(max_size=200))
-def test_no_text_whatever_makes_the_parser_fail_otherwise(text):
-    try:
-        clauses = parse(text)
-    except Invalid as error:
-        clauses, code = (), error.code
-    else:
-        code = "filter-invalid"
-    assert code == "filter-invalid"
-    assert all(isinstance(clause, Clause) for clause in clauses)
-
-
-@given(st.text("ab%", max_size=6), st.text("ab", max_size=8))
-def test_like_is_what_a_regular_expression_says(pattern, text):
-    import re
-
-    assert like(pattern, text) is bool(re.fullmatch(pattern.replace("%", ".*"), text))

@@ -107,7 +107,7 @@ def _kinds(room: str, *words: str) -> tuple[str, ...]:
     return tuple(f"{room}.{word}" for word in words)
 
 
-_RUN = _kinds("run", "started", "resumed", "finished", "failed", "interrupted", "cancelled")
+_RUN = _kinds("run", "started", "resumed", "scheduled", "finished", "failed", "interrupted", "cancelled")
 _RELEASE = _kinds(
     "release",
     "begun",
@@ -131,8 +131,15 @@ CLAIMS = (
         query="evidence.runs",
         kinds=("run.started",),
         key=("id",),
-        words=("name", "pipeline", "args", "code", "commit_sha", "dirty", "environment"),
+        words=("pipeline", "args", "code", "commit_sha", "dirty", "environment"),
         said=_run,
+    ),
+    Claim(
+        what="name of run",
+        query="evidence.run_names",
+        kinds=_kinds("run", "started", "renamed"),
+        key=("id",),
+        words=("name",),
     ),
     Claim(
         what="state of run",
@@ -141,6 +148,13 @@ CLAIMS = (
         key=("id",),
         words=("state",),
         said=_state({"started": "running", "resumed": "running"}),
+    ),
+    Claim(
+        what="experiment",
+        query="evidence.experiments",
+        kinds=_kinds("experiment", "created", "renamed", "deleted", "restored"),
+        key=("id",),
+        words=("name", "state", "location"),
     ),
     Claim(
         what="outcome of step",

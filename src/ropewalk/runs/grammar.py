@@ -14,6 +14,7 @@ from typing import Literal, NoReturn
 from ropewalk.errors import Invalid
 
 CLAUSES_MAX = 100
+ORDERS_MAX = 32
 LETTERS_MAX = 100_000
 LISTED_MAX = 1000
 
@@ -173,8 +174,8 @@ def parse_order(texts: Sequence[str], vocabulary: Vocabulary) -> tuple[Order, ..
         if any((one.entity, one.key) == (entity, key) for one in orders):
             _refuse(vocabulary, "order-invalid", "it names the same thing twice", text)
         orders.append(Order(entity=entity, key=key, descending=way == "DESC"))
-    if len(orders) > CLAUSES_MAX:
-        _refuse(vocabulary, "order-invalid", f"there are more than {CLAUSES_MAX} orders", "")
+    if len(orders) > ORDERS_MAX:
+        _refuse(vocabulary, "order-invalid", f"there are more than {ORDERS_MAX} orders", "")
     return tuple(orders)
 
 

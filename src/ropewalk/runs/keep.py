@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import json
-import math
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
 from ropewalk.refs import canonical
+from ropewalk.runs import points
 from ropewalk.runs.log import LogEntry, changed
+from ropewalk.runs.run import get
 from ropewalk.store.database import Reader, Row, Transaction, Value
+
+RESERVED = "mlflow."
+_TABLES = {"param": "runs.params", "tag": "runs.tags"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -21,7 +25,7 @@ class Point:
         node: the step that logged it, empty for a script.
         key: the metric's name.
         step: where in the training it was.
-        at_us: microseconds since the epoch.
+        at_us: microseconds since the epoch, in whole milliseconds.
         value: the number, NaN and infinities too.
     """
 
@@ -35,31 +39,34 @@ class Point:
     def from_row(cls, row: Row) -> Point:
         """Return the point that a row holds."""
         values: dict[str, Any] = dict(row)
-        value = math.nan if values["is_nan"] else float(values["value"])
-        return cls(node=values["node"], key=values["key"], step=values["step"], at_us=values["at_us"], value=value)
+        return cls(
+            node=values["node"],
+            key=values["key"],
+            step=values["step"],
+            at_us=values["at_ms"] * 1000,
+            value=points.value_of(row),
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Fact:
-    """A parameter, tag, artifact or model of a run.
+    """A parameter, tag, artifact, model or frame of a run.
 
     Attributes:
         node: the step that logged it, empty for a script.
         kind: `param`, `tag`, `artifact`, `model` or `data`.
         key: its name.
-        value: canonical JSON.
-        at_us: microseconds since the epoch.
+        value: a text for parameters and tags, canonical JSON for all others.
     """
 
     node: str
     kind: str
     key: str
     value: str
-    at_us: int
 
     def content(self) -> Any:  # noqa: ANN401 - JSON of any shape
         """Return the value as Python values."""
-        return json.loads(self.value)
+        return self.value if self.kind in _TABLES else json.loads(self.value)
 
 
 def apply(
@@ -76,45 +83,45 @@ def apply(
         at_us: now, in microseconds since the epoch.
 
     Raises:
+        NotFound: there is no such run.
         Conflict: a parameter, artifact or model has another value already.
     """
+    run = get(tx, run_id)
     if not tx.run("runs.part", run_id=run_id, node=node, part=part, at_us=at_us):
         return False
-    points: list[dict[str, Value]] = []
-    latest: dict[str, dict[str, Value]] = {}
+    owner = points.Owner(number=run.number, experiment=run.experiment, started_us=run.started_us)
+    logged: list[points.Point] = []
     for entry in entries:
         if entry.kind == "metric":
-            point = _point(run_id, node, entry)
-            points.append(point)
-            newest = latest.get(entry.key)
-            if newest is None or (entry.step, entry.at_us) >= (newest["step"], newest["at_us"]):
-                latest[entry.key] = point
+            logged.append((entry.key, float(str(entry.value)), entry.at_us // 1000, entry.step))
+        elif entry.kind in _TABLES:
+            _keep_text(tx, owner, node, entry)
         else:
             _keep_fact(tx, run_id, node, entry)
-    if points:
-        tx.many("runs.metric", points)
-        tx.many("runs.latest", latest.values())
+    if logged:
+        points.write(tx, owner, node, logged)
     return True
 
 
-def _point(run_id: str, node: str, entry: LogEntry) -> dict[str, Value]:
-    value = float(str(entry.value))
-    nan = math.isnan(value)
-    return {
-        "run_id": run_id,
-        "node": node,
-        "key": entry.key,
-        "step": entry.step,
-        "at_us": entry.at_us,
-        "value": 0.0 if nan else value,
-        "is_nan": int(nan),
-    }
+def _keep_text(tx: Transaction, owner: points.Owner, node: str, entry: LogEntry) -> None:
+    """Write a parameter or tag for its step, and for the run itself: a parameter that is there stays."""
+    row, text = owner.row(entry.key, node), str(entry.value)
+    if entry.kind == "tag":
+        for place in {node, ""}:
+            tx.run("runs.tag", **owner.row(entry.key, place), value=text)
+        return
+    if not tx.run("runs.param", **row, value=text):
+        said = str(tx.value("runs.param_of", run=owner.number, key=entry.key, node=node))
+        if said != text:
+            raise changed(entry, said)
+    if node:
+        tx.run("runs.param", **owner.row(entry.key, ""), value=text)
 
 
 def _keep_fact(tx: Transaction, run_id: str, node: str, entry: LogEntry) -> None:
     text = canonical(entry.value).decode()
     values: dict[str, Value] = {"run_id": run_id, "kind": entry.kind, "key": entry.key, "node": node}
-    if entry.kind in ("tag", "data"):
+    if entry.kind == "data":
         tx.run("runs.value_set", **values, value=text, at_us=entry.at_us)
     elif not tx.run("runs.value_once", **values, value=text, at_us=entry.at_us):
         said = str(tx.value("runs.value_of", **values))
@@ -124,7 +131,8 @@ def _keep_fact(tx: Transaction, run_id: str, node: str, entry: LogEntry) -> None
 
 def metrics(reader: Reader, run_id: str) -> tuple[Point, ...]:
     """Return the newest point of each metric of a run, by name and step."""
-    return tuple(reader.all(Point, "runs.metrics", run_id=run_id))
+    rows = reader.rows("runs.metrics", run_id=run_id)
+    return tuple(Point.from_row(row) for row in of_steps(rows))
 
 
 def history(reader: Reader, run_id: str, key: str) -> tuple[Point, ...]:
@@ -133,5 +141,16 @@ def history(reader: Reader, run_id: str, key: str) -> tuple[Point, ...]:
 
 
 def facts(reader: Reader, run_id: str, kind: str) -> tuple[Fact, ...]:
-    """Return a run's parameters, tags, artifacts, models or data, by name."""
-    return tuple(reader.all(Fact, "runs.values_of_kind", run_id=run_id, kind=kind))
+    """Return a run's parameters, tags, artifacts, models or data, by name; not the tags that MLflow has for itself."""
+    if kind in _TABLES:
+        rows = of_steps(reader.rows(_TABLES[kind], run_id=run_id))
+        rows = [row for row in rows if kind == "param" or not str(row["key"]).startswith(RESERVED)]
+    else:
+        rows = reader.rows("runs.values_of_kind", run_id=run_id, kind=kind)
+    return tuple(Fact(node=str(row["node"]), kind=kind, key=str(row["key"]), value=str(row["value"])) for row in rows)
+
+
+def of_steps(rows: list[Row]) -> list[Row]:
+    """Return rows as they were logged: where steps logged a key, without the run's own row, which is made of theirs."""
+    stepped = {row["key"] for row in rows if row["node"]}
+    return [row for row in rows if row["node"] or row["key"] not in stepped]

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import math
-import posixpath
-import re
 import threading
 from collections.abc import Generator, Mapping, Sequence
 from contextlib import contextmanager
@@ -16,13 +14,10 @@ from typing import Literal, cast
 from ropewalk.blobs.bucket import Bucket
 from ropewalk.clock import Clock
 from ropewalk.errors import Conflict, Invalid
+from ropewalk.runs.keys import KEY_LETTERS_MAX, PARAM_LETTERS_MAX, TAG_LETTERS_MAX, check_key, check_text, stays
 
 Kind = Literal["metric", "param", "tag", "artifact", "model", "data"]
-KEY_LETTERS_MAX = 250
-PARAM_LETTERS_MAX = 6000
-TAG_LETTERS_MAX = 8000
 ENTRIES_MAX = 1_000_000
-_KEY = re.compile(r"[A-Za-z0-9_\-. :/]+")
 _ONCE = frozenset({"param", "artifact", "model"})
 _UNSPEAKABLE = {"NaN": math.nan, "Infinity": math.inf, "-Infinity": -math.inf}
 
@@ -192,15 +187,7 @@ def log_param(key: str, value: object) -> None:
         Conflict: it has another value already.
     """
     check_key(key)
-    text = str(value)
-    if len(text) > PARAM_LETTERS_MAX:
-        raise Invalid(
-            "param-too-long",
-            "The parameter's value is too long.",
-            where=key,
-            why=f"{len(text):,} characters; the limit is {PARAM_LETTERS_MAX:,}",
-            fix="log it as an artifact",
-        )
+    text = check_text("param", key, str(value), PARAM_LETTERS_MAX)
     _say("param", key, text)
 
 
@@ -217,15 +204,7 @@ def set_tag(key: str, value: object) -> None:
         Invalid: the name is none, or the text is longer than 8,000 characters.
     """
     check_key(key)
-    text = str(value)
-    if len(text) > TAG_LETTERS_MAX:
-        raise Invalid(
-            "tag-too-long",
-            "The tag's value is too long.",
-            where=key,
-            why=f"{len(text):,} characters; the limit is {TAG_LETTERS_MAX:,}",
-            fix="log it as an artifact",
-        )
+    text = check_text("tag", key, str(value), TAG_LETTERS_MAX)
     _say("tag", key, text)
 
 
@@ -261,24 +240,6 @@ def log_bytes(data: bytes, name: str) -> None:
         _say("artifact", name, {"digest": collector.blobs.put(data), "bytes": len(data)})
 
 
-def check_key(key: object) -> str:
-    """Return the name of a metric, parameter or tag if it is one by MLflow's rules.
-
-    Raises:
-        Invalid: it is empty, too long, has other characters, or reads like a path that leads elsewhere.
-    """
-    fits = isinstance(key, str) and len(key) <= KEY_LETTERS_MAX and _KEY.fullmatch(key) is not None
-    if not fits or not _stays(str(key)):
-        raise Invalid(
-            "log-name-invalid",
-            "This cannot be the name of a metric, parameter or tag.",
-            where=str(key)[:80],
-            why=f"a name is letters, digits, '_', '-', '.', ' ', ':' and '/', {KEY_LETTERS_MAX} at most, "
-            "and does not read like a path that leads elsewhere",
-        )
-    return str(key)
-
-
 def check_path(path: str) -> str:
     """Return an artifact's path if it stays inside the run.
 
@@ -286,7 +247,7 @@ def check_path(path: str) -> str:
         Invalid: it is empty, absolute, too long, leads upwards, or has backslashes or control characters.
     """
     clean = path.isprintable() and "\\" not in path and 0 < len(path) <= KEY_LETTERS_MAX
-    if not clean or not _stays(path):
+    if not clean or not stays(path):
         raise Invalid(
             "artifact-path-invalid",
             "This cannot be an artifact's path.",
@@ -294,10 +255,6 @@ def check_path(path: str) -> str:
             why=f"a path is relative, printable, {KEY_LETTERS_MAX} characters at most, without '..' and backslashes",
         )
     return path
-
-
-def _stays(path: str) -> bool:
-    return path == posixpath.normpath(path) and path != "." and not path.startswith(("../", "/")) and path != ".."
 
 
 def _step(key: str, step: object) -> int:

@@ -2,115 +2,39 @@
 
 from __future__ import annotations
 
-import json
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from ropewalk.errors import Conflict, Interrupted, Invalid, NotFound
-from ropewalk.leases import Lease, is_alive
+from ropewalk.leases import Lease
 from ropewalk.refs import canonical, uuid7
+from ropewalk.runs import experiments, record
+from ropewalk.runs.points import Owner
+from ropewalk.runs.states import (
+    CANCELLED,
+    FAILED,
+    FINISHED,
+    INTERRUPTED,
+    KINDS,
+    MOVES,
+    REMOTE,
+    RUNNING,
+    SCHEDULED,
+    Run,
+)
 from ropewalk.site import Site
 from ropewalk.store.database import Reader, Transaction
 
 if TYPE_CHECKING:
     from ropewalk.source.commit import Commit
 
-RUNNING = "running"
-INTERRUPTED = "interrupted"
-FINISHED = "finished"
-FAILED = "failed"
-CANCELLED = "cancelled"
-
-MOVES: dict[str, frozenset[str]] = {
-    RUNNING: frozenset({FINISHED, FAILED, INTERRUPTED, CANCELLED}),
-    INTERRUPTED: frozenset({RUNNING, CANCELLED}),
-    FINISHED: frozenset(),
-    FAILED: frozenset(),
-    CANCELLED: frozenset(),
-}
-KINDS = frozenset({"pipeline", "script"})
 PREFIX_LETTERS_MIN = 4
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Run:
-    """One run as it stands now.
-
-    Attributes:
-        id: UUID version 7, so that ids sort by start.
-        experiment: what the run belongs to.
-        name: what people call it, such as `train-7`.
-        kind: `pipeline` or `script`.
-        state: a key of `MOVES`.
-        pipeline: what was run: `FILE.py:FUNCTION`, or the command of a script.
-        args: canonical JSON of the arguments.
-        code: digest of the code snapshot that ran.
-        commit_sha: git commit below the code, empty where there is none.
-        branch: git branch.
-        author: author of the commit.
-        dirty: 1 when the code differed from the commit.
-        environment: digest of the environment's description.
-        started_us: microseconds since the epoch.
-        ended_us: microseconds since the epoch, None while it has not ended.
-        error: why it failed or was interrupted, empty otherwise.
-        parent: id of the run that started this one, empty for none.
-        host: host name of who runs it.
-        boot: boot id of that host.
-        pid: process id of who runs it.
-        born: start of that process in clock ticks since boot.
-        expires_us: end of the lease, microseconds since the epoch.
-        fence: number of the holder; results count only with the current one.
-    """
-
-    id: str
-    experiment: str
-    name: str
-    kind: str
-    state: str
-    pipeline: str
-    args: str
-    code: str
-    commit_sha: str
-    branch: str
-    author: str
-    dirty: int
-    environment: str
-    started_us: int
-    ended_us: int | None
-    error: str
-    parent: str
-    host: str
-    boot: str
-    pid: int
-    born: int
-    expires_us: int
-    fence: int
-
-    @property
-    def lease(self) -> Lease:
-        """Who runs it, or ran it last."""
-        return Lease(
-            host=self.host,
-            boot=self.boot,
-            pid=self.pid,
-            born=self.born,
-            expires_us=self.expires_us,
-            fence=self.fence,
-        )
-
-    @property
-    def subject(self) -> str:
-        """How the ledger and events name it."""
-        return f"run:{self.id}"
-
-    @property
-    def over(self) -> bool:
-        """Whether nothing can happen to it any more."""
-        return not MOVES[self.state]
-
-    def arguments(self) -> dict[str, Any]:
-        """Return the arguments as Python values."""
-        return json.loads(self.args)
+__all__ = [
+    "CANCELLED", "FAILED", "FINISHED", "INTERRUPTED", "KINDS", "MOVES", "REMOTE", "RUNNING", "SCHEDULED", "Run",
+    "any_dead", "begin", "find", "fresh_id", "get", "interrupt_dead", "move", "renew", "resumable", "resume", "start",
+    "told",
+]  # fmt: skip
 
 
 def start(
@@ -141,27 +65,39 @@ def start(
         environment: digest of the environment's description.
         lease: who runs it.
         name: what people call it; empty for `FUNCTION-N`.
-        experiment: what it belongs to; empty for `default`.
+        experiment: name of what it belongs to, made when there is none; empty for `Default`.
         parent: id of the run that started this one.
 
     Raises:
-        Invalid: the kind is unknown.
+        Invalid: the kind is unknown, or the experiment's name is none.
+        Conflict: the experiment is deleted.
     """
     if kind not in KINDS:
         raise Invalid("run-kind-unknown", "There is no such kind of run.", why=f"found {kind[:80]!r}")
-    experiment = experiment or "default"
+    home = experiments.named(tx, site, experiment) if experiment else experiments.get(tx, experiments.DEFAULT)
+    run_id = fresh_id(site)
     plain = {"kind": kind, "pipeline": pipeline, "code": code, "environment": environment, "parent": parent}
+    own = {"user_name": site.actor, "source_name": pipeline, "source_type": "PROJECT", "heartbeat_seconds": 0}
     run = Run(
-        id=uuid7(site.clock.now_us()),
-        experiment=experiment,
-        name=name or _next_name(tx, pipeline, experiment),
+        number=0,
+        id=run_id,
+        experiment=home.id,
+        name=name or _next_name(tx, pipeline, home.id),
         args=canonical(args).decode(),
         started_us=site.clock.now_us(),
+        location=f"{home.location}/{run_id}/artifacts",
+        deleted_us=None,
+        reopened_us=None,
         **plain,
+        **own,
         **_begun(commit, lease),
     )
-    _write(tx, site, run)
-    return run
+    return begin(tx, site, run, run.source_tags())
+
+
+def fresh_id(site: Site) -> str:
+    """Return an id for a run that starts now: 32 hex digits, as MLflow writes them."""
+    return uuid7(site.clock.now_us()).replace("-", "")
 
 
 def _begun(commit: Commit, lease: Lease) -> dict[str, Any]:
@@ -171,8 +107,12 @@ def _begun(commit: Commit, lease: Lease) -> dict[str, Any]:
     return {"state": RUNNING, "ended_us": None, "error": "", **seen, **held}
 
 
-def _write(tx: Transaction, site: Site, run: Run) -> None:
-    tx.run("runs.insert", **{field: getattr(run, field) for field in Run.__slots__})
+def begin(tx: Transaction, site: Site, run: Run, tags: Mapping[str, str]) -> Run:
+    """Write a new run down with its tags, in rows and ledger; return it with its number."""
+    values = {field: getattr(run, field) for field in Run.__slots__ if field != "number"}
+    number = int(str(tx.value("runs.insert", **values)))
+    owner = Owner(number=number, experiment=run.experiment, started_us=run.started_us)
+    tx.many("runs.tag", [owner.row(key, "") | {"value": value} for key, value in tags.items()])
     body = {
         "name": run.name,
         "pipeline": run.pipeline,
@@ -183,9 +123,10 @@ def _write(tx: Transaction, site: Site, run: Run) -> None:
         "environment": run.environment,
     }
     site.record(tx, "run.started", run.subject, body)
+    return replace(run, number=number)
 
 
-def _next_name(reader: Reader, pipeline: str, experiment: str) -> str:
+def _next_name(reader: Reader, pipeline: str, experiment: int) -> str:
     stem = pipeline.rpartition(":")[2].partition(" ")[0].rpartition("/")[2].removesuffix(".py") or "run"
     earlier = int(str(reader.value("runs.count_of_pipeline", pipeline=pipeline, experiment=experiment)))
     return f"{stem}-{earlier + 1}"
@@ -260,9 +201,17 @@ def move(tx: Transaction, site: Site, run_id: str, state: str, *, fence: int, er
         )
     now_us = site.clock.now_us()
     tx.run("runs.move", id=run_id, state=state, ended_us=now_us, error=error, fence=fence, from_state=run.state)
-    site.record(tx, f"run.{state}", run.subject, {"from": run.state, "fence": fence, "error": error})
-    site.announce(tx, f"run.{state}", run.subject, {"pipeline": run.pipeline, "name": run.name})
+    told(tx, site, run, state, error)
     return get(tx, run_id)
+
+
+def told(tx: Transaction, site: Site, run: Run, state: str, error: str = "") -> None:
+    """Write into the ledger that a run went to another state, with a digest of its log where it has ended."""
+    body: dict[str, object] = {"from": run.state, "fence": run.fence, "error": error}
+    if state not in (RUNNING, SCHEDULED):
+        body["logged"] = record.logged(tx, run.number)
+    site.record(tx, f"run.{state}", run.subject, body)
+    site.announce(tx, f"run.{state}", run.subject, {"pipeline": run.pipeline, "name": run.name})
 
 
 def _lost(run: Run, fence: int) -> Interrupted:
@@ -308,7 +257,7 @@ def resume(tx: Transaction, site: Site, run_id: str, lease: Lease) -> Run:
         Conflict: somebody runs it, or it is over.
     """
     run = get(tx, run_id)
-    if run.state == RUNNING and not is_alive(run.lease, site.clock.now_us()):
+    if run.state == RUNNING and not run.alive(site.clock.now_us()):
         run = _interrupt(tx, site, run)
     if run.state == RUNNING:
         raise Conflict(
@@ -339,17 +288,22 @@ def resumable(reader: Reader, *, pipeline: str, args: object, code: str) -> Run 
 
 
 def interrupt_dead(tx: Transaction, site: Site) -> list[Run]:
-    """Declare every running run interrupted whose holder no longer lives; return them as they are now."""
+    """Declare every running run interrupted whose holder no longer lives; return them as they are now.
+
+    A client's run counts only when its client promised heartbeats: others may go silent for as long as they like.
+    """
     now_us = site.clock.now_us()
     running = tx.all(Run, "runs.of_state", state=RUNNING)
-    return [_interrupt(tx, site, run) for run in running if not is_alive(run.lease, now_us)]
+    return [_interrupt(tx, site, run) for run in running if not run.alive(now_us)]
 
 
 def any_dead(reader: Reader, now_us: int) -> bool:
     """Say whether `interrupt_dead` would find something, so that lookers need not open a transaction."""
-    return any(not is_alive(run.lease, now_us) for run in reader.all(Run, "runs.of_state", state=RUNNING))
+    return any(not run.alive(now_us) for run in reader.all(Run, "runs.of_state", state=RUNNING))
 
 
 def _interrupt(tx: Transaction, site: Site, run: Run) -> Run:
     why = f"process {run.pid} on {run.host} is gone"
+    if run.kind == REMOTE:
+        why = f"its client promised to speak every {run.heartbeat_seconds} s and fell silent"
     return move(tx, site, run.id, INTERRUPTED, fence=run.fence, error=why)

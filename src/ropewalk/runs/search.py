@@ -1,27 +1,30 @@
-"""Finding runs: newest first, by a filter, in pages."""
+"""Finding runs: by a filter, in an order, in pages; newest first where nothing else is said."""
 
 from __future__ import annotations
 
-import base64
-import json
-import math
+from collections import Counter
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from typing import Any, cast
 
 from ropewalk.errors import Invalid
-from ropewalk.refs import canonical, digest_of
-from ropewalk.runs import keep
-from ropewalk.runs.filter import Clause, like, parse
+from ropewalk.runs import keep, paging
+from ropewalk.runs.clauses import keys_of
+from ropewalk.runs.compile import VIEWS, Wish, pick, rows_of
+from ropewalk.runs.experiments import parse_id
+from ropewalk.runs.grammar import parse, parse_order
 from ropewalk.runs.keep import Point
-from ropewalk.runs.run import Run, get
-from ropewalk.store.database import Reader
+from ropewalk.runs.run import Run
+from ropewalk.runs.vocabulary import RUNS
+from ropewalk.store.database import Reader, Row
 
-COUNT_MAX = 1000
-LAST = "~"  # sorts after every id
+COUNT_MAX = 50_000
+EXPERIMENTS_MAX = 5000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Page:
-    """Some runs, newest first.
+    """Some runs, in order.
 
     Attributes:
         runs: at most as many as were asked for.
@@ -40,7 +43,7 @@ class Summary:
         run: the run.
         metrics: newest point of each metric.
         params: parameters by name; a name that several steps used is followed by ` [STEP]`.
-        tags: tags by name, likewise.
+        tags: tags by name, likewise; MLflow's own, which begin with `mlflow.`, are left out.
     """
 
     run: Run
@@ -49,132 +52,117 @@ class Summary:
     tags: dict[str, str]
 
 
-def search(reader: Reader, text: str = "", *, count: int = 100, token: str = "") -> Page:
-    """Return runs that a filter fits, newest first.
+def search(
+    reader: Reader,
+    text: str = "",
+    *,
+    experiments: Iterable[object] | None = None,
+    orders: Sequence[str] = (),
+    view: str = "active",
+    count: int = 100,
+    token: str = "",
+) -> Page:
+    """Return runs that a filter fits.
 
-    A metric's clause looks at its newest point, in any step; NaN fits no comparison but `!=`. Where a run has no such
-    metric, parameter or tag, no comparison with it holds.
+    A metric's clause looks at its newest point; NaN fits no comparison but `!=`. Where a run has no such metric,
+    parameter or tag, no comparison with it holds but `IS NULL`.
 
     Args:
         reader: where the rows are.
         text: the filter; empty for all runs.
-        count: how many at most, 1 to 1,000.
-        token: of the page before, with the same filter.
+        experiments: ids of experiments; None for all.
+        orders: what comes first, such as `metrics.auc DESC`; then later starts, then ids. What has no such metric,
+            parameter or tag comes last, before it metrics that are no number.
+        view: `active`, `deleted` or `all`.
+        count: how many at most, 1 to 50,000.
+        token: of the page before, of the same search.
 
     Raises:
-        Invalid: the filter or the token is not understood.
+        Invalid: the filter, an order, an id or the token is not understood.
     """
-    clauses = parse(text)
+    assert view in VIEWS, f"a view is one of {', '.join(VIEWS)}"
+    clauses, parsed = parse(text, RUNS), parse_order(orders, RUNS)
+    given = None if experiments is None else sorted({parse_id(one) for one in experiments})
+    ids = None if given is None else _known(reader, given)
     count = max(1, min(COUNT_MAX, count))
-    before = _after(token, text)
-    own = [clause for clause in clauses if clause.scope == "run"]
-    logged = [clause for clause in clauses if clause.scope != "run"]
-    found = _among(reader, logged, own, before, count) if logged else _paged(reader, own, before, count)
+    keys = keys_of(parsed)
+    sealed = ["runs", text, list(orders), view, given]
+    position = paging.after(token, sealed, "".join(key.kind for key in keys))
+    wish = Wish(experiments=ids, clauses=clauses, orders=parsed, view=view, position=position, count=count + 1)
+    found = pick(reader, wish)
+    page = found[:count]
     more = len(found) > count
-    return Page(runs=tuple(found[:count]), token=_token(found[count - 1].id, text) if more else "")
+    last = [_place(page[-1][f"k{place}"], key.kind) for place, key in enumerate(keys)] if more else []
+    return Page(
+        runs=in_order(reader, [int(str(row["number"])) for row in page]),
+        token=paging.token(sealed, last) if more else "",
+    )
 
 
-def _paged(reader: Reader, own: list[Clause], before: str, count: int) -> list[Run]:
-    found: list[Run] = []
-    while len(found) <= count:
-        page = reader.all(Run, "runs.before", before=before, count=count + 1)
-        found += [run for run in page if _fits(run, own)]
-        if len(page) <= count:
-            break
-        before = page[-1].id
-    return found
+def in_order(reader: Reader, numbers: Sequence[int]) -> tuple[Run, ...]:
+    """Return runs by their numbers, in the order that was asked for."""
+    rows = cast("Iterable[dict[str, Any]]", rows_of(reader, "runs", numbers))
+    found = {run.number: run for run in (Run(**row) for row in rows)}
+    return tuple(found[number] for number in numbers)
 
 
-def _among(reader: Reader, logged: list[Clause], own: list[Clause], before: str, count: int) -> list[Run]:
-    """Return runs that every clause on what was logged names, one more than is wanted."""
-    ids = _ids(reader, logged[0])
-    for clause in logged[1:]:
-        ids &= _ids(reader, clause)
-    found: list[Run] = []
-    for run_id in sorted((run_id for run_id in ids if run_id < before), reverse=True):
-        run = get(reader, run_id)
-        if _fits(run, own):
-            found.append(run)
-        if len(found) > count:
-            break
-    return found
+def _known(reader: Reader, wanted: Sequence[int]) -> tuple[int, ...] | None:
+    """Return those ids that there are; None where they are all that there are."""
+    known = {int(str(row["id"])) for row in reader.rows("experiments.ids")}
+    if known <= set(wanted):
+        return None
+    found = known & set(wanted)
+    if len(found) > EXPERIMENTS_MAX:
+        raise Invalid(
+            "experiments-too-many",
+            "The search names too many experiments.",
+            where="experiment_ids",
+            why=f"{len(found):,} of them; the limit is {EXPERIMENTS_MAX:,}, or all of them",
+        )
+    return tuple(sorted(found))
 
 
-def _fits(run: Run, own: list[Clause]) -> bool:
-    for clause in own:
-        value = str(getattr(run, "commit_sha" if clause.key == "commit" else clause.key))
-        wanted = str(clause.value)
-        holds = like(wanted, value) if clause.op == "like" else (value == wanted) is (clause.op == "=")
-        if not holds:
-            return False
-    return True
-
-
-def _ids(reader: Reader, clause: Clause) -> set[str]:
-    if clause.scope == "metric":
-        low, high = _range(clause.op, float(clause.value))
-        ids = {str(row["run_id"]) for row in reader.rows("runs.with_metric", key=clause.key, low=low, high=high)}
-        if clause.op == "!=":
-            return {str(row["run_id"]) for row in reader.rows("runs.with_any_metric", key=clause.key)} - ids
-        return ids
-    if clause.op == "=":
-        text = canonical(clause.value).decode()
-        rows = reader.rows("runs.with_value", kind=clause.scope, key=clause.key, value=text)
-        return {str(row["run_id"]) for row in rows}
-    rows = reader.rows("runs.with_any_value", kind=clause.scope, key=clause.key)
-    pairs = ((str(row["run_id"]), str(json.loads(str(row["value"])))) for row in rows)
-    wanted = str(clause.value)
-    if clause.op == "like":
-        return {run_id for run_id, value in pairs if like(wanted, value)}
-    return {run_id for run_id, value in pairs if value != wanted}
-
-
-def _range(op: str, value: float) -> tuple[float, float]:
-    """Return the closed range of floats that a comparison names; for `!=` the range that it leaves out."""
-    return {
-        "=": (value, value),
-        "!=": (value, value),
-        "<": (-math.inf, math.nextafter(value, -math.inf)),
-        "<=": (-math.inf, value),
-        ">": (math.nextafter(value, math.inf), math.inf),
-        ">=": (value, math.inf),
-    }[op]
-
-
-def _token(last: str, text: str) -> str:
-    return base64.urlsafe_b64encode(canonical([last, digest_of(text.encode())])).decode()
-
-
-def _after(token: str, text: str) -> str:
-    if not token:
-        return LAST
-    try:
-        last, digest = json.loads(base64.urlsafe_b64decode(token.encode()))
-    except (ValueError, TypeError) as error:
-        raise _bad_token("it is not one of ours") from error
-    if digest != digest_of(text.encode()) or not isinstance(last, str):
-        raise _bad_token("it belongs to another filter")
-    return last
-
-
-def _bad_token(why: str) -> Invalid:
-    return Invalid("token-invalid", "The page token is not valid.", why=why, fix="search again without a token")
+def _place(value: object, kind: str) -> str | int | float:
+    if kind == "s":
+        return str(value)
+    return float(cast("float", value)) if kind == "f" else int(cast("int", value))
 
 
 def summarize(reader: Reader, run: Run) -> Summary:
     """Return a run with what it logged."""
-    return Summary(
-        run=run,
-        metrics=keep.metrics(reader, run.id),
-        params=named(reader, run.id, "param"),
-        tags=named(reader, run.id, "tag"),
-    )
+    return summaries(reader, [run])[0]
 
 
-def named(reader: Reader, run_id: str, kind: str) -> dict[str, str]:
-    """Return a run's parameters or tags by name; a name that several steps used is followed by ` [STEP]`."""
-    facts = keep.facts(reader, run_id, kind)
-    keys = [fact.key for fact in facts]
+def summaries(reader: Reader, runs: Sequence[Run]) -> list[Summary]:
+    """Return runs with what they logged, in few statements however many they are."""
+    numbers = [run.number for run in runs]
+    logged = {what: by_run(rows_of(reader, what, numbers)) for what in ("latest", "run_params", "run_tags")}
+    return [
+        Summary(
+            run=run,
+            metrics=tuple(Point.from_row(row) for row in keep.of_steps(logged["latest"].get(run.number, []))),
+            params=named(keep.of_steps(logged["run_params"].get(run.number, []))),
+            tags={
+                key: value
+                for key, value in named(keep.of_steps(logged["run_tags"].get(run.number, []))).items()
+                if not key.startswith(keep.RESERVED)
+            },
+        )
+        for run in runs
+    ]
+
+
+def by_run(rows: Iterable[Row]) -> dict[int, list[Row]]:
+    """Return rows by the number of the run that they belong to."""
+    found: dict[int, list[Row]] = {}
+    for row in rows:
+        found.setdefault(cast("int", row["run"]), []).append(row)
+    return found
+
+
+def named(rows: Sequence[Row]) -> dict[str, str]:
+    """Return parameters or tags by name; a name that several steps used is followed by ` [STEP]`."""
+    used = Counter(row["key"] for row in rows)
     return {
-        fact.key if keys.count(fact.key) == 1 else f"{fact.key} [{fact.node}]": str(fact.content()) for fact in facts
+        str(row["key"]) if used[row["key"]] == 1 else f"{row['key']} [{row['node']}]": str(row["value"]) for row in rows
     }

@@ -1,9 +1,15 @@
 -- name: runs
-select id, name, pipeline, args, code, commit_sha, dirty, environment from runs;
+select id, pipeline, args, code, commit_sha, dirty, environment from runs;
+-- name: run_names
+select id, name from runs;
 -- name: run_states
 select id, state from runs;
+-- name: run_numbers
+select id, number from runs where state not in ('running', 'scheduled');
 -- name: run_codes
-select distinct code from runs;
+select distinct code from runs where code <> '';
+-- name: experiments
+select cast(id as text) as id, name, state, location from experiments where id <> 0 or updated_us <> 0;
 -- name: outcomes
 select key, digest as value from outcomes;
 -- name: outcome_values

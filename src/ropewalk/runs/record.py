@@ -1,0 +1,25 @@
+"""What the ledger keeps of a run's log: a digest over parameters, newest metrics and counts of points."""
+
+from __future__ import annotations
+
+from ropewalk.refs import PREFIX, canonical, digest_of
+from ropewalk.store.database import Reader
+
+
+def logged(reader: Reader, number: int) -> str:
+    """Return a digest of what a run has logged, as 64 hex digits.
+
+    Who edits a parameter or a metric afterwards, or takes points away, changes it. Tags do not count: people write
+    notes on runs long after their end.
+
+    Args:
+        reader: where the rows are.
+        number: the run's.
+    """
+    params = [[row["key"], row["node"], row["value"]] for row in reader.rows("runs.record_params", run=number)]
+    latest = [
+        [row["key"], row["node"], row["step"], row["at_ms"], float(str(row["value"])).hex(), row["is_nan"]]
+        for row in reader.rows("runs.record_latest", run=number)
+    ]
+    counts = [[row["key"], row["node"], row["points"]] for row in reader.rows("runs.record_counts", run=number)]
+    return digest_of(canonical([params, latest, counts])).removeprefix(PREFIX)

@@ -1,0 +1,10 @@
+drop table run_values;
+drop table run_tags;
+drop table run_params;
+drop table latest;
+drop table points;
+drop table series;
+drop table run_parts;
+drop table runs;
+drop table experiment_tags;
+drop table experiments;
