@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ropewalk.api.mlflow import artifacts, modelversions, registry, server, uploads
+from ropewalk.api.mlflow import artifacts, assessments, modelversions, otlp, registry, server, traces, uploads
 from ropewalk.api.mlflow.route import Route
 
 ROUTES: tuple[Route, ...] = (
@@ -11,4 +11,7 @@ ROUTES: tuple[Route, ...] = (
     *uploads.ROUTES,
     *registry.ROUTES,
     *modelversions.ROUTES,
+    *traces.ROUTES,
+    *assessments.ROUTES,
+    *otlp.ROUTES,
 )
