@@ -25,7 +25,7 @@ from ropewalk.api.routes import problem_response, starlette_routes
 from ropewalk.endpoints import openapi
 from ropewalk.endpoints.gateway import Gateway
 from ropewalk.endpoints.problems import JSON_HEADERS, Headers, Receive, Scope, Send, answer, answer_error
-from ropewalk.errors import NotFound, RopewalkError
+from ropewalk.errors import Invalid, NotFound, RopewalkError
 from ropewalk.house import House
 from ropewalk.refs import uuid7
 
@@ -111,6 +111,8 @@ class Server:
 
     async def _document(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer the OpenAPI document of everything that is served here."""
+        if scope["method"] not in ("GET", "HEAD"):
+            raise Invalid("method-not-allowed", "This path is not served for that verb.", why="it takes GET, HEAD")
         whole = openapi.document(self.gateway.board.routes)
         own = document(self._house.settings.name, DOORS)
         merged: dict[str, Any] = {**whole, "info": own["info"], "paths": {**whole["paths"], **own["paths"]}}

@@ -210,9 +210,9 @@ class Gate:
         """Serve `/login` and `/logout`."""
         method, secure = str(scope["method"]), _secure(scope)
         if scope["path"] == "/logout":
+            caller = await self._caller(scope)
             if method != "POST":
                 raise _verb("POST")
-            caller = await self._caller(scope)
             secret = login.cookie_of(scope, secure=secure)
             await self._in_thread(partial(keeper.logout, caller, secret))
             await login.left(send, secure=secure)
