@@ -16,7 +16,20 @@ from ropewalk.demo.server import Server
 if TYPE_CHECKING:
     from playwright.sync_api import Page
 
-PAGES = ("/", "/endpoints", "/endpoints/churn", "/releases", "/releases/churn/1", "/runs", "/alerts", "/ledger")
+PAGES = (
+    "/",
+    "/endpoints",
+    "/endpoints/churn",
+    "/releases",
+    "/releases/churn/1",
+    "/runs",
+    "/models",
+    "/models/churn",
+    "/models/churn/1",
+    "/prompts",
+    "/alerts",
+    "/ledger",
+)
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 
 
@@ -57,7 +70,7 @@ def test_a_release_shows_its_evidence_by_digest(web: httpx.Client) -> None:
 
 
 def test_a_run_shows_its_steps_and_metrics(web: httpx.Client) -> None:
-    run = re.findall(r"/runs/([0-9a-f-]{36})", web.get("/runs").text)[0]
+    run = re.findall(r"/runs/([0-9a-f]{32})", web.get("/runs").text)[0]
     page = web.get(f"/runs/{run}").text
 
     assert "roc_auc" in page

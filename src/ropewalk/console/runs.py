@@ -1,74 +1,229 @@
-"""What the console shows of runs: the table, one run, its steps, metrics, parameters and files."""
+"""What the console shows of one run: its state, curves, values, files, data, code and kin."""
 
 from __future__ import annotations
 
+import json
+import math
 from typing import Any
 
+from starlette.requests import Request
+
+from ropewalk.console import curves, files, registry, told
+from ropewalk.console.cells import SYSTEM
+from ropewalk.console.look import Wanted
 from ropewalk.console.words import at, number, span
 from ropewalk.house import House
+from ropewalk.models import versions
 from ropewalk.pipelines import outcomes
 from ropewalk.refs import short
+from ropewalk.runs import experiments, search
 from ropewalk.runs import run as runs
-from ropewalk.runs import search
-from ropewalk.runs.artifacts import artifacts, run_models
+from ropewalk.runs.states import INTERRUPTED, REMOTE, RUNNING, SCHEDULED, Run
 from ropewalk.store.database import Reader
 
-COLUMNS_MOST = 4
+METRICS_SHOWN = 200
+NOTE = "mlflow.note.content"
+WATCHED = frozenset({RUNNING, SCHEDULED, INTERRUPTED})
 
 
-def table(rows: Reader, *, count: int, after: str = "") -> dict[str, Any]:
-    """Return a page of runs with the first metrics that they share."""
-    page = search.search(rows, count=count, token=after)
-    found = [search.summarize(rows, run) for run in page.runs]
-    names = list(dict.fromkeys(point.key for one in found for point in one.metrics))[:COLUMNS_MOST]
-    return {"runs": [_row(one) for one in found], "metric_names": names, "next": page.token}
-
-
-def _row(found: search.Summary) -> dict[str, Any]:
-    run = found.run
+def newest(rows: Reader, count: int) -> dict[str, Any]:
+    """Return the newest runs as the first page lists them."""
+    page = search.search(rows, count=count)
     return {
-        "id": run.id,
-        "state": run.state,
-        "what": f"{run.name}: {run.pipeline}",
-        "commit": run.commit_sha,
-        "dirty": run.dirty,
-        "branch": run.branch,
-        "author": run.author,
-        "error": run.error,
-        "took": span(run.started_us, run.ended_us),
-        "started": at(run.started_us),
-        "metrics": {point.key: number(point.value) for point in found.metrics},
+        "runs": [
+            {
+                "id": run.id,
+                "name": run.name,
+                "state": run.state,
+                "what": run.pipeline or run.source_name,
+                "commit": run.commit_sha,
+                "dirty": run.dirty,
+                "took": span(run.started_us, run.ended_us),
+                "started": at(run.started_us),
+            }
+            for run in page.runs
+        ]
     }
 
 
-def one(house: House, rows: Reader, text: str) -> dict[str, Any]:
+def head(rows: Reader, run: Run) -> dict[str, Any]:
+    """Return what stands at the top of a run's page."""
+    home = experiments.get(rows, run.experiment)
+    user = run.user_name or run.author
+    said = (
+        f"by {user}" if user else "",
+        f"began {at(run.started_us)}" if run.started_us else "",
+        f"took {span(run.started_us, run.ended_us)}" if run.ended_us else "",
+        f"commit {run.commit_sha[:10]}{' with changes' if run.dirty else ''}" if run.commit_sha else "",
+    )
+    return {
+        "run": {
+            "id": run.id,
+            "name": run.name,
+            "state": run.state,
+            "deleted": run.deleted_us is not None,
+            "watched": run.state in WATCHED,
+            "error": run.error,
+            "experiment": home.name,
+            "experiment_address": f"/runs?experiment={home.id}",
+            "told": [word for word in said if word],
+        }
+    }
+
+
+def show_head(_house: House, rows: Reader, request: Request) -> dict[str, Any]:
+    """Return the top of a run's page alone."""
+    return head(rows, runs.get(rows, request.path_params["run"]))
+
+
+def show_metrics(_house: House, rows: Reader, request: Request) -> dict[str, Any]:
+    """Return the table of a run's metrics alone."""
+    return metrics(rows, runs.get(rows, request.path_params["run"]))
+
+
+def one(house: House, rows: Reader, request: Request) -> dict[str, Any]:
     """Return everything that a run's page shows.
 
     Raises:
         NotFound: there is no such run.
+        Conflict: several runs begin with these letters.
     """
-    run = runs.find(rows, text)
-    found = search.summarize(rows, run)
-    files = [(item.path, item.digest) for item in artifacts(rows, run.id)]
-    files += [
-        (f"{model.name}/{part}", digest)
-        for model in run_models(rows, house.site.blobs, run.id)
-        for part, digest in model.parts
-    ]
-    return {
-        "run": _row(found),
-        "metrics": [(point.key, number(point.value)) for point in found.metrics],
-        "params": [*run.arguments().items(), *found.params.items()],
-        "steps": [
-            {
-                "node": item.node,
-                "state": item.state,
-                "cached": item.state == outcomes.CACHED,
-                "attempt": item.attempt,
-                "took": span(item.started_us, item.ended_us),
-                "outcome": short(item.key) if item.key else "",
-            }
-            for item in outcomes.steps_of(rows, run.id, running=run.state == runs.RUNNING)
+    run = runs.find(rows, request.path_params["run"])
+    wanted = Wanted.read(request.query_params)
+    params, tags = told.named(rows, "runs.params", run), told.named(rows, "runs.tags", run)
+    children = told.children(rows, run)
+    steps = _steps(rows, run)
+    page: dict[str, Any] = {
+        **head(rows, run),
+        **curves.of_run(rows, run, wanted),
+        **metrics(rows, run),
+        **files.listed(rows, house, run),
+        "look": wanted.shown,
+        "look_words": wanted.words,
+        "note": tags.get(NOTE, ""),
+        "params": [*((name, json.dumps(value)) for name, value in run.arguments().items()), *params.items()],
+        "tags": [(key, value) for key, value in tags.items() if key not in told.OWN_TAGS],
+        "datasets": datasets(rows, run),
+        "code": told.code(house, run, tags),
+        "environment": told.environment(house, run),
+        "parent": told.parent(rows, run, tags),
+        "children": children[: told.CHILDREN_SHOWN],
+        "more_children": len(children) > told.CHILDREN_SHOWN,
+        "versions": [
+            {"name": item.name, "version": item.version, "address": registry.address_of(item.name, item.version)}
+            for item in versions.of_run(rows, run.id)
         ],
-        "artifacts": files,
+        "logged": logged(rows, run),
+        "traces": None,
+        "steps": steps,
+        "take_back": _take_back(run),
+    }
+    return {**page, "contents": _contents(page)}
+
+
+def _contents(page: dict[str, Any]) -> list[tuple[str, str]]:
+    parts = (
+        ("curves", "Curves", True),
+        ("metrics", "Metrics", True),
+        ("params", "Parameters", True),
+        ("tags", "Tags", True),
+        ("files", "Artifacts", True),
+        ("data", "Data", bool(page["datasets"])),
+        ("code", "Code", True),
+        ("lineage", "Where it stands", True),
+        ("steps", "Steps", bool(page["steps"])),
+    )
+    return [(id_, word) for id_, word, there in parts if there]
+
+
+def metrics(rows: Reader, run: Run) -> dict[str, Any]:
+    """Return the newest value of each metric, those that the machine measured of itself last."""
+    found = rows.rows("console.some_metrics", run=run.number, count=METRICS_SHOWN)
+    whole = int(str(rows.value("console.metrics_like", run=run.number, pattern="%")))
+    items = [
+        {
+            "name": str(row["key"]),
+            "address": curves.address_of(run.id, str(row["key"])),
+            "value": number(value),
+            "exact": repr(value),
+            "step": row["step"],
+        }
+        for row in found
+        for value in [math.nan if row["is_nan"] else float(str(row["value"]))]
+    ]
+    items.sort(key=lambda item: (str(item["name"]).startswith(SYSTEM), item["name"]))
+    return {"metrics": items, "more_metrics": max(0, whole - len(found))}
+
+
+def _steps(rows: Reader, run: Run) -> list[dict[str, Any]]:
+    return [
+        {
+            "node": item.node,
+            "state": item.state,
+            "cached": item.state == outcomes.CACHED,
+            "attempt": item.attempt,
+            "took": span(item.started_us, item.ended_us),
+            "outcome": short(item.key) if item.key else "",
+        }
+        for item in outcomes.steps_of(rows, run.id, running=run.state == RUNNING)
+    ]
+
+
+def datasets(rows: Reader, run: Run) -> list[dict[str, str]]:
+    """Return the data sets that a run says it has read."""
+    tags: dict[object, dict[str, str]] = {}
+    for row in rows.rows("console.input_tags", run=run.number):
+        tags.setdefault(row["dataset"], {})[str(row["key"])] = str(row["value"])
+    return [
+        {
+            "name": str(row["name"]),
+            "digest": str(row["digest"]),
+            "context": tags.get(row["dataset"], {}).get("mlflow.data.context", ""),
+            "source_type": str(row["source_type"]),
+            "source": str(row["source"]),
+            "profile": str(row["profile"] or "")[:300],
+            "schema": _pretty(str(row["schema"] or "")),
+        }
+        for row in rows.rows("console.inputs", run=run.number)
+    ]
+
+
+def _pretty(text: str) -> str:
+    try:
+        return json.dumps(json.loads(text), indent=1, ensure_ascii=False)
+    except (ValueError, RecursionError):
+        return text
+
+
+def logged(rows: Reader, run: Run) -> list[dict[str, str]]:
+    """Return the logged models that a run has made or read."""
+    words = {"output": "made here", "input": "used here"}
+    return [
+        {"name": str(row["model"]), "told": words.get(str(row["way"]), "")}
+        for row in rows.rows("console.run_models", run=run.number)
+    ]
+
+
+def _take_back(run: Run) -> str:
+    if run.kind != REMOTE:
+        return f"ropewalk restore {run.id[:13]} --into ./as-it-was"
+    return f'mlflow.artifacts.download_artifacts(run_id="{run.id}", dst_path="./as-it-was")'
+
+
+def show_metric(_house: House, rows: Reader, request: Request) -> dict[str, Any]:
+    """Return what the page of one metric of a run shows.
+
+    Raises:
+        NotFound: there is no such run, or it has no such metric.
+    """
+    run = runs.get(rows, request.path_params["run"])
+    wanted = Wanted.read(request.query_params)
+    key = request.path_params["key"]
+    return {
+        **head(rows, run),
+        **curves.of_metric(rows, run, key, wanted),
+        "metric": key,
+        "look": wanted.shown,
+        "look_words": wanted.words,
+        "live": curves.address_of(run.id, key, home="/live/runs"),
     }

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-from ropewalk.clock import iso
+from ropewalk.console.words import at
 
 TICKS = 4
 SMALL = 1e-3
@@ -18,6 +18,7 @@ POWER_MAX = 300
 LARGEST = 1.7e308
 SMALLEST = 1e-300
 NARROW = 1e-9
+NEAR_ZERO = 0.25
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -92,7 +93,7 @@ def spread(values: list[float], start: float, end: float, *, log: bool = False) 
     air = (high / 2 - low / 2) * 0.24
     # What no float can divide is shown as one value.
     air = air if air > abs(high) * NARROW and air > SMALLEST else abs(high) * 0.1 or 1.0
-    bottom = 0.0 if 0 <= low <= high - low else low - air
+    bottom = 0.0 if 0 <= low <= (high - low) * NEAR_ZERO else low - air
     return Scale(low=max(bottom, -LARGEST), high=min(high + air, LARGEST), start=start, end=end)
 
 
@@ -120,11 +121,7 @@ def short_span(seconds: float) -> str:
 
 def short_time(at_us: float, span_us: float) -> str:
     """Return a point in time as a tick says it, a day or a time by how much the axis spans (both microseconds)."""
-    text = iso(int(at_us))
-    return (
-        text[:10]
-        if span_us > 3 * DAY_S * 1e6
-        else text[5:16].replace("T", " ")
-        if span_us > DAY_S * 1e6
-        else text[11:19]
-    )
+    text = at(int(at_us))
+    if span_us > 3 * DAY_S * 1e6:
+        return text[:10]
+    return text[5:16] if span_us > DAY_S * 1e6 else text[11:19]

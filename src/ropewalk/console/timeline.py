@@ -6,9 +6,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from html import escape
 
-from ropewalk.clock import iso
 from ropewalk.console.plots import COLOURS
 from ropewalk.console.scales import Scale, exact, short_time
+from ropewalk.console.words import at as said
 
 WIDTH = 900
 LEFT, RIGHT, TOP = 130, 14, 8
@@ -74,7 +74,7 @@ def _bar(stay: Stay, x: Scale, y: float) -> str:
     left = x.at(stay.from_us)
     wide = max(2.0, x.at(stay.to_us) - left)
     word = f"v{stay.version}"
-    told = escape(f"{stay.alias} = version {stay.version} from {iso(stay.from_us)[:19]} by {stay.who}")
+    told = escape(f"{stay.alias} = version {stay.version} from {said(stay.from_us)} by {stay.who}")
     label = (
         f'<text class="inside" x="{left + 6:.1f}" y="{y + 15}">{word}</text>' if wide > LETTER * len(word) + 8 else ""
     )

@@ -6,11 +6,14 @@ from ropewalk.clock import iso
 
 MINUTES_FROM = 90
 LETTERS_MAX = 120
+YEAR_10000_US = 253_402_300_800_000_000
 
 
 def at(at_us: int | None) -> str:
-    """Return a time to the second, or nothing."""
-    return "" if not at_us else iso(at_us)[:19].replace("T", " ")
+    """Return a time to the second, or nothing; what clients call a time and no calendar knows stays a number."""
+    if not at_us:
+        return ""
+    return iso(at_us)[:19].replace("T", " ") if 0 < at_us < YEAR_10000_US else f"{at_us} µs"
 
 
 def span(start_us: int | None, end_us: int | None) -> str:

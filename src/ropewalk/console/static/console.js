@@ -1,30 +1,7 @@
-// Keeps the marked parts of a page live, and sends the form that tries an endpoint.
-const PERIOD_MS = 1000;
-
-async function refresh(part) {
-  const answer = await fetch(part.dataset.live, { headers: { Accept: "text/html" } });
-  if (!answer.ok) throw new Error(`${answer.status}`);
-  const text = await answer.text();
-  if (text !== part.dataset.shown) {
-    const held = part.contains(document.activeElement) ? document.activeElement.getAttribute("href") : null;
-    part.innerHTML = text;
-    part.dataset.shown = text;
-    if (held) part.querySelector(`[href="${CSS.escape(held)}"]`)?.focus();
-  }
-}
-
-async function beat() {
-  const note = document.getElementById("stale");
-  if (!document.hidden) {
-    try {
-      await Promise.all([...document.querySelectorAll("[data-live]")].map(refresh));
-      note.hidden = true;
-    } catch {
-      note.hidden = false;
-    }
-  }
-  setTimeout(beat, PERIOD_MS);
-}
+// What every page loads: live parts, plots that can be read, runs that can be chosen, and the form that tries an endpoint.
+import "./live.js";
+import "./plot.js";
+import "./table.js";
 
 function typed(input) {
   if (input.value === "") return null;
@@ -56,4 +33,3 @@ async function ask(event) {
 }
 
 document.querySelectorAll("form.try").forEach((form) => form.addEventListener("submit", ask));
-if (document.querySelector("[data-live]")) setTimeout(beat, PERIOD_MS);

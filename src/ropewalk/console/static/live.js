@@ -1,0 +1,72 @@
+// Keeps the marked parts of a page live, and shows them anew when a form beside them says how to look.
+const BEAT_MS = 500;
+const PERIOD_MS = 1000;
+const due = new WeakMap();
+
+function held(part) {
+  const active = document.activeElement;
+  if (!part.contains(active)) return null;
+  for (const name of ["id", "href", "data-key"]) {
+    const value = active.getAttribute(name);
+    if (value) return `[${name}="${CSS.escape(value)}"]`;
+  }
+  return active.name && active.value ? `[name="${CSS.escape(active.name)}"][value="${CSS.escape(active.value)}"]` : null;
+}
+
+export async function refresh(part) {
+  const address = part.dataset.live;
+  const answer = await fetch(address, { headers: { Accept: "text/html" } });
+  if (!answer.ok) throw new Error(`${answer.status}`);
+  const text = await answer.text();
+  // A later look at the same part may have been asked for meanwhile.
+  if (part.dataset.live !== address || text === part.dataset.shown) return;
+  const opened = [...part.querySelectorAll("details[open][id]")].map((item) => item.id);
+  const focus = held(part);
+  part.innerHTML = text;
+  part.dataset.shown = text;
+  for (const id of opened) part.querySelector(`#${CSS.escape(id)}`)?.setAttribute("open", "");
+  if (focus) part.querySelector(focus)?.focus({ preventScroll: true });
+  if (part.querySelector("[data-over]")) part.dataset.period = "0";
+  part.dispatchEvent(new CustomEvent("refreshed", { bubbles: true }));
+}
+
+function isDue(part, now) {
+  const period = Number(part.dataset.period ?? PERIOD_MS);
+  if (!period || now < (due.get(part) ?? 0)) return false;
+  due.set(part, now + period);
+  return true;
+}
+
+async function beat() {
+  const note = document.getElementById("stale");
+  if (!document.hidden) {
+    const now = performance.now();
+    const parts = [...document.querySelectorAll("[data-live]")].filter((part) => isDue(part, now));
+    try {
+      await Promise.all(parts.map(refresh));
+      if (parts.length) note.hidden = true;
+    } catch {
+      note.hidden = false;
+    }
+  }
+  setTimeout(beat, BEAT_MS);
+}
+
+// A form with data-part="ID" says how that part is looked at: the address follows, the page does not load again.
+function look(event) {
+  const form = event.target.closest("form[data-part]");
+  if (!form) return;
+  if (event.type === "submit") event.preventDefault();
+  const part = document.getElementById(form.dataset.part);
+  const words = new URLSearchParams(new FormData(form));
+  part.dataset.live = `${part.dataset.live.split("?")[0]}?${words}`;
+  history.replaceState(null, "", `${location.pathname}?${words}${location.hash}`);
+  refresh(part).catch(() => {
+    document.getElementById("stale").hidden = false;
+  });
+}
+
+for (const part of document.querySelectorAll("[data-live]")) due.set(part, performance.now() + Number(part.dataset.period ?? PERIOD_MS));
+document.addEventListener("change", look);
+document.addEventListener("submit", look);
+if (document.querySelector("[data-live]")) setTimeout(beat, BEAT_MS);

@@ -1,0 +1,158 @@
+"""What the console shows of all runs: experiments beside a table that is filtered, sorted and paged by the server."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from starlette.requests import Request
+
+from ropewalk.console import cells
+from ropewalk.console.query import ACTIVE, VIEWS, Asked
+from ropewalk.errors import Invalid, NotFound, RopewalkError
+from ropewalk.runs import experiments, search
+from ropewalk.runs.states import Run
+from ropewalk.store.database import Reader
+
+ROWS_SHOWN = 50
+EXPERIMENTS_SHOWN = 100
+KEYS_SHOWN = 300
+EXPERIMENTS_LOOKED_AT = 20
+
+
+def whole(rows: Reader, request: Request) -> dict[str, Any]:
+    """Return everything that the page of runs shows."""
+    asked = Asked.read(request.query_params)
+    listed = _experiments(rows, asked)
+    names = {int(item["id"]): str(item["name"]) for item in listed}
+    return {
+        **table(rows, request),
+        "experiments": listed[:EXPERIMENTS_SHOWN],
+        "more_experiments": len(listed) > EXPERIMENTS_SHOWN,
+        "chosen_experiments": [_name(rows, names, item) for item in asked.experiments],
+        "everywhere": asked.but(experiments=(), show=(), sort="").address(),
+        "named": asked.named,
+        "total": _total(rows, listed, asked),
+        "views": [(word, asked.but(view=word).address()) for word in VIEWS],
+        "unfiltered": asked.but(text="").address(),
+        "usual_columns": asked.but(show=()).address(),
+        "kept_but_filter": asked.but(text="").pairs(),
+        "kept_but_columns": asked.but(show=()).pairs(),
+        "kept_but_experiment": asked.but(named="").pairs(),
+        "choices": _choices(rows, asked, listed),
+        "live": asked.address("/live/runs"),
+    }
+
+
+def table(rows: Reader, request: Request) -> dict[str, Any]:
+    """Return the table alone, as it is shown anew while somebody looks."""
+    asked = Asked.read(request.query_params)
+    problem: RopewalkError | None = None
+    found: tuple[Run, ...] = ()
+    token = ""
+    try:
+        page = search.search(
+            rows,
+            asked.text,
+            experiments=_ids(asked),
+            orders=asked.order_by(),
+            view=asked.view,
+            count=ROWS_SHOWN,
+            token=asked.after,
+        )
+        found, token = page.runs, page.token
+    except (Invalid, NotFound) as error:
+        problem = error
+    many = len({run.experiment for run in found}) > 1
+    ids = [*cells.FIRST, *asked.show] if asked.show else cells.usual(rows, found, many=many)
+    names = {number: _name(rows, {}, str(number)) for number in {run.experiment for run in found}}
+    return {
+        "asked": asked,
+        "problem": problem,
+        "columns": cells.columns(asked, ids),
+        "rows": [_row(rows, run, ids, names) for run in found],
+        "next": asked.but(after=token).address() if token else "",
+        "first": asked.but().address() if asked.after else "",
+        "server": str(request.base_url).rstrip("/"),
+        "watched": asked.view == ACTIVE and not problem,
+    }
+
+
+def _ids(asked: Asked) -> tuple[int, ...] | None:
+    return tuple(experiments.parse_id(item) for item in asked.experiments) or None
+
+
+def _row(rows: Reader, run: Run, ids: Sequence[str], names: dict[int, str]) -> dict[str, Any]:
+    parent = run.parent or rows.value("console.tag", run=run.number, key=cells.PARENT)
+    return {
+        "id": run.id,
+        "name": run.name,
+        "child": str(parent or ""),
+        "cells": cells.cells(rows, run, ids, names),
+    }
+
+
+def _experiments(rows: Reader, asked: Asked) -> list[dict[str, Any]]:
+    pattern = asked.named.lower()
+    for letter in "\\%_":
+        pattern = pattern.replace(letter, f"\\{letter}")
+    found = rows.rows(
+        "console.experiments", state=asked.view, pattern=f"%{pattern}%", count=EXPERIMENTS_SHOWN + 1
+    )  # fmt: skip
+    return [
+        {
+            "id": row["id"],
+            "name": row["name"],
+            "runs": _count(row, asked),
+            "count": f"{_count(row, asked):,}",
+            "here": str(row["id"]) in asked.experiments,
+            "address": asked.but(experiments=(str(row["id"]),), show=(), sort="").address(),
+        }
+        for row in found
+    ]
+
+
+def _count(row: Any, asked: Asked) -> int:  # noqa: ANN401 - a row of two counts
+    return int(row["active"]) if asked.view == ACTIVE else int(row["whole"]) - int(row["active"])
+
+
+def _total(rows: Reader, listed: list[dict[str, Any]], asked: Asked) -> str:
+    if asked.text:
+        return ""
+    if asked.experiments:
+        count = sum(int(item["runs"]) for item in listed if item["here"])
+    else:
+        active = int(str(rows.value("console.runs_active")))
+        count = active if asked.view == ACTIVE else int(str(rows.value("console.runs_whole"))) - active
+    return f"{count:,} {'run' if count == 1 else 'runs'}"
+
+
+def _name(rows: Reader, names: dict[int, str], text: str) -> str:
+    try:
+        number = experiments.parse_id(text)
+        return names.get(number) or experiments.get(rows, number).name
+    except RopewalkError:
+        return f"no experiment {text[:20]}"
+
+
+def _choices(rows: Reader, asked: Asked, listed: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Return every column that the chosen experiments have, or the newest twenty where none is chosen."""
+    looked_at = [int(item) for item in asked.experiments if item.isascii() and item.isdigit() and len(item) < 19]  # noqa: PLR2004 - digits of 64 bits
+    looked_at = looked_at or [int(item["id"]) for item in listed if item["runs"]][:EXPERIMENTS_LOOKED_AT]
+    own = [f"attributes.{key}" for key in cells.ATTRIBUTES if f"attributes.{key}" not in cells.FIRST]
+    groups = [{"legend": "of the run", "items": [_choice(asked, word, cells.ATTRIBUTES[word[11:]]) for word in own]}]
+    for scope, legend in (("metrics", "metrics"), ("params", "parameters"), ("tags", "tags")):
+        keys = {
+            str(row["key"])
+            for number in looked_at
+            for row in rows.rows(f"console.{scope[:-1]}_keys", experiment=number, count=KEYS_SHOWN)
+        }
+        keys |= {word.partition(".")[2] for word in asked.show if word.startswith(f"{scope}.")}
+        if keys:
+            items = [_choice(asked, f"{scope}.{key}", key) for key in sorted(keys)[:KEYS_SHOWN]]
+            groups.append({"legend": legend, "items": items})
+    return groups
+
+
+def _choice(asked: Asked, word: str, label: str) -> dict[str, Any]:
+    return {"id": word, "label": label, "on": word in asked.show}
