@@ -10,7 +10,6 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
-from collections.abc import Callable
 from pathlib import Path
 from statistics import median
 from tempfile import TemporaryDirectory
@@ -21,7 +20,19 @@ from measure import writers
 from measure.figures import OUT, Cell, Sheet, is_quick
 from measure.fill import fill_ours, fill_peer
 from measure.servers import Server, serving
-from measure.trackers import OURS, OURS_POSTGRES, PEER, PEER_DEFAULT, PEER_ONE, ask, is_ours, new_run, tracking
+from measure.trackers import (
+    OURS,
+    OURS_POSTGRES,
+    PEER,
+    PEER_DEFAULT,
+    PEER_ONE,
+    ask,
+    database,
+    is_ours,
+    new_run,
+    store_url,
+    tracking,
+)
 
 KINDS = (OURS, OURS_POSTGRES, PEER_ONE, PEER_DEFAULT)
 WRITERS, CLIENTS = 16, 8
@@ -112,7 +123,7 @@ class Bench:
         """Do every work on one kind of server."""
         found = self.found[kind] = {}
         place = self.folder / kind.replace(", ", "-").replace(" ", "-")
-        with tracking(kind, place) as server:
+        with database(kind), tracking(kind, place) as server:
             memory = server.memory_mib()
             found |= {"start": server.start_seconds, "rss": sum(memory[:-1]), "processes": len(memory) - 1}
             found |= {f"metric {name}": value for name, value in one_metric(server, place, self.seconds).items()}
@@ -129,8 +140,10 @@ class Bench:
         for size in self.sizes:
             if not is_ours(kind) and size > 10_000:
                 break
-            fill: Callable[[Path, int, int], None] = fill_ours(kind) if is_ours(kind) else fill_peer
-            fill(place, filled + 1, size - filled)
+            if is_ours(kind):
+                fill_ours(place, filled + 1, size - filled, store_url(kind))
+            else:
+                fill_peer(place, filled + 1, size - filled)
             filled = size
             self.found[kind][f"search {size}"] = search(server, 5 if is_ours(kind) else 2)
 

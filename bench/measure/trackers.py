@@ -23,11 +23,32 @@ OURS, OURS_POSTGRES = "ropewalk", "ropewalk, PostgreSQL"
 PEER_ONE, PEER_DEFAULT = "mlflow, 1 worker", "mlflow, default"
 START_SECONDS_MAX = 240.0
 POSTGRES = os.environ.get("ROPEWALK_TEST_POSTGRES", "postgresql://127.0.0.1:5432/test")
+DATABASE = "ropewalk_bench"
 
 
 def is_ours(kind: str) -> bool:
     """Say whether a kind is one of ours."""
     return kind.startswith("ropewalk")
+
+
+def store_url(kind: str) -> str:
+    """Return where a kind of ours keeps its rows; nothing for a file in its folder."""
+    return f"{POSTGRES.rpartition('/')[0]}/{DATABASE}" if kind == OURS_POSTGRES else ""
+
+
+@contextmanager
+def database(kind: str) -> Iterator[None]:
+    """Make an empty database for the kind that wants one, and drop it afterwards."""
+    if kind != OURS_POSTGRES:
+        yield
+        return
+    import psycopg
+
+    with psycopg.connect(POSTGRES, autocommit=True) as admin:
+        admin.execute(f"drop database if exists {DATABASE}")
+        admin.execute(f"create database {DATABASE}")
+        yield
+        admin.execute(f"drop database if exists {DATABASE} with (force)")
 
 
 def _free_port() -> int:
@@ -40,7 +61,7 @@ def _command(kind: str, folder: Path, port: int) -> tuple[list[str], dict[str, s
     if is_ours(kind):
         (folder / "ropewalk.toml").write_text('name = "bench"\n')
         words = [sys.executable, "-m", "ropewalk", "--project", str(folder), "up", "--port", str(port)]
-        return words, {"ROPEWALK_STORE_URL": f"{POSTGRES}"} if kind == OURS_POSTGRES else {}
+        return words, {"ROPEWALK_STORE_URL": store_url(kind)} if kind == OURS_POSTGRES else {}
     words = [str(PEER), "-m", "mlflow", "server", "--host", "127.0.0.1", "--port", str(port)]
     words += ["--backend-store-uri", f"sqlite:///{folder}/mlflow.db", "--default-artifact-root", f"{folder}/artifacts"]
     return words + (["--workers", "1"] if kind == PEER_ONE else []), {"MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "true"}
