@@ -73,6 +73,13 @@ def test_time_counts_from_each_runs_own_start():
     assert lines[0][-1].split(",")[0] == lines[1][-1].split(",")[0]
 
 
+def test_points_without_steps_are_shown_by_time():
+    marks = tuple(Mark(step=0, at_us=at * SECOND_US, value=at, low=at, high=at) for at in range(3))
+    drawn = plot("x", [Curve(name="x", slot=0, marks=marks, start_us=0)], Look())
+
+    assert ET.fromstring(drawn).get("data-axis") == "time"
+
+
 def test_what_a_bucket_holds_is_a_band_around_its_line():
     marks = tuple(Mark(step=step, at_us=step, value=5, low=1, high=9) for step in range(3))
     drawn = plot("x", [Curve(name="x", slot=0, marks=marks, start_us=0)], Look())

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from starlette.concurrency import run_in_threadpool
@@ -14,7 +14,9 @@ from starlette.routing import BaseRoute, Mount, Route
 from starlette.staticfiles import StaticFiles
 
 from ropewalk import __version__
+from ropewalk.access.roles import Caller
 from ropewalk.api.app import Server
+from ropewalk.api.routes import CALLER
 from ropewalk.clock import iso
 from ropewalk.console import files
 from ropewalk.console.pages import PAGES, View
@@ -22,6 +24,7 @@ from ropewalk.endpoints.problems import status_of
 from ropewalk.errors import RopewalkError
 from ropewalk.house import House
 
+LOCAL, SESSION = "local", "session"
 HEADERS = {
     "Content-Security-Policy": (
         "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; "
@@ -52,9 +55,9 @@ class Console:
         pages: list[BaseRoute] = [Route(path, self._page(name, view, here)) for path, name, view, here in PAGES]
         return [*pages, Route("/runs/{run}/raw/{path:path}", self._raw), Mount("/static", static)]
 
-    def show(self, _request: Request, error: RopewalkError) -> Response:
+    def show(self, request: Request, error: RopewalkError) -> Response:
         """Render an error as a page."""
-        return self._render("problem.html", {**error.record(), "here": ""}, status_of(error))
+        return self._render("problem.html", {**error.record(), "here": ""}, status_of(error), request)
 
     async def _raw(self, request: Request) -> Response:
         """Answer a file's bytes."""
@@ -69,16 +72,23 @@ class Console:
         def gather(request: Request) -> Response:
             with self._house.site.db.read() as rows:
                 words = view(self._house, rows, request)
-            return self._render(name, {"here": here, **words}, 200)
+            return self._render(name, {"here": here, **words}, 200, request)
 
         async def page(request: Request) -> Response:
             return await run_in_threadpool(gather, request)
 
         return page
 
-    def _render(self, name: str, words: dict[str, Any], status: int) -> Response:
-        settings = self._house.settings
-        whole = {"project": settings, "version": __version__, "now": iso(self._house.site.clock.now_us()), **words}
+    def _render(self, name: str, words: dict[str, Any], status: int, request: Request) -> Response:
+        caller = cast(Caller | None, request.scope.get(CALLER))
+        whole = {
+            "project": self._house.settings,
+            "version": __version__,
+            "now": iso(self._house.site.clock.now_us()),
+            "user": caller.name if caller is not None and caller.way != LOCAL else "",
+            "logged_in": caller is not None and caller.way == SESSION,
+            **words,
+        }
         return HTMLResponse(self._templates.get_template(name).render(whole), status, headers=HEADERS)
 
 

@@ -15,8 +15,8 @@ from ropewalk.console.plots import Curve, Mark, plot
 from ropewalk.console.words import at, number
 from ropewalk.errors import NotFound
 from ropewalk.house import House
-from ropewalk.runs import keep
 from ropewalk.runs import run as runs
+from ropewalk.runs import series
 from ropewalk.runs.states import Run
 from ropewalk.store.database import Reader, Row
 
@@ -43,10 +43,15 @@ def pattern(only: str) -> str:
 
 def marks(rows: Reader, run: Run, key: str, count: int) -> tuple[Mark, ...]:
     """Return a metric's history in at most so many buckets, by step."""
-    history = keep.history(rows, run.id, key)
-    every = max(1, len(history) // count)
     return tuple(
-        Mark(step=one.step, at_us=one.at_us, value=one.value, low=one.value, high=one.value) for one in history[::every]
+        Mark(
+            step=one.step,
+            at_us=one.at_ms * 1000,
+            value=one.last,
+            low=one.last if one.low is None else one.low,
+            high=one.last if one.high is None else one.high,
+        )
+        for one in series.chart(rows, run.id, key, count)
     )
 
 

@@ -9,7 +9,19 @@ from typing import Any
 from starlette.requests import Request
 
 from ropewalk.api.routes import whole_number
-from ropewalk.console import catalogue, compare, curves, deliveries, files, history, monitors, registry, runs, serving
+from ropewalk.console import (
+    catalogue,
+    compare,
+    curves,
+    deliveries,
+    files,
+    history,
+    monitors,
+    registry,
+    runs,
+    serving,
+    traces,
+)
 from ropewalk.console import table as tables
 from ropewalk.errors import NotFound
 from ropewalk.evidence.trace import trace
@@ -144,6 +156,8 @@ PAGES: tuple[tuple[str, str, View, str], ...] = (
     ("/prompts", "models.html", catalogue.list_prompts, "/prompts"),
     ("/prompts/{name}", "model.html", catalogue.show_prompt, "/prompts"),
     ("/prompts/{name}/{number}", "version.html", show_version, "/prompts"),
+    ("/traces", "traces.html", traces.list_traces, "/traces"),
+    ("/traces/{trace}", "trace.html", traces.show_trace, "/traces"),
     ("/endpoints", "endpoints.html", list_endpoints, "/endpoints"),
     ("/live/endpoints", "_endpoints.html", list_endpoints, ""),
     ("/endpoints/{name}", "endpoint.html", show_endpoint, "/endpoints"),

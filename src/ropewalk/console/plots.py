@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from html import escape
 from typing import Literal
 
@@ -79,6 +79,7 @@ def plot(title: str, curves: Sequence[Curve], look: Look, *, wide: bool = False)
         wide: whether the plot has a row of the page for itself.
     """
     width, height = (WIDE, TALL) if wide else (WIDTH, HEIGHT)
+    look = _seen(curves, look)
     drawn = [(curve, _placed(curve, look)) for curve in curves]
     drawn = [(curve, marks) for curve, marks in drawn if any(math.isfinite(mark.value) for _, mark in marks)]
     if not drawn:
@@ -105,6 +106,13 @@ def plot(title: str, curves: Sequence[Curve], look: Look, *, wide: bool = False)
     for curve, marks in drawn:
         parts += _drawn(curve, marks, look, x, y)
     return "".join([*parts, "</svg>"])
+
+
+def _seen(curves: Sequence[Curve], look: Look) -> Look:
+    """Return a look by time for what was logged without steps, which would be one upright line."""
+    steps = {mark.step for curve in curves for mark in curve.marks}
+    many = any(len(curve.marks) > 1 for curve in curves)
+    return replace(look, axis="time") if look.axis == "step" and len(steps) == 1 and many else look
 
 
 def _placed(curve: Curve, look: Look) -> list[tuple[float, Mark]]:

@@ -8,7 +8,7 @@ from typing import Any
 
 from starlette.requests import Request
 
-from ropewalk.console import curves, files, registry, told
+from ropewalk.console import curves, files, registry, told, traces
 from ropewalk.console.cells import SYSTEM
 from ropewalk.console.look import Wanted
 from ropewalk.console.words import at, number, span
@@ -114,7 +114,7 @@ def one(house: House, rows: Reader, request: Request) -> dict[str, Any]:
             for item in versions.of_run(rows, run.id)
         ],
         "logged": logged(rows, run),
-        "traces": None,
+        "traces": traces.of_run(rows, run),
         "steps": steps,
         "take_back": _take_back(run),
     }

@@ -1,6 +1,8 @@
 // Keeps the marked parts of a page live, and shows them anew when a form beside them says how to look.
 const BEAT_MS = 500;
 const PERIOD_MS = 1000;
+// A part that takes long to gather is asked for less often: the server has other things to do.
+const REST = 6;
 const due = new WeakMap();
 
 function held(part) {
@@ -30,6 +32,13 @@ export async function refresh(part) {
   part.dispatchEvent(new CustomEvent("refreshed", { bubbles: true }));
 }
 
+async function timed(part) {
+  const begun = performance.now();
+  await refresh(part);
+  const took = performance.now() - begun;
+  due.set(part, begun + Math.max(Number(part.dataset.period ?? PERIOD_MS), REST * took));
+}
+
 function isDue(part, now) {
   const period = Number(part.dataset.period ?? PERIOD_MS);
   if (!period || now < (due.get(part) ?? 0)) return false;
@@ -43,7 +52,7 @@ async function beat() {
     const now = performance.now();
     const parts = [...document.querySelectorAll("[data-live]")].filter((part) => isDue(part, now));
     try {
-      await Promise.all(parts.map(refresh));
+      await Promise.all(parts.map(timed));
       if (parts.length) note.hidden = true;
     } catch {
       note.hidden = false;

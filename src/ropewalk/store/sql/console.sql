@@ -88,3 +88,6 @@ from run_inputs i join datasets d on d.id = i.dataset where i.run = :run order b
 select dataset, key, value from run_input_tags where run = :run;
 -- name: run_models
 select way, model from run_models where run = :run order by way desc, step, model limit 50;
+-- name: with_traces
+select e.id from experiments e where e.state = 'active' and exists (select 1 from traces t where t.experiment = e.id)
+order by e.updated_us desc, e.id desc limit 1000;
