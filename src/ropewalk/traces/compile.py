@@ -261,3 +261,39 @@ def _judged(bound: Bound, clause: Clause) -> str:
         either = f"(a.value = {bound(value)} or a.value = {bound(dumped(value))})"
         return either if clause.op == "=" else f"not {either}"
     return _compared(bound, "a.value", clause)
+
+
+def dataset_keys(orders: Sequence[Order]) -> list[Key]:
+    """Return what evaluation datasets are sorted by."""
+    given = [(one.key, one.descending) for one in orders] or [("created_ms", True)]
+    keys = [Key(sql=f"d.{key}", kind="s" if key == "name" else "i", descending=down) for key, down in given]
+    return [*keys, Key(sql="d.id", kind="s", descending=True)]
+
+
+def datasets(
+    reader: Reader,
+    *,
+    experiments: Sequence[int],
+    clauses: Sequence[Clause],
+    keys: Sequence[Key],
+    after: Position | None,
+    count: int,
+) -> list[Row]:
+    """Return the evaluation datasets of a search."""
+    bound, parts = Bound(), ["1 = 1"]
+    if experiments:
+        listed = bound.several(experiments)
+        parts.append(f"d.id in (select e.dataset from evaluation_experiments e where e.experiment in {listed})")
+    for clause in clauses:
+        if clause.entity == "tag":
+            here = f"select 1 from evaluation_tags v where v.dataset = d.id and v.key = {bound(clause.key)}"
+            parts.append(f"exists ({here} and {_compared(bound, 'v.value', clause)})")
+        else:
+            parts.append(_compared(bound, f"d.{clause.key}", clause))
+    if after is not None:
+        parts.append(beyond(keys, after, bound))
+    order = ", ".join(key.order for key in keys)
+    return reader.composed(
+        f"select d.* from evaluation_datasets d where {' and '.join(parts)} order by {order} limit {bound(count)}",
+        bound.values,
+    )

@@ -2,7 +2,19 @@
 
 from __future__ import annotations
 
-from ropewalk.api.mlflow import artifacts, assessments, logged, modelversions, otlp, registry, server, traces, uploads
+from ropewalk.api.mlflow import (
+    artifacts,
+    assessments,
+    evaluations,
+    logged,
+    modelversions,
+    oldtraces,
+    otlp,
+    registry,
+    server,
+    traces,
+    uploads,
+)
 from ropewalk.api.mlflow.route import Route
 
 ROUTES: tuple[Route, ...] = (
@@ -13,6 +25,8 @@ ROUTES: tuple[Route, ...] = (
     *registry.ROUTES,
     *modelversions.ROUTES,
     *traces.ROUTES,
+    *oldtraces.ROUTES,
+    *evaluations.ROUTES,
     *assessments.ROUTES,
     *otlp.ROUTES,
 )
