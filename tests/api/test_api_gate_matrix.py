@@ -1,4 +1,4 @@
-"""Every route that the app has, for every verb and every kind of caller: nobody gets in by an address that was forgotten."""
+"""Every route that the app has, for every verb and every kind of caller: no address was forgotten."""
 
 from __future__ import annotations
 

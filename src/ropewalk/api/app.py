@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Sequence
+from functools import cached_property
 from typing import Any
 
 import msgspec
@@ -109,15 +110,19 @@ class Server:
         else:
             await answer_error(send, error, headers)
 
+    @cached_property
+    def _own(self) -> dict[str, Any]:
+        return document(self._house.settings.name, DOORS, ROUTES)
+
     async def _document(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer the OpenAPI document of everything that is served here."""
         if scope["method"] not in ("GET", "HEAD"):
             raise Invalid("method-not-allowed", "This path is not served for that verb.", why="it takes GET, HEAD")
         whole = openapi.document(self.gateway.board.routes)
-        own = document(self._house.settings.name, DOORS)
-        merged: dict[str, Any] = {**whole, "info": own["info"], "paths": {**whole["paths"], **own["paths"]}}
+        own = self._own
+        merged: dict[str, Any] = {**whole, **own, "paths": {**whole["paths"], **own["paths"]}}
         schemas = {**whole.get("components", {}).get("schemas", {}), **own["components"]["schemas"]}
-        merged["components"] = {**whole.get("components", {}), "schemas": schemas}
+        merged["components"] = {**whole.get("components", {}), **own["components"], "schemas": schemas}
         await Response(msgspec.json.encode(merged), media_type="application/json")(scope, receive, send)
 
     async def _lost(self, request: Request, _error: Exception) -> Response:
