@@ -73,6 +73,12 @@ COMMANDS = (
         name="restore", summary="write out code, data and model of a run, byte for byte", group=TRAIN, module="restore"
     ),
     Command(name="data", summary="list and profile snapshots, infer and check contracts", group=TRAIN, module="data"),
+    Command(
+        name="spool",
+        summary="show and send what trainings logged while their server was away",
+        group=TRAIN,
+        module="spool",
+    ),
     Command(name="ship", summary="walk a model through the nine stages to live traffic", group=DELIVER, module="ship"),
     Command(
         name="approve",
@@ -98,6 +104,12 @@ COMMANDS = (
     ),
     Command(name="replay", summary="answer a past prediction again, bit for bit", group=PROVE, module="replay"),
     Command(name="verify", summary="check everything that was kept, offline", group=PROVE, module="verify"),
+    Command(
+        name="gc", summary="remove what nothing needs; says what would go until told --yes", group=PROVE, module="gc"
+    ),
+    Command(
+        name="store", summary="show, back up, restore and move the database of records", group=PROVE, module="store"
+    ),
     Command(name="demo", summary="play a year of flights through the whole line", group=HELP, module="demo"),
     Command(name="explain", summary="say what an error code means and what to do", group=HELP, module="explain"),
 )
