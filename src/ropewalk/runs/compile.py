@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from operator import itemgetter
+from typing import Any, cast
 
 from ropewalk.runs.clauses import STARTED, at, clause_sql, drives, keys_of, lookups, source_of, walks
 from ropewalk.runs.fragments import Bound, Key, beyond
@@ -206,3 +207,25 @@ def rows_of(reader: Reader, what: str, numbers: Sequence[int]) -> Iterator[Row]:
     }[what]
     for listed, values in chunks(numbers):
         yield from reader.composed(select.format(listed), values)
+
+
+def experiments_of(
+    reader: Reader, where: str, order: str, bound: Bound, count: int
+) -> tuple[list[dict[str, Any]], dict[int, dict[str, str]]]:
+    """Return rows of experiments that a condition fits, `e` being the experiment, and their tags by id.
+
+    Args:
+        reader: where the rows are.
+        where: the condition, composed of constant parts.
+        order: likewise.
+        bound: the values of both.
+        count: how many at most.
+    """
+    sql = f"select e.* from experiments e where {where} order by {order} limit {bound(count)}"
+    rows = cast("list[dict[str, Any]]", reader.composed(sql, bound.values))
+    tags: dict[int, dict[str, str]] = {}
+    for listed, values in chunks([row["id"] for row in rows]):
+        select = f"select experiment, key, value from experiment_tags where experiment in {listed} order by key"
+        for row in reader.composed(select, values):
+            tags.setdefault(cast("int", row["experiment"]), {})[str(row["key"])] = str(row["value"])
+    return rows, tags
