@@ -297,3 +297,68 @@ def datasets(
         f"select d.* from evaluation_datasets d where {' and '.join(parts)} order by {order} limit {bound(count)}",
         bound.values,
     )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Measure:
+    """Figures over traces, spans or assessments, by groups; all texts are constant.
+
+    Attributes:
+        source: what is joined, with the trace as `t`.
+        where: constant conditions.
+        value: the expression that is summed up.
+        groups: expressions by which rows are grouped.
+        time: expression of the milliseconds or nanoseconds by which a range is cut.
+        scale: its units in a millisecond.
+        sums: aggregates of the value.
+    """
+
+    source: str
+    where: tuple[str, ...]
+    value: str
+    groups: tuple[str, ...]
+    time: str
+    scale: int
+    sums: tuple[str, ...]
+
+
+def figures(
+    reader: Reader,
+    measure: Measure,
+    *,
+    experiments: Sequence[int],
+    clauses: Sequence[Clause],
+    equal: Sequence[tuple[str, str]],
+    between: tuple[int | None, int | None],
+    bucket_ms: int | None,
+    count: int,
+) -> list[Row]:
+    """Return the groups as `g0`, `g1` and so on with their sums as `s0`, `s1`; without sums every value as `v`."""
+    bound = Bound()
+    parts = [conditions(bound, experiments, clauses), *measure.where, f"{measure.value} is not null"]
+    parts += [f"{column} = {bound(value)}" for column, value in equal]
+    parts += [f"{group} is not null" for group in measure.groups]
+    low, high = between
+    if low is not None:
+        parts.append(f"{measure.time} >= {bound(_held(low * measure.scale))}")
+    if high is not None:
+        parts.append(f"{measure.time} < {bound(_held((high + 1) * measure.scale))}")
+    groups = list(measure.groups)
+    if bucket_ms is not None:
+        width = bound(bucket_ms * measure.scale)
+        groups.insert(0, f"({measure.time} / {width}) * {bound(bucket_ms)}")
+    named = [f"{group} as g{place}" for place, group in enumerate(groups)]
+    sums = [f"{one} as s{place}" for place, one in enumerate(measure.sums)]
+    select = ", ".join([*named, *sums] if sums else [*named, f"{measure.value} as v"])
+    places = ", ".join(str(place + 1) for place in range(len(groups)))
+    grouped = f" group by {places}" if places and sums else ""
+    ordered = f" order by {places}" if places else ""
+    return reader.composed(
+        f"select {select} from {measure.source} where {' and '.join(parts)}{grouped}{ordered} limit {bound(count)}",
+        bound.values,
+    )
+
+
+def _held(value: int) -> int:
+    """Return a number within the 64 bits that a database compares."""
+    return max(-(1 << 63), min((1 << 63) - 1, value))

@@ -81,7 +81,7 @@ def read_filter(text: str) -> tuple[Clause, ...]:
     Raises:
         Invalid: it is not understood.
     """
-    return tuple(_placed(clause) for clause in parse(text, VOCABULARY))
+    return tuple(placed(clause) for clause in parse(text, VOCABULARY))
 
 
 def read_order(texts: Sequence[str]) -> tuple[Order, ...]:
@@ -93,7 +93,12 @@ def read_order(texts: Sequence[str]) -> tuple[Order, ...]:
     return tuple(_ordered(order) for order in parse_order(texts, VOCABULARY))
 
 
-def _placed(clause: Clause) -> Clause:
+def placed(clause: Clause) -> Clause:
+    """Return a comparison with the column that holds what it names, where there is one.
+
+    Raises:
+        Invalid: that column is not compared so.
+    """
     if clause.entity == "attribute" and clause.key == "content":
         return replace(clause, entity="span")
     if clause.key == "prompt" and clause.entity == "attribute" and str(clause.value).count("/") != 1:

@@ -16,6 +16,7 @@ from ropewalk.api.mlflow import (
     registry,
     runs,
     server,
+    tracemetrics,
     traces,
     uploads,
 )
@@ -34,6 +35,7 @@ ROUTES: tuple[Route, ...] = (
     *modelversions.ROUTES,
     *traces.ROUTES,
     *oldtraces.ROUTES,
+    *tracemetrics.ROUTES,
     *evaluations.ROUTES,
     *assessments.ROUTES,
     *otlp.ROUTES,

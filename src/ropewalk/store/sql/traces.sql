@@ -31,12 +31,6 @@ insert into trace_values (trace, kind, key, value) values (:trace, :kind, :key, 
 on conflict (trace, kind, key) do nothing;
 -- name: delete_value
 delete from trace_values where trace = :trace and kind = :kind and key = :key;
--- name: values
-select kind, key, value from trace_values where trace = :trace order by kind, key;
--- name: value
-select value from trace_values where trace = :trace and kind = :kind and key = :key;
--- name: count_values
-select count(*) as number from trace_values where trace = :trace;
 -- name: set_span
 insert into spans (trace, id, parent, name, type, status, start_ns, end_ns, model, provider, input_cost, output_cost,
     total_cost, usage, cost, bytes, content)
@@ -59,8 +53,6 @@ order by case when parent is null then 0 else 1 end, start_ns, id;
 -- name: link
 insert into trace_links (trace, kind, target) values (:trace, :kind, :target)
 on conflict (trace, kind, target) do nothing;
--- name: links
-select target from trace_links where trace = :trace and kind = :kind order by target;
 -- name: doomed
 select id from traces where experiment = :experiment and start_ms <= :max_ms
 order by start_ms, id limit :count;
