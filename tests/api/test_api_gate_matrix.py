@@ -107,7 +107,8 @@ def test_every_role_gets_what_the_table_of_roles_says_and_no_more(site: Site, as
             token = person(site, name, Grant(role=role, environment=environment))
             for method, path, action in table(asked):
                 where = "production" if is_served(path) else "dev"
-                allowed = action in ROLES[role] and environment == where
+                # An approver of another environment is told that there is no release x/x; test_api_approvals tries one.
+                allowed = action in ROLES[role] and (environment == where or action == "approve")
                 answer = asked.ask(method, path, authorization=bearer(token))
                 if (answer.status not in (401, 403)) is not (allowed or is_public(method, path)):
                     wrong.append((name, method, path, action, answer.status, answer.body[:200]))

@@ -18,7 +18,7 @@ from ropewalk.access.roles import ADMIN, Caller, everything
 from ropewalk.access.tokens import is_token
 from ropewalk.api import login
 from ropewalk.api.policy import LOOKS, Policy, is_public, is_served
-from ropewalk.api.routes import CALLER, refused
+from ropewalk.api.routes import CALLER, allowed, refused
 from ropewalk.endpoints.connection import network_of
 from ropewalk.endpoints.guard import REQUEST, Guard, Tell, discard, read_body
 from ropewalk.endpoints.problems import App, Headers, Message, Receive, Scope, Send
@@ -195,7 +195,7 @@ class Gate:
         return await (self._logging_in(work) if slow else self._in_thread(work))
 
     async def _require(self, caller: Caller, action: str, method: str, path: str) -> None:
-        if caller.may(action):
+        if allowed(caller, action):
             return
         asked = f"{method} {path[:200]}"
         if action == ADMIN and self._keeper is not None and (caller.name, asked) not in self._denied:

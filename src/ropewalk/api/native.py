@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import msgspec
 
+from ropewalk.api import approvals
 from ropewalk.api.routes import Ask, Door, whole_number
 from ropewalk.clock import from_iso
 from ropewalk.errors import Invalid, NotFound
@@ -267,4 +268,5 @@ DOORS = (
         action="read",
         query={"from": "number of the first entry", **_COUNT},
     ),
+    *approvals.DOORS,
 )
