@@ -299,6 +299,9 @@ CLAIMS = (
     ),
 )
 
+# What is no more once `ropewalk gc` has removed it for good.
+_PURGED = {"run.purged": ("run", "name of run", "state of run"), "experiment.purged": ("experiment",)}
+
 
 class Claims:
     """Hears the ledger entry by entry, then compares the rows with what was heard.
@@ -317,6 +320,8 @@ class Claims:
 
     def hear(self, entry: Entry) -> None:
         """Note what an entry says; one whose body was damaged says nothing, the chain names it."""
+        for what in _PURGED.get(entry.kind, ()):
+            self._said[what].pop((_name(entry),), None)
         claims = self._by_kind.get(entry.kind)
         if claims is None:
             return

@@ -49,6 +49,10 @@ class Mentions:
         if is_digest(name):
             self._first.setdefault(name, (entry.seq, entry.kind))
 
+    def digests(self) -> set[str]:
+        """Return the digests of all files that were named."""
+        return set(self._first)
+
     def missing(self, known: set[str]) -> Iterator[tuple[str, str]]:
         """Yield digest and reason of each file that is not among the known ones."""
         for digest, (seq, kind) in self._first.items():
@@ -68,6 +72,7 @@ def missing_parts(rows: Reader, blobs: Bucket, known: set[str]) -> Iterator[tupl
         (rows.rows("evidence.run_codes"), _code),
         (rows.rows("evidence.manifests"), _model),
         (rows.rows("evidence.artifacts"), _logged),
+        (rows.rows("gc.artifacts"), _file),
         (rows.rows("evidence.outcome_values"), _outcome),
         (rows.rows("evidence.stage_evidence"), _evidence),
     ):
@@ -109,6 +114,10 @@ def _logged(_blobs: Bucket, row: dict[str, str]) -> list[tuple[str, str]]:
     content = json.loads(row["value"])
     digest = str(content["digest" if "digest" in content else "manifest"])
     return [(f"{row['key']} of run {row['run_id']}", digest)]
+
+
+def _file(_blobs: Bucket, row: dict[str, str]) -> list[tuple[str, str]]:
+    return [(f"artifact {row['folder']}/{row['name']}", row["digest"])]
 
 
 def _evidence(blobs: Bucket, row: dict[str, str]) -> list[tuple[str, str]]:
