@@ -24,6 +24,7 @@ from ropewalk.settings import FILE, Settings, read_settings
 from ropewalk.site import HIDDEN, Site, who
 from ropewalk.store.choose import open_store
 from ropewalk.store.database import Transaction
+from ropewalk.store.link import Store
 
 # What only some commands need is imported where it is handed on: `ropewalk runs` starts without an endpoint's rooms.
 if TYPE_CHECKING:
@@ -95,6 +96,24 @@ def open_house(root: Path, *, create: bool = True, clock: Clock | None = None) -
         yield House(site=site, settings=settings)
     finally:
         write_head(db, site.signer, hidden)
+        db.close()
+
+
+@contextmanager
+def open_rows(root: Path, *, url: str | None = None, climb: bool = False) -> Generator[Store]:
+    """Open a project's rows alone, for what is done to whole stores; `climb` brings the schema to this release's.
+
+    Args:
+        root: the project's folder.
+        url: another store than the settings name; empty for the SQLite file in the folder.
+        climb: False leaves the schema as it is.
+    """
+    where = store_url(read_settings(root)) if url is None else url
+    (root / HIDDEN).mkdir(parents=True, exist_ok=True, mode=0o700)
+    db = open_store(where, root / HIDDEN / DATABASE, SystemClock(), climb=climb)
+    try:
+        yield db
+    finally:
         db.close()
 
 
@@ -243,18 +262,22 @@ def _require_environment(settings: Settings, name: str) -> None:
 def loops(house: House) -> list[Loop]:
     """Return the loops that read the end of the line and move its beginning; the caller starts and stops them."""
     from ropewalk.loops.climb import Climb
+    from ropewalk.loops.deliver import Deliver
     from ropewalk.loops.rescue import Rescue
     from ropewalk.loops.retrain import Retrain
     from ropewalk.loops.sweep import Sweep
     from ropewalk.loops.watch import Watch
+    from ropewalk.webhooks.send import Ways
 
     site, halt = house.site, threading.Event()
+    hooks = house.settings.webhooks
     return [
         Climb(site).loop(CLIMB_SECONDS),
         Watch(site, house.settings).loop(),
         Retrain(site, partial(_retrain, house, halt=halt), halt).loop(),
         Rescue(site).loop(),
         Sweep(site).loop(),
+        Deliver(site, Ways(allow=hooks.allow), hooks.keep_days).loop(),
     ]
 
 

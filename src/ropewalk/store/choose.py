@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from ropewalk.clock import Clock
 from ropewalk.errors import Invalid, missing_extra
-from ropewalk.store.database import Database
+from ropewalk.store.link import Store
 from ropewalk.store.sqlite import SqliteDatabase
 
 if TYPE_CHECKING:
@@ -16,20 +16,21 @@ if TYPE_CHECKING:
 SCHEMES = ("postgresql://", "postgres://")
 
 
-def open_store(url: str, path: Path, clock: Clock) -> Database:
+def open_store(url: str, path: Path, clock: Clock, *, climb: bool = True) -> Store:
     """Open the store of a project.
 
     Args:
         url: `postgresql://...`, or empty.
         path: the SQLite file that is taken when the address is empty.
         clock: the time.
+        climb: bring the schema to this release's.
 
     Raises:
         Invalid: the address is not one of PostgreSQL's (`store-url-invalid`).
         Missing: the driver is not installed.
         Unavailable: the server does not answer.
     """
-    return open_postgres(url, clock) if url else SqliteDatabase(path, clock)
+    return open_postgres(url, clock, climb=climb) if url else SqliteDatabase(path, clock, climb=climb)
 
 
 def open_postgres(url: str, clock: Clock, *, climb: bool = True) -> PostgresDatabase:

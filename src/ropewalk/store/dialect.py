@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from functools import lru_cache
 
 # Text in quotes and comments are kept as they are; only what stands between them is SQL.
@@ -22,7 +23,13 @@ _REFUSING = re.compile(
     re.IGNORECASE | re.DOTALL,
 )
 _TYPES = {"integer": "bigint", "blob": "bytea", "text": 'text collate "C"'}
+SCAN_ROWS = 5_000
 _BEFORE_NAMES = frozenset(("table", "column", "add"))
+
+
+def quoted(columns: Iterable[str]) -> str:
+    """Return names of columns as a list that both engines read."""
+    return ", ".join(f'"{name}"' for name in columns)
 
 
 @lru_cache(maxsize=2048)

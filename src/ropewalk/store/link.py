@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Protocol
 
-from ropewalk.store.database import Transaction, Value
+from ropewalk.store.database import Database, Transaction, Value
 
 
 class Link(Protocol):
@@ -53,10 +53,42 @@ class Link(Protocol):
         """Run a statement that has no name, such as a step of the schema; `:names` are bound when values are given."""
         ...
 
+    def look(self) -> None:
+        """Begin a view that stands still and waits for nobody; `rollback` ends it."""
+        ...
+
+    def scan(self, table: str, columns: Sequence[str]) -> Iterator[Sequence[tuple[Value, ...]]]:
+        """Return all rows of a table, thousands at a time, within the transaction or view that is open."""
+        ...
+
+    def insert(self, table: str, columns: Sequence[str], rows: Sequence[tuple[Value, ...]]) -> None:
+        """Write rows into a table; numbers that the database would give are taken as they are."""
+        ...
+
+    def go_on_above(self, table: str, column: str) -> None:
+        """Let the database give only numbers above those that are there."""
+        ...
+
     def tables(self) -> dict[str, tuple[str, ...]]:
         """Return the columns of each table, in order, without the engine's own tables."""
         ...
 
     def close(self) -> None:
         """Undo what is open and close; never fails."""
+        ...
+
+
+class Store(Database, Protocol):
+    """A database whose rows can be copied as a whole and whose schema can be walked."""
+
+    def link(self, *, patient: bool = False) -> Link:
+        """Open a connection that writes; who opened it closes it. A patient one has no limits of time."""
+        ...
+
+    def place(self) -> str:
+        """Return where it is, without secrets."""
+        ...
+
+    def bytes(self) -> int:
+        """Return how much room it takes."""
         ...

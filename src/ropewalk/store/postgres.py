@@ -121,9 +121,27 @@ class PostgresDatabase:
             return False
         return True
 
-    def link(self) -> PostgresLink:
-        """Open a connection that writes; who opened it closes it."""
+    def link(self, *, patient: bool = False) -> PostgresLink:
+        """Open a connection that writes; who opened it closes it. A patient one has no limits of time."""
+        if patient:
+            return self._linked(statement_ms=0)
         return self._linked(statement_ms=WRITE_MS, idle_ms=WRITE_IDLE_MS)
+
+    def place(self) -> str:
+        """Return server, port and database."""
+        return f"postgresql://{self._place}"
+
+    def bytes(self) -> int:
+        """Return how much room the tables and their indexes take."""
+        link = self.link()
+        try:
+            ((size,),) = link.raw(
+                "select coalesce(sum(pg_total_relation_size(oid)), 0)::bigint from pg_class "
+                "where relkind = 'r' and relnamespace = current_schema()::regnamespace"
+            )
+        finally:
+            link.close()
+        return int(str(size))
 
     @contextmanager
     def read(self, *, seconds_max: float | None = READ_SECONDS) -> Generator[Reader]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from itertools import islice
@@ -19,7 +19,7 @@ from psycopg.types.string import StrDumper
 
 from ropewalk.errors import Conflict, Corrupt, RopewalkError, Unavailable
 from ropewalk.store.database import READ_SECONDS, Value
-from ropewalk.store.dialect import to_postgres
+from ropewalk.store.dialect import SCAN_ROWS, quoted, to_postgres
 from ropewalk.store.inserts import Insert
 from ropewalk.store.pulse import Pulse
 from ropewalk.store.queries import load_queries
@@ -255,18 +255,31 @@ class PostgresSession(Session):
         return self.execute(query, sql, values).rowcount
 
     def _go_on_above(self, query: str) -> None:
-        """Tell the database to give only numbers above those that were given by hand."""
         found = self._words.numbered.get(query)
         if found:
-            table, column = found
-            # setval in the server's own words: never lower than it is, and never below the first number.
-            self.execute(
-                query,
-                f"select setval(s.name, greatest((select max({column}) from {table}), "  # noqa: S608 - names of ours
-                f"coalesce(pg_sequence_last_value(s.name), 1), 1)) "
-                f"from (select pg_get_serial_sequence('{table}', '{column}')::regclass as name) s",
-                None,
-            )
+            self.go_on_above(*found)
+
+    def go_on_above(self, table: str, column: str) -> None:
+        """Tell the database to give only numbers above those that are there, and never lower than it would have."""
+        self.execute(
+            table,
+            f"select setval(s.name, greatest((select max({column}) from {table}), "  # noqa: S608 - names of ours
+            f"coalesce(pg_sequence_last_value(s.name), 1), 1)) "
+            f"from (select pg_get_serial_sequence('{table}', '{column}')::regclass as name) s",
+            None,
+        )
+
+    def copy_in(self, table: str, columns: Sequence[str], rows: Sequence[tuple[Value, ...]]) -> None:
+        """Write rows by PostgreSQL's COPY."""
+        self._call.since = monotonic()
+        try:
+            with self._cursor.copy(f'copy "{table}" ({quoted(columns)}) from stdin'.encode()) as copy:
+                for row in rows:
+                    copy.write_row(row)
+        except (psycopg.Error, UnicodeEncodeError) as error:
+            raise translate(error, table) from error
+        finally:
+            self._call.since = 0.0
 
     def close(self) -> None:
         """Close the connection; never fails."""
@@ -336,6 +349,27 @@ class PostgresLink:
         """Run a statement that has no name."""
         cursor = self.session.execute("schema", statement if values is None else to_postgres(statement), values)
         return cursor.fetchall() if cursor.description is not None else []
+
+    def look(self) -> None:
+        """Begin a view that stands still."""
+        self._kept = False
+        self._do("begin isolation level repeatable read read only")
+
+    def scan(self, table: str, columns: Sequence[str]) -> Iterator[Sequence[tuple[Value, ...]]]:
+        """Return all rows of a table, thousands at a time, by a cursor on the server."""
+        execute = self.session.execute
+        execute(table, f'declare scan no scroll cursor for select {quoted(columns)} from "{table}"', None)  # noqa: S608
+        while rows := execute(table, f"fetch {SCAN_ROWS} from scan", None).fetchall():
+            yield rows
+        execute(table, "close scan", None)
+
+    def insert(self, table: str, columns: Sequence[str], rows: Sequence[tuple[Value, ...]]) -> None:
+        """Write rows into a table."""
+        self.session.copy_in(table, columns, rows)
+
+    def go_on_above(self, table: str, column: str) -> None:
+        """Let the database give only numbers above those that are there."""
+        self.session.go_on_above(table, column)
 
     def tables(self) -> dict[str, tuple[str, ...]]:
         """Return the columns of each table of ours."""

@@ -66,7 +66,7 @@ def climb(
             done = applied(link)
             for step in walk:
                 if step.number not in done:
-                    _apply(link, clock, step)
+                    apply(link, clock, step)
             link.commit()
         except BaseException:
             link.rollback()
@@ -75,7 +75,8 @@ def climb(
             on_step(step)
 
 
-def _apply(link: Link, clock: Clock, step: Migration) -> None:
+def apply(link: Link, clock: Clock, step: Migration) -> None:
+    """Apply one step and note it, in the transaction that is open."""
     for statement in step.statements:
         link.raw(statement)
     link.raw(_NOTE, {"number": step.number, "name": step.name, "digest": step.digest, "at_us": clock.now_us()})
@@ -97,14 +98,19 @@ def descend(
         link.begin()
         try:
             if step.number in applied(link):
-                for statement in step.undo:
-                    link.raw(statement)
-                link.raw("delete from migrations where number = :number", {"number": step.number})
+                undo(link, step)
             link.commit()
         except BaseException:
             link.rollback()
             raise
         on_step(step)
+
+
+def undo(link: Link, step: Migration) -> None:
+    """Take one step and its note back, in the transaction that is open."""
+    for statement in step.undo:
+        link.raw(statement)
+    link.raw("delete from migrations where number = :number", {"number": step.number})
 
 
 def losses(link: Link, wanted: Sequence[Migration], to: int) -> list[Loss]:
@@ -119,8 +125,7 @@ def losses(link: Link, wanted: Sequence[Migration], to: int) -> list[Loss]:
         before = link.tables()
         rows = {table: int(str(link.raw(f'select count(*) from "{table}"')[0][0])) for table in before}  # noqa: S608
         for step in steps:
-            for statement in step.undo:
-                link.raw(statement)
+            undo(link, step)
         after = link.tables()
     finally:
         link.rollback()

@@ -6,9 +6,9 @@ import fcntl
 import os
 import sqlite3
 import threading
-from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future
-from contextlib import contextmanager, suppress
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 from time import thread_time
 from typing import Any, TypeVar
@@ -17,6 +17,7 @@ from ropewalk.clock import Clock
 from ropewalk.errors import Conflict, Corrupt, RopewalkError, Unavailable
 from ropewalk.store import schema
 from ropewalk.store.database import READ_SECONDS, Reader, Transaction, Value
+from ropewalk.store.dialect import SCAN_ROWS, quoted
 from ropewalk.store.migrate import load_migrations
 from ropewalk.store.queries import load_queries
 from ropewalk.store.refusals import busy, disk_full, too_costly, unstorable
@@ -28,6 +29,7 @@ from ropewalk.store.writer import Writer
 T = TypeVar("T")
 BUSY_SECONDS = 10.0
 TICK_STEPS = 20_000
+BACKUP_PAGES = 2_000
 PRAGMAS = ("journal_mode=wal", "synchronous=full", "foreign_keys=on", "temp_store=memory", "case_sensitive_like=on")
 DAMAGE_MAX = 20
 
@@ -152,6 +154,30 @@ class SqliteLink:
         except (sqlite3.Error, OverflowError, UnicodeEncodeError) as error:
             raise translate(error, "schema") from error
 
+    def look(self) -> None:
+        """Begin a view."""
+        self._do("begin")
+
+    def scan(self, table: str, columns: Sequence[str]) -> Iterator[Sequence[tuple[Value, ...]]]:
+        """Return all rows of a table, thousands at a time."""
+        try:
+            cursor = self._connection.execute(f'select {quoted(columns)} from "{table}"')  # noqa: S608 - known names
+            while rows := cursor.fetchmany(SCAN_ROWS):
+                yield rows
+        except sqlite3.Error as error:
+            raise translate(error, table) from error
+
+    def insert(self, table: str, columns: Sequence[str], rows: Sequence[tuple[Value, ...]]) -> None:
+        """Write rows into a table."""
+        marks = ", ".join("?" * len(columns))
+        try:
+            self._connection.executemany(f'insert into "{table}" ({quoted(columns)}) values ({marks})', rows)  # noqa: S608
+        except (sqlite3.Error, OverflowError, UnicodeEncodeError) as error:
+            raise translate(error, table) from error
+
+    def go_on_above(self, table: str, column: str) -> None:
+        """Do nothing: SQLite looks for the highest number itself."""
+
     def tables(self) -> dict[str, tuple[str, ...]]:
         """Return the columns of each table."""
         names = self.raw(
@@ -232,9 +258,19 @@ class SqliteDatabase:
             raise translate(error, str(self._path.name)) from error
         return connection
 
-    def link(self) -> SqliteLink:
-        """Open a connection that writes, for whole stores and schemas; who opens it closes it."""
+    def link(self, *, patient: bool = False) -> SqliteLink:
+        """Open a connection that writes; who opened it closes it."""
+        del patient  # a file has no limits of time
         return SqliteLink(self._connect())
+
+    def place(self) -> str:
+        """Return where the file is."""
+        return str(self._path)
+
+    def bytes(self) -> int:
+        """Return how much room the file takes, with what was written lately."""
+        files = (self._path, self._path.with_name(f"{self._path.name}-wal"))
+        return sum(file.stat().st_size for file in files if file.exists())
 
     @contextmanager
     def read(self, *, seconds_max: float | None = READ_SECONDS) -> Generator[Reader]:
@@ -282,13 +318,27 @@ class SqliteDatabase:
         found = [str(row[0]) for row in rows]
         return [] if found == ["ok"] else found
 
-    def backup(self, target: Path) -> None:
-        """Copy a consistent state into a new file while others read and write."""
-        with sqlite3.connect(target) as copy:
-            source = self._connect()
-            source.backup(copy)
+    def backup(self, target: Path, on_pages: Callable[[int, int], None] = lambda _done, _total: None) -> None:
+        """Copy a consistent state into a new file, one that needs no other beside it, while others read and write.
+
+        Args:
+            target: the file; it must not be there.
+            on_pages: told how many pages of how many are copied.
+        """
+        source = self._connect()
+        try:
+            # The view is opened first, so that what others commit meanwhile neither comes in nor starts the copy anew.
+            source.execute("begin")
+            source.execute("select count(*) from sqlite_master").fetchone()
+            with closing(sqlite3.connect(target, isolation_level=None)) as copy:
+                source.backup(
+                    copy, pages=BACKUP_PAGES, progress=lambda _, left, total: on_pages(total - left, total), sleep=0
+                )
+        except sqlite3.Error as error:
+            raise translate(error, target.name) from error
+        finally:
             source.close()
-        copy.close()
+        stand_alone(target)
 
     def close(self) -> None:
         """Finish what was accepted, then close."""
@@ -310,5 +360,19 @@ def _alone_in(folder: Path) -> Generator[None]:
     try:
         fcntl.flock(handle, fcntl.LOCK_EX)
         yield
+    finally:
+        os.close(handle)
+
+
+def stand_alone(path: Path) -> None:
+    """Let a file that nobody has open hold everything itself, with no other beside it, durably."""
+    try:
+        with closing(sqlite3.connect(path, isolation_level=None)) as connection:
+            connection.execute("pragma journal_mode=delete")
+    except sqlite3.Error as error:
+        raise translate(error, path.name) from error
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(handle)
     finally:
         os.close(handle)
