@@ -161,6 +161,18 @@ class Serve(Part, frozen=True, kw_only=True):
     body_bytes_max: Annotated[int, Meta(ge=1024)] = 1 << 20
 
 
+class Webhooks(Part, frozen=True, kw_only=True):
+    """Who may be told of changes besides public addresses.
+
+    Attributes:
+        allow: hosts, or `host:port`, that may be private and may be spoken to without TLS; never link-local ones.
+        keep_days: for how long it is kept what became of messages.
+    """
+
+    allow: tuple[str, ...] = ()
+    keep_days: Annotated[int, Meta(ge=1, le=3650)] = 30
+
+
 class Store(Part, frozen=True, kw_only=True):
     """Where rows are kept.
 
@@ -241,6 +253,7 @@ class Settings(Part, frozen=True, kw_only=True):
     retrain: dict[str, str | int | float | bool] = {}
     false_alarms_per_year: Positive = 1.0
     serve: Serve = Serve()
+    webhooks: Webhooks = Webhooks()
     blobs: Blobs = Blobs()
     tracking: Tracking = Tracking()
     store: Store = Store()
