@@ -174,12 +174,12 @@ class GcBetween:
     def __getattr__(self, name):
         return getattr(self.site.db, name)
 
-    def submit(self, work, key=None):
+    def submit(self, work, **more):
         if self.runs:
             self.runs -= 1
             age(self.site)
             assert collect(self.site, remove=True).blobs == 1
-        return self.site.db.submit(work, key)
+        return self.site.db.submit(work, **more)
 
 
 @pytest.mark.parametrize("kind", ["file", "part"])
