@@ -72,7 +72,7 @@ def one(house: House, rows: Reader, name: str, query: QueryParams, *, home: str 
         "model": heading(rows, model),
         "home": home,
         "timeline": timeline(stays(moves, house.site.clock.now_us()), asked_us=asked),
-        "asked_at": query.get("at", "")[:40],
+        "asked_at": "" if asked is None else at(asked)[:10],
         "problem": problem,
         "then": None if asked is None else _then(rows, model, moves, asked, home),
         "moves": [

@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from html import escape
 
-from ropewalk.console.plots import COLOURS
 from ropewalk.console.scales import Scale, exact, short_time
 from ropewalk.console.words import at as said
 
@@ -16,6 +15,8 @@ ROW, BAR = 34, 22
 LETTER = 7
 TIMES = 4
 LETTERS = 18
+# Colours of versions in turn; the one that means failure is left out.
+COLOURS = (0, 4, 2, 5, 9, 8, 7, 6, 1)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -79,7 +80,7 @@ def _bar(stay: Stay, x: Scale, y: float) -> str:
         f'<text class="inside" x="{left + 6:.1f}" y="{y + 15}">{word}</text>' if wide > LETTER * len(word) + 8 else ""
     )
     place = f'x="{left:.1f}" y="{y}" width="{wide:.1f}" height="{BAR}"'
-    bar = f'<rect class="stay c{stay.version % COLOURS}" {place} rx="3"/>'
+    bar = f'<rect class="stay c{COLOURS[stay.version % len(COLOURS)]}" {place} rx="3"/>'
     return f"<g><title>{told}</title>{bar}{label}</g>"
 
 

@@ -65,7 +65,7 @@ def _head(info: Info) -> dict[str, Any]:
     one = info.trace
     return {
         "id": one.id,
-        "name": one.name or "unnamed",
+        "name": one.name or "",
         "state": {"OK": "ok", "ERROR": "error", "IN_PROGRESS": "in progress"}.get(one.state, "unknown"),
         "took": "" if one.duration_ms is None else short_took(one.duration_ms * 1_000_000),
         "began": at(one.start_ms * 1000),
@@ -86,6 +86,7 @@ def show_trace(_house: House, rows: Reader, request: Request) -> dict[str, Any]:
     return {
         "trace": {
             **_head(info),
+            "name": info.trace.name or (spans[0][0]["name"] if spans else info.trace.id),
             "request": info.trace.request_preview,
             "response": info.trace.response_preview,
             "run_address": f"/runs/{run}" if known else "",
