@@ -103,9 +103,13 @@ def source_of(clause: Clause, experiments: Sequence[int] | None, bound: Bound) -
         return f"select r.number as run from runs r where {_indexed(clause, bound)}"  # noqa: S608 - constants, bound
     if clause.entity == "dataset":
         return f"select distinct i.run as run from {_dataset(clause, bound)}"  # noqa: S608 - constants, bound
-    where = [at("x", clause.key, bound), _value("x", clause, bound)]
+    where = [at("x", clause.key, bound)]
     if clause.op == "=" and clause.entity != "metric":
+        # The value is not compared as it is: SQLite would put it into the expression of the index, and miss the index.
         where.append(f"substr(x.value, 1, {HEAD_LETTERS}) = {bound(str(clause.value)[:HEAD_LETTERS])}")
+        where += [f"x.value || '' = {bound(str(clause.value))}"] if len(str(clause.value)) >= HEAD_LETTERS else []
+    else:
+        where.append(_value("x", clause, bound))
     if experiments is None:
         where.append("x.experiment in (select e.id from experiments e)")
     else:
