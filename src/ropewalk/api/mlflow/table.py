@@ -19,6 +19,7 @@ from ropewalk.api.mlflow import (
     tracemetrics,
     traces,
     uploads,
+    webhooks,
 )
 from ropewalk.api.mlflow.route import Route
 
@@ -33,6 +34,7 @@ ROUTES: tuple[Route, ...] = (
     *logged.ROUTES,
     *registry.ROUTES,
     *modelversions.ROUTES,
+    *webhooks.ROUTES,
     *traces.ROUTES,
     *oldtraces.ROUTES,
     *tracemetrics.ROUTES,
