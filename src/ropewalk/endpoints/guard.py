@@ -136,7 +136,7 @@ class Guard:
 
         try:
             await self._app(scope, bounded, noted)
-        except _Stop as stop:
+        except Stop as stop:
             if started:
                 raise
             if not came:
@@ -178,11 +178,11 @@ class _Bounded:
             async with asyncio.timeout(min(left, self._seconds)):
                 message = await self._receive()
         except TimeoutError:
-            raise _Stop(Invalid("body-too-slow", "The body did not arrive in time.")) from None
+            raise Stop(Invalid("body-too-slow", "The body did not arrive in time.")) from None
         self._waited += loop.time() - began
         self._count += len(message.get("body", b""))
         if self._cap and self._count > self._cap:
-            raise _Stop(too_large(self._cap))
+            raise Stop(too_large(self._cap))
         self._done = not message.get("more_body", False)
         return message
 
@@ -200,12 +200,12 @@ def unpacked(receive: Receive, cap: int) -> Receive:
         try:
             body = stream.decompress(message.get("body", b""), left) if left else b""
         except zlib.error as error:
-            raise _Stop(_packed_badly(str(error))) from error
+            raise Stop(_packed_badly(str(error))) from error
         left -= len(body)
         if stream.unused_data:
-            raise _Stop(_packed_badly("something follows its end"))
+            raise Stop(_packed_badly("something follows its end"))
         if left and not stream.eof and not message.get("more_body", False):
-            raise _Stop(_packed_badly("it ends too early"))
+            raise Stop(_packed_badly("it ends too early"))
         return {**message, "body": body}
 
     return inflated
@@ -250,7 +250,7 @@ _OF_PACKED = frozenset((b"content-length", b"content-encoding"))
 _FOREIGN = frozenset((b"cross-site", b"same-site"))
 
 
-class _Stop(Exception):
+class Stop(Exception):
     """Stops the app; it is no error of its own."""
 
     def __init__(self, error: RopewalkError) -> None:
