@@ -14,7 +14,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ropewalk.blobs.folder import FolderBucket
+from ropewalk.blobs.place import open_bucket
 from ropewalk.clock import Clock, SystemClock
 from ropewalk.errors import Interrupted, Invalid, NotFound, RopewalkError
 from ropewalk.leases import PARENT
@@ -87,7 +87,7 @@ def open_house(root: Path, *, create: bool = True, clock: Clock | None = None) -
     site = Site(
         root=root,
         db=db,
-        blobs=FolderBucket(hidden / "blobs"),
+        blobs=open_bucket(hidden, blobs_url(settings), time),
         clock=time,
         signer=Signer.create(hidden / "keys"),
         actor=who(root),
@@ -115,6 +115,11 @@ def open_rows(root: Path, *, url: str | None = None, climb: bool = False) -> Gen
         yield db
     finally:
         db.close()
+
+
+def blobs_url(settings: Settings) -> str:
+    """Return the address of the project's object store; empty for the folder of blobs in its own."""
+    return os.environ.get("ROPEWALK_BLOBS_URL", "") or settings.blobs.url
 
 
 def store_url(settings: Settings) -> str:

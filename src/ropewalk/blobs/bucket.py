@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO, Protocol
@@ -56,6 +56,11 @@ class Writer(Protocol):
 
 class Bucket(Protocol):
     """Where bytes live."""
+
+    @property
+    def address(self) -> str:
+        """By what another process of this machine opens the same bucket, with `blobs.place.open_at`."""
+        ...
 
     def put(self, data: bytes) -> str:
         """Keep the bytes durably; return their digest."""
@@ -133,6 +138,17 @@ class Bucket(Protocol):
         Args:
             digest: which.
             kept_before_us: leave it alone, and answer False, when it was put or kept at this time or later.
+        """
+        ...
+
+    def nearby(self, digests: Iterable[str]) -> Path:
+        """Return a folder, laid out as a `FolderBucket`'s, in which these blobs lie.
+
+        It is for a process that reaches no network; that one verifies what it reads.
+
+        Raises:
+            NotFound: one of them is not there.
+            Corrupt: the bytes of one no longer match.
         """
         ...
 

@@ -6,7 +6,7 @@ import fcntl
 import hashlib
 import io
 import os
-from collections.abc import Generator, Iterator
+from collections.abc import Generator, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO
@@ -32,6 +32,11 @@ class FolderBucket:
         self._root = root
         self._incoming = Incoming(root / "incoming", clock or SystemClock())
         self._seen: dict[str, tuple[int, int, int]] = {}
+
+    @property
+    def address(self) -> str:
+        """The folder's path."""
+        return str(self._root.resolve())
 
     def path_of(self, digest: str) -> Path:
         """Return where the blob lies or would lie; the bytes are not looked at.
@@ -198,6 +203,11 @@ class FolderBucket:
             except FileNotFoundError:
                 return False
         return True
+
+    def nearby(self, digests: Iterable[str]) -> Path:
+        """Return the folder itself."""
+        del digests
+        return self._root
 
     def link(self, digest: str, *, seconds: int) -> str | None:
         """Return None: a folder has no address of its own."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO, TypeVar
@@ -63,12 +63,18 @@ class ObjectBucket:
     def __init__(self, url: str, local: Path, clock: Clock | None = None) -> None:
         self._clock = clock or SystemClock()
         self.url = url
+        self._local = local
         self._quick = _store(url, _QUICK)
         self._bulk = _store(url, _BULK)
         self._incoming = Incoming(local / "incoming", self._clock)
         self._cache = FolderBucket(local / "cache", self._clock)
         self._tags = local / "tags"
         self._tags.mkdir(parents=True, exist_ok=True, mode=0o700)
+
+    @property
+    def address(self) -> str:
+        """The store's address, and the local folder behind a space."""
+        return f"{self.url} {self._local.resolve()}"
 
     def put(self, data: bytes) -> str:
         """Keep the bytes durably; return their digest."""
@@ -261,6 +267,12 @@ class ObjectBucket:
             return False
         _ask(lambda: obstore.delete(self._quick, shelf_name(digest)), digest)
         return True
+
+    def nearby(self, digests: Iterable[str]) -> Path:
+        """Fetch the blobs; return the folder that they lie in."""
+        for digest in digests:
+            self.fetch(digest)
+        return self._local / "cache"
 
     def link(self, digest: str, *, seconds: int) -> str | None:
         """Return an address, signed with our credentials, at which anybody can read the blob for so long."""

@@ -16,7 +16,7 @@ from ropewalk.endpoints import frames
 from ropewalk.endpoints.runtime import COMMAND, failure, worker_environment
 from ropewalk.endpoints.served import code_folder
 from ropewalk.errors import Invalid, Unavailable
-from ropewalk.models.manifest import Field, read_manifest
+from ropewalk.models.manifest import Field, files_of, read_manifest
 from ropewalk.releases.bundle import read_bundle
 from ropewalk.site import Site
 
@@ -89,7 +89,7 @@ def score_model(
             "columns-missing", "The frame lacks columns of the model.", why=f"missing: {', '.join(missing[:20])}"
         )
     load: dict[str, object] = {
-        "blobs": str((site.hidden / "blobs").resolve()),
+        "blobs": str(site.blobs.nearby(files_of(site.blobs, manifest_digest)).resolve()),
         "manifest": manifest_digest,
         "engine": engine,
         "allow_pickle": allow_pickle,

@@ -15,7 +15,7 @@ from ropewalk.clock import iso
 from ropewalk.data.contract import Contract, from_json
 from ropewalk.data.rows import Problem, row_checker
 from ropewalk.errors import RopewalkError
-from ropewalk.models.manifest import Field, Output, read_manifest
+from ropewalk.models.manifest import Field, Output, files_of, read_manifest
 from ropewalk.refs import digest_of_file
 from ropewalk.releases.bundle import Bundle, read_bundle
 from ropewalk.source.snapshot import materialize
@@ -58,16 +58,16 @@ class Served:
     code: str
     broken: RopewalkError | None = None
 
-    def load(self, blobs: Path, code: Path, allowed: tuple[str, ...]) -> dict[str, object]:
+    def load(self, blobs: Bucket, code: Path, allowed: tuple[str, ...]) -> dict[str, object]:
         """Return the worker's load message.
 
         Args:
-            blobs: folder of the blobs.
+            blobs: where the model's files are.
             code: folder with the code snapshot laid out.
             allowed: globals that the model may import besides the defaults.
         """
         return {
-            "blobs": str(blobs.resolve()),
+            "blobs": str(blobs.nearby(files_of(blobs, self.manifest)).resolve()),
             "manifest": self.manifest,
             "code_folder": str(code.resolve()),
             "engine": "auto",

@@ -76,7 +76,7 @@ class SiteSource:
     def load(self, served: Served) -> dict[str, object]:
         """Return the worker's load message; lays the code out."""
         code = code_folder(self._site.blobs, self._site.hidden, served.code)
-        return served.load(self._site.hidden / "blobs", code, self._allowed)
+        return served.load(self._site.blobs, code, self._allowed)
 
 
 class BundleSource:
@@ -84,7 +84,6 @@ class BundleSource:
 
     Args:
         blobs: where the bundle's parts are.
-        folder: the folder of those blobs, which the worker reads itself.
         bundle: digest.
         environment: whose configuration counts.
         scratch: a folder for the code.
@@ -95,7 +94,6 @@ class BundleSource:
         self,
         blobs: Bucket,
         *,
-        folder: Path,
         bundle: str,
         environment: str,
         scratch: Path,
@@ -103,7 +101,6 @@ class BundleSource:
     ) -> None:
         self._allowed = allowed
         self._blobs = blobs
-        self._folder = folder
         self._scratch = scratch
         self._served = read_served(blobs, f"{short(bundle)}/0", bundle, environment)
 
@@ -135,4 +132,4 @@ class BundleSource:
     def load(self, served: Served) -> dict[str, object]:
         """Return the worker's load message; lays the code out."""
         code = code_folder(self._blobs, self._scratch, served.code)
-        return served.load(self._folder, code, self._allowed)
+        return served.load(self._blobs, code, self._allowed)

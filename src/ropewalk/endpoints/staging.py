@@ -51,7 +51,7 @@ def serve_bundle(
         process = subprocess.Popen(
             [
                 *(sys.executable, "-m", "ropewalk.endpoints.staging"),
-                *("--blobs", str(site.hidden / "blobs"), "--bundle", bundle_digest, "--environment", environment),
+                *("--blobs", site.blobs.address, "--bundle", bundle_digest, "--environment", environment),
                 *("--listener", str(listener.fileno()), "--ready", str(theirs), "--scratch", scratch),
                 *(word for name in allowed for word in ("--allowed", name)),
             ],
@@ -114,7 +114,7 @@ def _end_with_parent() -> None:
 
 def main(argv: list[str] | None = None) -> int:
     """Serve a bundle on an inherited socket until SIGTERM (internal; `serve_bundle` starts it)."""
-    from ropewalk.blobs.folder import FolderBucket
+    from ropewalk.blobs.place import open_at
     from ropewalk.clock import SystemClock
     from ropewalk.endpoints.gateway import Doorway
     from ropewalk.endpoints.server import run
@@ -130,11 +130,9 @@ def main(argv: list[str] | None = None) -> int:
     given = parser.parse_args(argv)
     _end_with_parent()
     listener = socket.socket(fileno=given.listener)
-    blobs = Path(given.blobs)
     try:
         source = BundleSource(
-            FolderBucket(blobs),
-            folder=blobs,
+            open_at(given.blobs),
             bundle=given.bundle,
             environment=given.environment,
             scratch=Path(given.scratch),

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import msgspec
 
 from ropewalk.blobs.bucket import Bucket
@@ -115,6 +117,13 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
 def write_manifest(blobs: Bucket, manifest: Manifest) -> str:
     """Keep the manifest as canonical JSON; return its digest, which names the model."""
     return blobs.put(canonical(msgspec.to_builtins(manifest)))
+
+
+def files_of(blobs: Bucket, digest: str) -> Iterator[str]:
+    """Yield the digests of the files that a process needs in which the model answers: the manifest, and its forms."""
+    yield digest
+    parts = read_manifest(blobs, digest).parts
+    yield from (parts[name] for name in (*NATIVE_PARTS, ONNX_PART) if name in parts)
 
 
 def read_manifest(blobs: Bucket, digest: str) -> Manifest:

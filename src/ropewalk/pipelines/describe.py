@@ -71,7 +71,7 @@ def described(
         project: dict[str, Any] = {
             "code": str(code_folder(site, code).resolve()),
             "root": str(site.root.resolve()),
-            "blobs": str((site.hidden / "blobs").resolve()),
+            "blobs": site.blobs.address,
             "target": target,
             "args": dict(args),
             "tree": code.tree,

@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, cast
 
-from ropewalk.blobs.folder import FolderBucket
+from ropewalk.blobs.place import open_at
 from ropewalk.clock import SystemClock
 from ropewalk.errors import Invalid, NotFound
 from ropewalk.pipelines import arguments
@@ -27,14 +27,14 @@ class Session:
     """One project in one process; made once, before any step runs.
 
     Args:
-        project: `code` and `root` and `blobs` (folders), `target` (`FILE.py:FUNCTION`), `args`, `tree` (digest of the
-            files), `globals` (names that pickles may hold).
+        project: `code` and `root` (folders), `blobs` (the bucket's address), `target` (`FILE.py:FUNCTION`), `args`,
+            `tree` (digest of the files), `globals` (names that pickles may hold).
     """
 
     def __init__(self, project: Mapping[str, Any]) -> None:
         self.root = str(project["root"])
         self.owned = Ownership(str(project["code"]))
-        self.blobs = FolderBucket(Path(str(project["blobs"])))
+        self.blobs = open_at(str(project["blobs"]))
         self.clock = SystemClock()
         self.target = str(project["target"])
         self._args: Mapping[str, Any] = project["args"]

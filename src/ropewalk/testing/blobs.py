@@ -16,6 +16,7 @@ from typing import Protocol
 
 from ropewalk.blobs.bucket import Bucket
 from ropewalk.blobs.folder import FolderBucket
+from ropewalk.blobs.place import open_at
 from ropewalk.errors import Corrupt, Invalid, NotFound, RopewalkError
 from ropewalk.refs import digest_of
 
@@ -100,6 +101,7 @@ def bucket_checks() -> tuple[BucketCheck, ...]:
             _holds_the_last_piece_of_a_damaged_blob_back,
             _forgets_by_age_only_what_nobody_kept_since,
             _tells_the_length_and_age_of_what_is_there,
+            _is_opened_by_its_address_and_lies_nearby_where_it_is_asked_for,
         )
     )
 
@@ -317,3 +319,13 @@ def _tells_the_length_and_age_of_what_is_there(under: BucketUnderTest) -> None:
     assert [one.digest for one in held] == sorted(digests)
     assert sorted(one.bytes for one in held) == [1, 20, 300]
     assert all(one.kept_us > YEAR_US for one in held)
+
+
+def _is_opened_by_its_address_and_lies_nearby_where_it_is_asked_for(under: BucketUnderTest) -> None:
+    bucket = under.open()
+    digests = [bucket.put(PIECE), bucket.put(b"x")]
+    again = open_at(bucket.address)
+    assert again.get(digests[0]) == PIECE
+    beside = FolderBucket(again.nearby(digests))
+    assert [beside.get(digest) for digest in digests] == [PIECE, b"x"]
+    assert list(again.digests()) == sorted(digests)
