@@ -84,7 +84,7 @@ def test_the_number_that_the_database_gives_is_known():
 
 def test_a_script_is_split_at_its_statements():
     script = """-- said first
-create table t (a text); 
+create table t (a text);
 create trigger g before delete on t
 begin
     select raise(abort, 'no; never');
