@@ -1,6 +1,6 @@
 """A training whose tracking server comes and goes, as a script that runs in `.venv-mlflow`: it waits for files.
 
-Words: a folder, then what to do in each of three parts: `name=part` lines are printed as they are done.
+Words: the folder in which it says which place it has reached, and is told to go on.
 """
 
 import sys

@@ -22,7 +22,7 @@ from ropewalk.tracking import wire
 from ropewalk.tracking.carrier import Carrier, Request, Response
 
 FOLDER = Path(".ropewalk") / "spool"
-HEARTBEAT_SECONDS = 45
+HEARTBEAT_SECONDS = 15
 USAGE = 2
 
 _carriers: dict[str, Carrier] = {}
