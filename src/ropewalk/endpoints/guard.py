@@ -250,8 +250,8 @@ _OF_PACKED = frozenset((b"content-length", b"content-encoding"))
 _FOREIGN = frozenset((b"cross-site", b"same-site"))
 
 
-class Stop(Exception):
-    """Stops the app; it is no error of its own."""
+class Stop(BaseException):
+    """Stops the app; it is no error of its own, and no handler of errors inside the app shall see it."""
 
     def __init__(self, error: RopewalkError) -> None:
         super().__init__(error.what)

@@ -16,7 +16,7 @@ import msgspec
 
 from ropewalk.api.mlflow.problems import answer_of
 from ropewalk.api.mlflow.route import Action, Call, How, Route
-from ropewalk.endpoints.guard import Stop, depth_within, read_body
+from ropewalk.endpoints.guard import depth_within, read_body
 from ropewalk.endpoints.problems import JSON_HEADERS, Receive, Scope, Send, answer
 from ropewalk.errors import Invalid, NotFound, Refused, RopewalkError, Unavailable
 from ropewalk.house import House
@@ -126,8 +126,6 @@ class Dispatch:
                 log.exception("%s %s", scope["method"], scope["path"])
         except ConnectionResetError:
             return
-        except Stop:
-            raise  # the guard around us tells of a body that is too large or too slow
         except Exception:
             number = secrets.token_hex(8)
             log.exception("internal error %s at %s %s", number, scope["method"], scope["path"])
