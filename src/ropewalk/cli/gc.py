@@ -55,7 +55,7 @@ def handle(options: argparse.Namespace, out: Output) -> None:
         out.line(f"keeps {one.what} {one.id}  {one.name}: {one.kept}", style="dim")
     if found.uploads:
         out.line(f"{word} {found.uploads} uploads that began more than a day ago")
-    out.line(f"{word} {found.blobs:,} blobs, {found.bytes / 1e6:,.1f} MB")
+    out.line(f"{word} {found.blobs:,} blob{'' if found.blobs == 1 else 's'}, {found.bytes / 1e6:,.1f} MB")
     out.line(f"{found.needed:,} are needed, {found.young:,} that nothing needs are too young to go", style="dim")
     out.result(asdict(found))
     out.next(*(("ropewalk verify",) if found.removed else ("ropewalk gc --yes",)))
