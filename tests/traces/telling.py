@@ -60,19 +60,17 @@ def _held(number: int, data: bytes) -> bytes:
 
 def _wire_value(value: dict[str, Any]) -> bytes:
     (name, one), *_ = [*value.items(), ("", None)]
-    if name == "stringValue":
-        return _held(1, one.encode())
-    if name == "boolValue":
-        return b"\x10" + _varint(int(one))
-    if name == "intValue":
-        return b"\x18" + _varint(int(one))
-    if name == "doubleValue":
-        return b"\x21" + struct.pack("<d", one)
-    if name == "arrayValue":
-        return _held(5, b"".join(_held(1, _wire_value(item)) for item in one["values"]))
-    if name == "kvlistValue":
-        return _held(6, _wire_pairs(1, one["values"]))
-    return _held(7, b64decode(one)) if name == "bytesValue" else b""
+    written = {
+        "stringValue": lambda: _held(1, one.encode()),
+        "boolValue": lambda: b"\x10" + _varint(int(one)),
+        "intValue": lambda: b"\x18" + _varint(int(one)),
+        "doubleValue": lambda: b"\x21" + struct.pack("<d", one),
+        "arrayValue": lambda: _held(5, b"".join(_held(1, _wire_value(item)) for item in one["values"])),
+        "kvlistValue": lambda: _held(6, _wire_pairs(1, one["values"])),
+        "bytesValue": lambda: _held(7, b64decode(one)),
+        "": lambda: b"",
+    }
+    return written[name]()
 
 
 def _wire_pairs(number: int, told: list[dict[str, Any]]) -> bytes:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as some
@@ -69,14 +71,16 @@ def test_everything_else_of_a_span_comes_out_too():
     assert found["links"][0]["spanId"] == "22" * 8
 
 
+def read(data):
+    """Read what may be refused as malformed; any other error is a defect."""
+    with suppress(Invalid):
+        return export_request(data)
+    return {}
+
+
 @given(some.binary(max_size=300))
 def test_other_bytes_are_refused_or_say_nothing(data):
-    try:
-        found = export_request(data)
-    except Invalid as error:
-        assert error.code == "otlp-malformed"
-    else:
-        assert found.keys() <= {"resourceSpans"}
+    assert read(data).keys() <= {"resourceSpans"}
 
 
 @given(some.integers(0, 400), some.integers(0, 255))
@@ -85,10 +89,7 @@ def test_a_broken_message_never_breaks_the_reader(place, byte):
     whole[place % len(whole)] = byte
 
     for data in (bytes(whole), bytes(whole[: place % len(whole)])):
-        try:
-            export_request(data)
-        except Invalid as error:
-            assert error.code == "otlp-malformed"
+        assert read(data).keys() <= {"resourceSpans"}
 
 
 def test_a_value_that_nests_without_end_is_refused():
