@@ -1,10 +1,10 @@
-"""Rescue: what says that it runs while its process is gone is interrupted, and SQL of fallen releases goes back."""
+"""Rescue: what runs without its process is interrupted, late logs are noted, and SQL of fallen releases goes back."""
 
 from __future__ import annotations
 
 from ropewalk.loops.work import Loop
 from ropewalk.releases import release, sqlmigrate
-from ropewalk.runs import run
+from ropewalk.runs import record, run
 from ropewalk.site import Site
 from ropewalk.store.database import Transaction
 
@@ -12,7 +12,7 @@ LOOK_SECONDS = 5.0
 
 
 class Rescue:
-    """Looks at the leases of runs and releases, and settles what a killed roll-back left undone.
+    """Looks at the leases of runs and releases, notes late logs, and settles what a killed roll-back left undone.
 
     Args:
         site: the project.
@@ -33,4 +33,5 @@ class Rescue:
 
     def _declare(self, tx: Transaction) -> None:
         run.interrupt_dead(tx, self._site)
+        record.note_late(tx, self._site)
         release.interrupt_dead(tx, self._site)

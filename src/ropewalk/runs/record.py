@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 from ropewalk.refs import PREFIX, canonical, digest_of
-from ropewalk.store.database import Reader
+from ropewalk.site import Site
+from ropewalk.store.database import Reader, Transaction
+
+QUIET_US = 10_000_000
+AT_ONCE = 50
 
 
 def logged(reader: Reader, number: int) -> str:
@@ -23,3 +27,18 @@ def logged(reader: Reader, number: int) -> str:
     ]
     counts = [[row["key"], row["node"], row["points"]] for row in reader.rows("runs.record_counts", run=number)]
     return digest_of(canonical([params, latest, counts])).removeprefix(PREFIX)
+
+
+def note_late(tx: Transaction, site: Site) -> int:
+    """Note anew what was logged after a run's end, some seconds after it began; return for how many runs.
+
+    MLflow lets clients log to a run that is over. The first such call tells the ledger that the digest holds no more;
+    from then on it would cost too much to tell each one.
+    """
+    before_us = site.clock.now_us() - QUIET_US
+    late = tx.rows("runs.reopened", before_us=before_us, count=AT_ONCE)
+    for row in late:
+        number = int(str(row["number"]))
+        tx.run("runs.noted", number=number)
+        site.record(tx, "run.noted", f"run:{row['id']}", {"logged": logged(tx, number)})
+    return len(late)

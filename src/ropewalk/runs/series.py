@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import cast
+from typing import Any, cast
 
 from ropewalk.runs import paging
 from ropewalk.runs.clauses import step_of
 from ropewalk.runs.points import value_of
 from ropewalk.runs.run import get
-from ropewalk.store.database import Reader, Row
+from ropewalk.store.database import Reader, Row, Value
 
 PAGE_MAX = 25_000
 WHOLE_MAX = 10_000_000
@@ -60,10 +61,10 @@ def history(
     get(reader, run_id)
     found = _after(reader, run_id, key, (count or WHOLE_MAX) + 1, paging.after(token, [run_id, key], "iifi"))
     if count is None or len(found) <= count:
-        return [_moment(row) for row in found], ""
+        return _moments(found), ""
     last = found[count - 1]
     place = (int(str(last["at_ms"])), int(str(last["step"])), float(str(last["value"])), int(str(last["is_nan"])))
-    return [_moment(row) for row in found[:count]], paging.token([run_id, key], place)
+    return _moments(found[:count]), paging.token([run_id, key], place)
 
 
 def _after(reader: Reader, run_id: str, key: str, count: int, place: paging.Position | None) -> list[Row]:
@@ -88,7 +89,8 @@ def bulk(reader: Reader, run_ids: Sequence[str], key: str, count: int = PAGE_MAX
     found: list[tuple[str, Moment]] = []
     for run_id in sorted(set(run_ids)):
         if len(found) < count:
-            found += [(run_id, _moment(row)) for row in _after(reader, run_id, key, count - len(found), None)]
+            rows = _after(reader, run_id, key, count - len(found), None)
+            found += [(run_id, moment) for moment in _moments(rows)]
     return found
 
 
@@ -110,8 +112,12 @@ def sample(
     """
     get(reader, run_id)
     name, node = step_of(key)
-    rows = reader.rows("series.sampled", run_id=run_id, key=name, node=node, count=count, low=low, high=high)
-    found = [_moment(row) for row in rows]
+    which = {"run_id": run_id, "key": name, "node": node, "low": low, "high": high}
+    points = cast("int", reader.value("series.between", **which))
+    # The points lie in as many even stretches as are wanted, the first ones larger by one; the first of each is taken.
+    least, larger = divmod(points, count)
+    rows = reader.rows("series.sampled", **which, count=count, points=points, least=least, larger=larger)
+    found = _moments(rows)
     return found if len(found) <= count else [*found[: count - 1], found[-1]]
 
 
@@ -132,7 +138,7 @@ def chart(reader: Reader, run_id: str, key: str, count: int = 500) -> list[Bucke
     """
     get(reader, run_id)
     name, node = step_of(key)
-    which = {"run_id": run_id, "key": name, "node": node}
+    which: dict[str, Value] = {"run_id": run_id, "key": name, "node": node}
     span = reader.row("series.span", **which)
     if span is None or not span["points"]:
         return []
@@ -140,19 +146,23 @@ def chart(reader: Reader, run_id: str, key: str, count: int = 500) -> list[Bucke
     by_step = span["first_step"] != span["last_step"]
     first, last = ("first_step", "last_step") if by_step else ("first_ms", "last_ms")
     unit = max(1, -(-(cast("int", span[last]) - cast("int", span[first]) + 1) // count))
-    rows = reader.rows(f"series.buckets_by_{'step' if by_step else 'time'}", **which, unit=min(unit, STEP_MAX))
-    return [
-        Bucket(
-            low=cast("float | None", row["low"]),
-            high=cast("float | None", row["high"]),
-            last=value_of(row),
-            at_ms=cast("int", row["at_ms"]),
-            step=cast("int", row["step"]),
-            points=cast("int", row["points"]),
-        )
-        for row in rows
-    ]
+    word, which = "step" if by_step else "time", which | {"unit": min(unit, STEP_MAX)}
+    # Several points may share the end of a stretch: the last one stays.
+    ends = {row["bucket"]: row for row in reader.rows(f"series.ends_by_{word}", **which)}
+    return [_bucket(row, ends[row["bucket"]]) for row in reader.rows(f"series.buckets_by_{word}", **which)]
 
 
-def _moment(row: Row) -> Moment:
-    return value_of(row), cast("int", row["at_ms"]), cast("int", row["step"])
+def _bucket(row: Row, end: Row) -> Bucket:
+    return Bucket(
+        low=cast("float | None", row["low"]),
+        high=cast("float | None", row["high"]),
+        last=value_of(end),
+        at_ms=cast("int", end["at_ms"]),
+        step=cast("int", end["step"]),
+        points=cast("int", row["points"]),
+    )
+
+
+def _moments(rows: list[Row]) -> list[Moment]:
+    plain = cast("list[dict[str, Any]]", rows)
+    return [(math.nan if row["is_nan"] else row["value"], row["at_ms"], row["step"]) for row in plain]

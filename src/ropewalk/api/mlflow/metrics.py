@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from math import isfinite
 from typing import Any
 
 from ropewalk.api.mlflow.fields import counted, missing, required
@@ -197,7 +198,10 @@ def history(reader: Reader, call: Call) -> dict[str, Any]:
     count = None if body.max_results is None else counted(body.max_results, series.WHOLE_MAX)
     found, token = series.history(reader, id_of(body), key, count=count, token=body.page_token)
     # Plain values instead of structs: a history may have a hundred thousand points.
-    points = [{"key": key, "value": spoken(value), "timestamp": at_ms, "step": step} for value, at_ms, step in found]
+    points = [
+        {"key": key, "value": value if isfinite(value) else spoken(value), "timestamp": at_ms, "step": step}
+        for value, at_ms, step in found
+    ]
     return {"metrics": points, "next_page_token": token} if token else {"metrics": points}
 
 

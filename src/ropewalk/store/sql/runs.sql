@@ -38,9 +38,9 @@ update runs set expires_us = :expires_us where number = :number;
 -- name: reopen
 update runs set reopened_us = :at_us where number = :number;
 -- name: noted
-update runs set reopened_us = null where number = :number and reopened_us = :at_us;
+update runs set reopened_us = null where number = :number;
 -- name: reopened
-select * from runs where reopened_us is not null and reopened_us <= :before_us order by reopened_us limit :count;
+select id, number from runs where reopened_us is not null and reopened_us <= :before_us order by reopened_us limit :count;
 -- name: hide
 update runs set deleted_us = :deleted_us where number = :number;
 -- name: to_log
