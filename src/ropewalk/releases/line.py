@@ -71,10 +71,13 @@ def ship(
 
     Raises:
         Refused: a stage failed (code `stage-failed`); the error says what to do next.
-        Conflict: another process walks it, or it has fallen, was rolled back or rejected before.
+        Conflict: another process walks it, it has fallen, was rolled back or rejected before, or an MLflow client has
+            registered the version, so that no manifest names its bytes.
     """
     with site.db.read() as reader:
         wanted = version or versions.latest(reader, settings.model_name)
+        if wanted is not None:
+            versions.require_bytes(reader, wanted)
     if wanted is None:
         raise NotFound(
             "nothing-to-ship",
