@@ -46,13 +46,18 @@ def require_pipeline(root: Path, target: str) -> None:
     )
 
 
+def is_project(root: Path) -> bool:
+    """Say whether a folder holds settings or records."""
+    return (root / SETTINGS).exists() or (root / ".ropewalk" / "ropewalk.db").exists()
+
+
 def require_project(root: Path) -> None:
     """Pass only in a folder that is a project.
 
     Raises:
         NotFound: it holds neither settings nor records.
     """
-    if not (root / SETTINGS).exists() and not (root / ".ropewalk" / "ropewalk.db").exists():
+    if not is_project(root):
         raise NotFound(
             "project-empty",
             "This folder is not a project yet.",

@@ -51,12 +51,12 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 def handle(options: argparse.Namespace, out: Output) -> None:
     """Serve until SIGTERM or Ctrl-C, then answer what is under way and leave."""
-    from ropewalk.cli.project import require_project
+    from ropewalk.cli.project import is_project
     from ropewalk.console.app import build
     from ropewalk.endpoints import server
     from ropewalk.house import loops, open_house
 
-    require_project(options.project)
+    fresh = not is_project(options.project)
     logging.basicConfig(level=logging.WARNING, format="%(asctime)s %(levelname)s %(name)s %(message)s")
     with open_house(options.project) as opened:
         house = replace(opened, settings=_settled(opened.settings, options))
@@ -70,6 +70,9 @@ def handle(options: argparse.Namespace, out: Output) -> None:
             out.line(f"console    {url}/", style="bold")
             out.line(f"API        {url}/docs")
             out.line(f"metrics    {url}/metrics")
+            out.line(f"MLflow     export MLFLOW_TRACKING_URI={url}")
+            if fresh:
+                out.line("records    this folder had none yet; they are kept in .ropewalk from now on")
             _ask(house, options.environment, url, out)
             out.now("Ctrl-C stops it; answers under way are finished first.")
 
