@@ -68,7 +68,7 @@ def heavy() -> Iterator[Attack]:
             source="gzip-bomb", kind="gzip-bomb", method="POST", target=target, body=bomb, headers=packed, right=large
         )
     for target in (create, f"{API}/runs/log-batch", "/endpoints/x/labels"):
-        for body in (b"[" * 100_000, b'{"a":' * 100_000, b'{"name":' + b"[" * 65 + b"]" * 65 + b"}"):
+        for body in (b"[" * 100_000, b'{"a":' * 100_000, b'{"name":"x","more":' + b"[" * 65 + b"]" * 65 + b"}"):
             yield Attack(
                 source="dos-recursion",
                 kind="dos-recursion",
