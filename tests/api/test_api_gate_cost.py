@@ -1,0 +1,128 @@
+"""What the gate costs, and what it does with requests that are no HTTP requests."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Iterator
+
+import pytest
+
+from access.conftest import PASSWORD
+from api.asked import HOST, PORT, Asked, basic, bearer, person
+from ropewalk.access import passwords
+from ropewalk.access.keeper import Keeper
+from ropewalk.access.roles import Grant
+from ropewalk.site import Site
+
+
+@pytest.fixture
+def asked(site: Site) -> Iterator[Asked]:
+    server = Asked(site, enabled=True)
+    yield server
+    server.close()
+
+
+def best(work, times: int, rounds: int = 7) -> float:
+    """Return the seconds of one, in the best round: a busy machine only ever makes it longer."""
+    found = []
+    for _ in range(rounds):
+        started = time.perf_counter()
+        for _ in range(times):
+            work()
+        found.append((time.perf_counter() - started) / times)
+    return min(found)
+
+
+def test_a_known_token_costs_less_than_fifty_microseconds_with_its_header_and_its_environment(
+    site: Site, asked: Asked
+) -> None:
+    token = person(site, "ann", Grant(role="viewer"))
+    gate = asked.app._gate
+    scope = {"headers": [(b"authorization", bearer(token).encode())], "method": "GET", "client": ("127.0.0.1", 1)}
+
+    async def many() -> float:
+        await gate._caller(scope)
+        started = time.perf_counter()
+        for _ in range(1000):
+            await gate._caller(scope)
+        return (time.perf_counter() - started) / 1000
+
+    assert min(asyncio.run(many()) for _ in range(7)) < 50e-6
+
+
+def test_a_login_takes_less_than_fifty_milliseconds_and_is_slow_on_purpose(site: Site) -> None:
+    person(site, "ann", Grant(role="viewer"))
+    kept = passwords.hashed(PASSWORD)
+
+    took = best(lambda: passwords.fits(kept, PASSWORD), 1)
+
+    assert 0.002 < took < 0.05
+
+
+def test_a_password_is_checked_once_for_many_requests(
+    site: Site, asked: Asked, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    person(site, "ann", Grant(role="viewer"))
+    checked = []
+    fits = passwords.fits
+    monkeypatch.setattr(passwords, "fits", lambda *given: checked.append(1) or fits(*given))
+
+    statuses = {asked.ask("GET", "/api/v1/runs", authorization=basic("ann", PASSWORD)).status for _ in range(20)}
+
+    assert statuses == {200}
+    assert len(checked) == 1
+
+
+def test_too_many_logins_at_once_are_told_to_come_again(asked: Asked, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(asked.app._gate, "_logins", 64)
+
+    answer = asked.ask("GET", "/api/v1/runs", authorization=basic("ann", PASSWORD))
+
+    assert (answer.status, answer.json()["code"]) == (503, "login-busy")
+    assert answer.headers["retry-after"] == "1"
+
+
+def test_when_the_store_cannot_be_asked_nobody_gets_in(asked: Asked, site: Site, monkeypatch) -> None:
+    from ropewalk.errors import Unavailable
+
+    token = person(site, "ann", Grant(role="admin"))
+
+    def broken(_self: Keeper) -> None:
+        raise Unavailable("store-io", "The disk refused a read or a write.")
+
+    monkeypatch.setattr(Keeper, "look", broken)
+    monkeypatch.setattr(Keeper, "fresh", lambda _self: False)
+
+    answer = asked.ask("GET", "/api/v1/runs", authorization=bearer(token))
+
+    assert (answer.status, answer.json()["code"]) == (503, "store-io")
+
+
+@pytest.mark.parametrize("enabled", [True, False])
+@pytest.mark.parametrize("origin", [f"http://{HOST}", "http://evil.example", ""])
+def test_a_websocket_is_closed_whoever_opens_it(site: Site, enabled: bool, origin: str) -> None:
+    token = person(site, "ann", Grant(role="admin"))
+    server = Asked(site, enabled=enabled)
+    sent: list[dict] = []
+
+    async def receive() -> dict:
+        return {"type": "websocket.connect"}
+
+    async def send(message: dict) -> None:
+        sent.append(message)
+
+    headers = [(b"host", HOST.encode()), (b"authorization", bearer(token).encode())]
+    headers += [(b"origin", origin.encode())] if origin else []
+    scope = {
+        "type": "websocket",
+        "path": "/live/overview",
+        "headers": headers,
+        "server": ("127.0.0.1", PORT),
+        "client": ("127.0.0.1", 1),
+        "scheme": "ws",
+    }
+    asyncio.run(server.app(scope, receive, send))
+    server.close()
+
+    assert sent == [{"type": "websocket.close", "code": 1008}]
