@@ -341,3 +341,17 @@ def test_a_project_that_was_moved_still_answers_from_its_cache(project, tmp_path
     assert main(["--project", str(moved), "plan"]) == 0
 
     assert "2 answered from the cache" in capsys.readouterr().out
+
+
+def test_runs_are_ordered_by_what_one_asks_for(little, capsys):
+    for n in (5, 9, 1):
+        main(["--project", str(little), "run", f"n={n}"])
+    capsys.readouterr()
+
+    assert main(["--project", str(little), "runs", "--order", "metrics.seen DESC", "--json"]) == 0
+    said = json.loads(capsys.readouterr().out)
+    assert main(["--project", str(little), "runs", "--order", "seen sideways"]) == 1
+    fix = capsys.readouterr().err.splitlines()[-1]
+
+    assert [run["metrics"]["seen"] for run in said["result"]] == [9.0, 5.0, 1.0]
+    assert "ropewalk runs --order" in fix

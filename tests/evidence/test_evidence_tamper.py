@@ -30,6 +30,7 @@ from ropewalk.store.queries import load_queries
 FLIPS = {"blob": 250, "bundle": 100, "segment": 150, "ledger": 300, "row": 200}
 # Columns that are compared, by table; the names that `evidence.sql` gives them are resolved there.
 TABLES = {
+    "experiments": ("name", "state", "location"),
     "runs": ("id", "name", "pipeline", "args", "code", "commit_sha", "dirty", "environment", "state"),
     "outcomes": ("key", "digest"),
     "snapshots": ("run_id", "node", "name", "digest", "rows", "columns"),
@@ -47,6 +48,7 @@ TABLES = {
 ENGINES = {"model.onnx": "onnx", "model.skops": "native"}
 # How a finding calls a row of each table.
 WORDS = {
+    "experiments": "experiment ",
     "runs": "run ",
     "outcomes": "outcome ",
     "snapshots": "snapshot ",

@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 
 from ropewalk.pipelines import outcomes
+from ropewalk.runs import keep
 from ropewalk.runs import run as runs
 
 # Kills at each point: one in the ordinary suite, ten in `make fault`.
@@ -143,14 +144,14 @@ def test_ten_kills_at_ten_points_and_then_the_same_command_finishes_the_same_run
         run = runs.get(reader, run_id)
         steps = outcomes.steps_of(reader, run_id, running=False)
         done = [json.loads(str(row["body"]))["node"] for row in reader.rows("ledger.of_kind", kind="step.done")]
-        metrics = reader.rows("runs.metrics", run_id=run_id)
+        metrics = keep.metrics(reader, run_id)
         stored = reader.all(outcomes.Outcome, "pipelines.outcomes")
     assert run.state == runs.FINISHED
     assert {step.state for step in steps} <= {"done", "cached"}
     assert Counter(done) == Counter(step.node for step in steps)
     assert len(steps) == 8
     assert Counter(outcome.node for outcome in stored) == Counter(done)
-    assert sorted(str(row["key"]) for row in metrics) == ["first", "last", *(f"middle{k}" for k in range(1, 7))]
+    assert sorted(point.key for point in metrics) == ["first", "last", *(f"middle{k}" for k in range(1, 7))]
 
 
 # The run begins (0, 1), each of the eight nodes begins and ends, the last transaction is about to be committed (16).

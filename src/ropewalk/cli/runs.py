@@ -8,15 +8,17 @@ from typing import TYPE_CHECKING
 
 from ropewalk.cli.output import Output
 from ropewalk.cli.parse import count
+from ropewalk.errors import Invalid
 
 if TYPE_CHECKING:
     from ropewalk.runs.run import Run
-    from ropewalk.runs.search import Summary
+    from ropewalk.runs.search import Page, Summary
     from ropewalk.store.database import Reader
 
 EXAMPLE = """
 ropewalk runs
 ropewalk runs --filter "metrics.roc_auc > 0.7 and params.depth = '8'"
+ropewalk runs --order "metrics.roc_auc DESC" --count 5
 ropewalk runs train-3
 """
 METRICS_SHOWN = 4
@@ -26,7 +28,10 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     """Add a run, a filter and paging."""
     parser.add_argument("run", nargs="?", default="", metavar="RUN", help="id, its first letters, or name; all if none")
     parser.add_argument("--filter", default="", help="metrics.X, params.X, tags.X, state, pipeline... joined by and")
-    parser.add_argument("--count", type=count, default=20, help="how many, newest first")
+    parser.add_argument(
+        "--order", action="append", default=[], metavar="ORDER", help="metrics.X DESC, params.X; newest first if none"
+    )
+    parser.add_argument("--count", type=count, default=20, help="how many")
     parser.add_argument("--after", default="", metavar="TOKEN", help="as printed under the page before")
 
 
@@ -43,11 +48,28 @@ def handle(options: argparse.Namespace, out: Output) -> None:
             if options.run:
                 _one(search.summarize(rows, runs.find(rows, options.run)), out)
                 return
-            page = search.search(rows, options.filter, count=options.count, token=options.after)
-            found = [search.summarize(rows, run) for run in page.runs]
+            page = _page(rows, options)
+            found = search.summaries(rows, page.runs)
             newest = [called(rows, run) for run in page.runs[:2]]
     _many(found, out)
     out.next(*_further(options, newest, page.token))
+
+
+def _page(rows: Reader, options: argparse.Namespace) -> Page:
+    """Return the page that was asked for; what is not understood is answered with a command that works."""
+    from ropewalk.runs import search
+    from ropewalk.runs.vocabulary import RUNS
+
+    try:
+        return search.search(rows, options.filter, orders=options.order, count=options.count, token=options.after)
+    except Invalid as error:
+        fixes = {
+            "filter-invalid": f'ropewalk runs --filter "{RUNS.example}"',
+            "order-invalid": 'ropewalk runs --order "metrics.roc_auc DESC"',
+            "token-invalid": "ropewalk runs",
+        }
+        fix = fixes.get(error.code, error.fix)
+        raise Invalid(**(error.record() | {"fix": fix})) from error
 
 
 def called(rows: Reader, run: Run) -> str:
@@ -66,6 +88,7 @@ def _further(options: argparse.Namespace, found: list[str], token: str) -> list[
         commands.append(f"ropewalk diff {found[1]} {found[0]}")
     if token:
         wanted = f" --filter {shlex.quote(options.filter)}" if options.filter else ""
+        wanted += "".join(f" --order {shlex.quote(order)}" for order in options.order)
         commands.append(f"ropewalk runs --count {options.count} --after {token}{wanted}")
     return commands
 

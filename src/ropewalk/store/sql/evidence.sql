@@ -9,7 +9,8 @@ select id, number from runs where state not in ('running', 'scheduled');
 -- name: run_codes
 select distinct code from runs where code <> '';
 -- name: experiments
-select cast(id as text) as id, name, state, location from experiments where id <> 0 or updated_us <> 0;
+select cast(id as text) as id, name, state, location from experiments
+where id <> 0 or updated_us <> 0 or name <> 'Default' or state <> 'active' or location <> 'mlflow-artifacts:/0';
 -- name: outcomes
 select key, digest as value from outcomes;
 -- name: outcome_values
