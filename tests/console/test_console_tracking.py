@@ -152,7 +152,7 @@ def test_compared_curves_lie_over_each_other_and_any_two_numbers_make_a_plot(loo
     look.goto(f"/compare?{compared(lab, 4)}")
     assert look.locator("svg.plot").first.locator("g[data-values]").count() == 4
     look.get_by_label("up").select_option("metric loss")
-    look.wait_for_function("document.querySelector('#scattered').innerHTML.includes('metric loss')")
+    look.wait_for_function("() => document.querySelector('#scattered').innerHTML.includes('metric loss')")
 
     assert look.locator("svg.scatter circle").count() == 4
     assert "y=metric" in look.url
@@ -205,7 +205,7 @@ def test_the_way_to_look_at_curves_changes_without_loading_the_page_again(look: 
     look.get_by_label("logarithmic").check()
     look.get_by_label("metrics").fill("auc")
     look.keyboard.press("Enter")
-    look.wait_for_function("document.querySelectorAll('svg.plot').length === 1")
+    look.wait_for_function("() => document.querySelectorAll('svg.plot').length === 1")
 
     assert "axis=time&log=1" in look.url
     assert look.evaluate("window.kept") == 1
@@ -220,7 +220,7 @@ def test_curves_of_a_running_run_go_on_without_a_reload(look: Page, lab):
     before = look.locator("#metrics").inner_text()
     laboratory.log_more(lab.root, running)
 
-    look.wait_for_function("document.querySelector('#plots').innerHTML.includes('7.5')", timeout=20_000)
+    look.wait_for_function("() => document.querySelector('#plots').innerHTML.includes('7.5')", timeout=20_000)
     look.wait_for_function("text => document.querySelector('#metrics').innerText !== text", arg=before, timeout=20_000)
     assert look.evaluate("window.kept") == 1
 
@@ -312,6 +312,23 @@ def test_a_trace_shows_who_called_whom_and_what_failed(look: Page):
     assert look.locator("svg.waterfall .work.bad").count() == 1
     look.locator("details[id^=span-]").first.click()
     assert "question" in look.locator("details[open]").first.inner_text()
+
+
+@pytest.mark.parametrize(
+    ("said", "shown"),
+    [
+        ("/#/experiments/2/runs/{evil}", "/runs/{evil}"),
+        ("/#/experiments/2", "/runs?experiment=2"),
+        ("/#/models/flights/versions/2", "/models/flights/2"),
+        ("/#/models/flights", "/models/flights"),
+        ("/#/experiments/0/traces?selectedEvaluationId=tr-00000000000000000000000000000001",
+         "/traces/tr-00000000000000000000000000000001"),
+    ],
+)  # fmt: skip
+def test_addresses_that_mlflows_client_prints_lead_to_the_page_of_the_thing(look: Page, lab, said, shown):
+    look.goto(said.format(evil=lab.evil))
+
+    look.wait_for_url(re.compile(re.escape(shown.format(evil=lab.evil)) + "$"))
 
 
 def test_an_empty_project_says_what_to_type_with_its_own_address(chromium, tmp_path):

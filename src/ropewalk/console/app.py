@@ -19,7 +19,7 @@ from ropewalk.api.app import Server
 from ropewalk.api.routes import CALLER
 from ropewalk.clock import iso
 from ropewalk.console import files
-from ropewalk.console.pages import PAGES, View
+from ropewalk.console.pages import PAGES, RAW, View
 from ropewalk.endpoints.problems import status_of
 from ropewalk.errors import RopewalkError
 from ropewalk.house import House
@@ -53,7 +53,8 @@ class Console:
         """Return every page, and the files that they load."""
         static = StaticFiles(directory=Path(__file__).parent / "static")
         pages: list[BaseRoute] = [Route(path, self._page(name, view, here)) for path, name, view, here in PAGES]
-        return [*pages, Route("/runs/{run}/raw/{path:path}", self._raw), Mount("/static", static)]
+        raw = [Route(path, self._raw) for path in RAW]
+        return [*pages, *raw, Mount("/static", static)]
 
     def show(self, request: Request, error: RopewalkError) -> Response:
         """Render an error as a page."""

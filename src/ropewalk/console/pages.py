@@ -16,6 +16,7 @@ from ropewalk.console import (
     deliveries,
     files,
     history,
+    logged,
     monitors,
     registry,
     runs,
@@ -153,6 +154,9 @@ PAGES: tuple[tuple[str, str, View, str], ...] = (
     ("/models", "models.html", catalogue.list_models, "/models"),
     ("/models/{name}", "model.html", catalogue.show_model, "/models"),
     ("/models/{name}/{number}", "version.html", show_version, "/models"),
+    ("/models/{name}/{number}/files/{path:path}", "file.html", files.one, "/models"),
+    ("/logged/{model}", "logged.html", logged.one, "/models"),
+    ("/logged/{model}/files/{path:path}", "file.html", files.one, "/models"),
     ("/prompts", "models.html", catalogue.list_prompts, "/prompts"),
     ("/prompts/{name}", "model.html", catalogue.show_prompt, "/prompts"),
     ("/prompts/{name}/{number}", "version.html", show_version, "/prompts"),
@@ -166,4 +170,10 @@ PAGES: tuple[tuple[str, str, View, str], ...] = (
     ("/alerts", "alerts.html", list_alerts, "/alerts"),
     ("/ledger", "ledger.html", list_ledger, "/ledger"),
     ("/evidence/{digest}", "evidence.html", show_evidence, ""),
+)
+# Bytes to take away.
+RAW = (
+    "/runs/{run}/raw/{path:path}",
+    "/models/{name}/{number}/raw/{path:path}",
+    "/logged/{model}/raw/{path:path}",
 )

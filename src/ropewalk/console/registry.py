@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-import re
 from datetime import date
-from itertools import islice
 from typing import Any
 from urllib.parse import quote, urlencode
 
 import msgspec
 from starlette.datastructures import QueryParams
 
-from ropewalk.artifacts import artifact, paths
 from ropewalk.clock import from_iso
+from ropewalk.console import files, shelves
+from ropewalk.console.shelves import Shelf
 from ropewalk.console.timeline import Stay, timeline
-from ropewalk.console.words import at, size
+from ropewalk.console.words import at
 from ropewalk.errors import Invalid, RopewalkError
 from ropewalk.house import House
 from ropewalk.models import aliases, prompts, registered, versions
@@ -28,8 +27,6 @@ VERSIONS_SHOWN = 50
 MOVES_SHOWN = 1000
 RELEASES_SHOWN = 20
 LETTERS_SHOWN = 200
-FILES_SHOWN = 500
-_RUN_FOLDER = re.compile(r".*/([0-9a-f]{32})/artifacts/(.+)")
 DAY_US = 86_400_000_000
 
 
@@ -174,7 +171,6 @@ def version(house: House, rows: Reader, name: str, number: str) -> dict[str, Any
         ("registered", f"{at(found.created_us)} by {found.author}"),
         ("changed", at(found.updated_us)),
         ("source", found.source),
-        ("logged model", found.logged_model),
         ("manifest", found.manifest),
         ("message", found.status_message),
     )
@@ -193,54 +189,32 @@ def version(house: House, rows: Reader, name: str, number: str) -> dict[str, Any
         "facts": [(word, value) for word, value in facts if value],
         "tags": list(_own(tags).items()),
         "releases": rows.rows("console.releases_of", model=name, version=found.version, count=RELEASES_SHOWN),
-        "signature": signature(house, found.manifest),
+        "signature": signature(house, rows, found),
+        "logged_model": found.logged_model,
+        "logged_address": f"/logged/{quote(found.logged_model, safe='')}" if found.logged_model else "",
         "text": tags.get(prompts.TEXT, ""),
         "snippet": _snippet(found, is_prompt=is_prompt),
-        "files": files(house, rows, found),
+        **files.listed(house, rows, _shelf(house, found)),
     }
 
 
-def signature(house: House, manifest: str) -> list[tuple[str, list[dict[str, str]]]]:
-    """Return inputs and outputs of a model of ours by its manifest's digest; empty where there is none."""
-    if not manifest:
-        return []
+def _shelf(house: House, found: ModelVersion) -> Shelf:
     try:
-        said = read_manifest(house.site.blobs, manifest).signature
+        return shelves.of_version(house, found)
+    except RopewalkError:
+        return Shelf(home=address_of(found.name, found.version), word=found.ref, folder="")
+
+
+def signature(house: House, rows: Reader, found: ModelVersion) -> list[tuple[str, list[dict[str, str]]]]:
+    """Return inputs and outputs of a version by our manifest or MLflow's `MLmodel`; empty where neither tells them."""
+    if not found.manifest:
+        return files.signature(house, rows, _shelf(house, found))
+    try:
+        said = read_manifest(house.site.blobs, found.manifest).signature
     except RopewalkError:
         return []
     whole = msgspec.to_builtins(said)
     return [(word, whole[word]) for word in ("inputs", "outputs") if whole[word]]
-
-
-def files(house: House, rows: Reader, found: ModelVersion) -> list[dict[str, str]]:
-    """Return the files of a version, 500 at most: those that its manifest names, or those that lie where it says."""
-    if found.manifest:
-        try:
-            parts = sorted(read_manifest(house.site.blobs, found.manifest).parts.items())
-        except RopewalkError:
-            return []
-        return [
-            {"name": name, "told": digest, "address": _file_address(found.run_id, f"{found.registered_as}/{name}")}
-            for name, digest in parts
-        ]
-    try:
-        folder = paths.of_uri(found.storage)
-    except Invalid:
-        return []
-    below = _RUN_FOLDER.fullmatch(folder)
-    kept = islice(artifact.walk(rows, folder), FILES_SHOWN)
-    return [
-        {
-            "name": (name := item.path.removeprefix(f"{folder}/")),
-            "told": size(item.bytes),
-            "address": _file_address(below[1], f"{below[2]}/{name}") if below else "",
-        }
-        for item in kept
-    ]
-
-
-def _file_address(run_id: str, path: str) -> str:
-    return f"/runs/{run_id}/files/{quote(path)}" if run_id else ""
 
 
 def _snippet(found: ModelVersion, *, is_prompt: bool) -> str:

@@ -8,7 +8,7 @@ from typing import Any
 
 from starlette.requests import Request
 
-from ropewalk.console import curves, files, registry, told, traces
+from ropewalk.console import curves, files, logged, registry, shelves, told, traces
 from ropewalk.console.cells import SYSTEM
 from ropewalk.console.look import Wanted
 from ropewalk.console.words import at, number, span
@@ -97,7 +97,7 @@ def one(house: House, rows: Reader, request: Request) -> dict[str, Any]:
         **head(rows, run),
         **curves.of_run(rows, run, wanted),
         **metrics(rows, run),
-        **files.listed(rows, house, run),
+        **files.listed(house, rows, shelves.of_run(run)),
         "look": wanted.shown,
         "look_words": wanted.words,
         "note": tags.get(NOTE, ""),
@@ -113,7 +113,7 @@ def one(house: House, rows: Reader, request: Request) -> dict[str, Any]:
             {"name": item.name, "version": item.version, "address": registry.address_of(item.name, item.version)}
             for item in versions.of_run(rows, run.id)
         ],
-        "logged": logged(rows, run),
+        "logged": logged.of_run(rows, run),
         "traces": traces.of_run(rows, run),
         "steps": steps,
         "take_back": _take_back(run),
@@ -193,15 +193,6 @@ def _pretty(text: str) -> str:
         return json.dumps(json.loads(text), indent=1, ensure_ascii=False)
     except (ValueError, RecursionError):
         return text
-
-
-def logged(rows: Reader, run: Run) -> list[dict[str, str]]:
-    """Return the logged models that a run has made or read."""
-    words = {"output": "made here", "input": "used here"}
-    return [
-        {"name": str(row["model"]), "told": words.get(str(row["way"]), "")}
-        for row in rows.rows("console.run_models", run=run.number)
-    ]
 
 
 def _take_back(run: Run) -> str:

@@ -1,4 +1,5 @@
 // What every page loads: live parts, plots that can be read, runs that can be chosen, and the form that tries an endpoint.
+import "./away.js";
 import "./live.js";
 import "./plot.js";
 import "./table.js";

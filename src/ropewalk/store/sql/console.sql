@@ -91,3 +91,6 @@ select way, model from run_models where run = :run order by way desc, step, mode
 -- name: with_traces
 select e.id from experiments e where e.state = 'active' and exists (select 1 from traces t where t.experiment = e.id)
 order by e.updated_us desc, e.id desc limit 1000;
+-- name: versions_of_logged
+select m.name, v.version from model_versions v join registered_models m on m.id = v.model
+where v.logged_model = :logged_model and v.deleted_us is null and m.deleted_us is null order by m.name, v.version limit 50;
