@@ -69,7 +69,6 @@ def test_a_file_above_the_cap_is_refused_by_its_length_or_when_it_gets_there(sit
 
 def test_a_full_disk_answers_507_and_what_was_there_stays(door, site, monkeypatch):
     door("PUT", FILE, b"before")
-    monkeypatch.setattr("ropewalk.blobs.incoming.RESERVE_SHARE", 1)
     monkeypatch.setattr("ropewalk.blobs.incoming.RESERVE_BYTES", 1 << 60)
 
     answer = door("PUT", FILE, b"after")

@@ -14,9 +14,8 @@ from ropewalk.errors import Unavailable
 from ropewalk.refs import PREFIX
 
 STALE_SECONDS = 24 * 3600
-# Room that is never given to blobs, so that the database can still write what happened and what was taken back.
-RESERVE_BYTES = 64 << 20
-RESERVE_SHARE = 20
+# Room that is never given to blobs: more than the store keeps back for itself, so that bytes that came can be named.
+RESERVE_BYTES = 96 << 20
 _LOOK_BYTES = 8 << 20
 _FULL = frozenset((errno.ENOSPC, errno.EDQUOT))
 
@@ -115,10 +114,9 @@ class Receipt:
 
 
 def _require_room(folder: Path) -> None:
-    """Refuse while less is free than the reserve: 64 MB, on a small disk a twentieth of it."""
+    """Refuse while less is free than the reserve."""
     found = os.statvfs(folder)
-    reserve = min(RESERVE_BYTES, found.f_blocks * found.f_frsize // RESERVE_SHARE)
-    if found.f_bavail * found.f_frsize < reserve:
+    if found.f_bavail * found.f_frsize < RESERVE_BYTES:
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
 
