@@ -143,7 +143,7 @@ def _checked(told: object) -> list[dict[str, Any]]:
         record = cast("dict[str, Any]", one) if isinstance(one, dict) else None
         if record is None or not isinstance(record.get("inputs", {}), dict):
             raise _bad(where, "a record is a mapping, and so are its inputs")
-        if not all(isinstance(record.get(name) or {}, dict) for name in ("expectations", "tags", "source")):
+        if not all(isinstance(record.get(name), dict | None) for name in ("expectations", "tags", "source")):
             raise _bad(where, "expectations, tags and source are mappings")
         if sum(len(dumped(record.get(name))) for name in _PARTS) > RECORD_LETTERS_MAX:
             raise _bad(where, f"a record has at most {RECORD_LETTERS_MAX} letters")
