@@ -268,6 +268,16 @@ def test_what_is_made_is_recorded_under_its_callers_name(site: Site, asked: Aske
     assert (entry["kind"], entry["actor"]) == ("access.login", "ann")
 
 
+def test_a_run_is_its_callers_whatever_the_client_claims(asked: Asked, local: Asked, ann: str) -> None:
+    body = {"experiment_id": "0", "user_id": "root"}
+
+    known = asked.ask("POST", "/api/2.0/mlflow/runs/create", body, authorization=bearer(ann)).json()
+    unasked = local.ask("POST", "/api/2.0/mlflow/runs/create", body).json()
+
+    assert known["run"]["info"]["user_id"] == "ann"
+    assert unasked["run"]["info"]["user_id"] == "root"
+
+
 @pytest.mark.parametrize("host", [f"ml.example.org:{PORT}", "ml.example.org:443", f"localhost:{PORT}"])
 def test_the_names_of_the_server_are_those_that_were_given(site: Site, host: str) -> None:
     server = Asked(site, hosts=("ml.example.org", "other.example:443"))

@@ -8,6 +8,7 @@ from ropewalk.api.mlflow.fields import counted, required, view_of
 from ropewalk.api.mlflow.message import Message, Nothing, Number, spoken
 from ropewalk.api.mlflow.route import Call
 from ropewalk.api.mlflow.verbs import reads, writes
+from ropewalk.api.routes import CALLER
 from ropewalk.runs import batch, inputs, remote, search
 from ropewalk.runs.run import get as get_run
 from ropewalk.runs.states import Run
@@ -254,11 +255,17 @@ def create(tx: Transaction, call: Call) -> Answer:
         call.site,
         experiment=body.experiment_id or "0",
         name=body.run_name,
-        user=body.user_id,
+        user=_user(call, body.user_id),
         start_ms=body.start_time,
         tags={tag.key: tag.value for tag in body.tags},
     )
     return Answer(run=shown(tx, [run])[0])
+
+
+def _user(call: Call, claimed: str) -> str:
+    """Return who starts a run: who was known at the door; where nobody is asked, whom the client names."""
+    caller = call.scope.get(CALLER)
+    return claimed if caller is None or caller.way == "local" else str(caller.name)
 
 
 def update(tx: Transaction, call: Call) -> InfoAnswer:
