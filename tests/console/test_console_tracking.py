@@ -11,6 +11,7 @@ import pytest
 
 from console import laboratory
 from console.laboratory import EVIL, EVIL_MODEL
+from ropewalk import __version__
 from ropewalk.demo.server import Server
 
 if TYPE_CHECKING:
@@ -58,6 +59,7 @@ def test_no_page_is_too_wide_or_complains_and_nobodys_words_become_markup(look: 
         assert answer.status == 200, path
         assert look.evaluate(WIDE), path
         assert look.evaluate("window.hit") is None, path
+        assert f"· Ropewalk {__version__} ·" in look.locator("footer").inner_text(), path
         assert look.locator("main img[src=x], main script, main svg[onload]").count() == 0, path
 
 

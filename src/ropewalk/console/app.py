@@ -84,7 +84,7 @@ class Console:
         caller = cast(Caller | None, request.scope.get(CALLER))
         whole = {
             "project": self._house.settings,
-            "version": __version__,
+            "ropewalk": __version__,
             "now": iso(self._house.site.clock.now_us()),
             "user": caller.name if caller is not None and caller.way != LOCAL else "",
             "logged_in": caller is not None and caller.way == SESSION,

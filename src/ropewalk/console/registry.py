@@ -27,6 +27,7 @@ VERSIONS_SHOWN = 50
 MOVES_SHOWN = 1000
 RELEASES_SHOWN = 20
 LETTERS_SHOWN = 200
+UNSHIPPABLE = "none can carry it: a client registered it; only models that a step of a pipeline logs can be shipped"
 DAY_US = 86_400_000_000
 
 
@@ -101,7 +102,7 @@ def stays(moves: list[Alias], now_us: int) -> list[Stay]:
         until[item.alias] = item.at_us
         if item.version:
             found.append(Stay(alias=item.alias, version=item.version, from_us=item.at_us, to_us=to_us, who=item.actor))
-    return sorted(found, key=lambda stay: (stay.alias, stay.from_us))
+    return sorted(found, key=lambda stay: (stay.alias, stay.from_us, stay.to_us))
 
 
 def _asked(text: str) -> tuple[int | None, RopewalkError | None]:
@@ -189,6 +190,7 @@ def version(house: House, rows: Reader, name: str, number: str) -> dict[str, Any
         "facts": [(word, value) for word, value in facts if value],
         "tags": list(_own(tags).items()),
         "releases": rows.rows("console.releases_of", model=name, version=found.version, count=RELEASES_SHOWN),
+        "unreleased": f"none carries it yet: ropewalk ship {found.ref}" if found.manifest else UNSHIPPABLE,
         "signature": signature(house, rows, found),
         "logged_model": found.logged_model,
         "logged_address": f"/logged/{quote(found.logged_model, safe='')}" if found.logged_model else "",
