@@ -13,9 +13,16 @@ from ropewalk.store.database import Reader, Transaction
 
 
 class Tag(Message):
-    """A tag."""
+    """A tag; what is empty is said too."""
 
     key: str
+    value: str
+
+
+class TagSaid(Message):
+    """A tag of a new experiment."""
+
+    key: str = ""
     value: str = ""
 
 
@@ -24,7 +31,7 @@ class Create(Message):
 
     name: str = ""
     artifact_location: str = ""
-    tags: list[Tag] = []
+    tags: list[TagSaid] = []
 
 
 class ById(Message):

@@ -17,9 +17,16 @@ from ropewalk.store.database import Reader, Transaction
 
 
 class Pair(Message):
-    """A tag or parameter."""
+    """A tag or parameter; what is empty is said too."""
 
     key: str
+    value: str
+
+
+class TagSaid(Message):
+    """A tag of a new run."""
+
+    key: str = ""
     value: str = ""
 
 
@@ -134,7 +141,7 @@ class Create(Message):
     user_id: str = ""
     run_name: str = ""
     start_time: int | None = None
-    tags: list[Pair] = []
+    tags: list[TagSaid] = []
 
 
 class ById(Message):
