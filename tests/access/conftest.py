@@ -1,8 +1,11 @@
-"""A project with users in it."""
+"""A project with users in it, on each of the two stores."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import closing
+from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
@@ -10,8 +13,32 @@ from ropewalk.access import tokens, users
 from ropewalk.access.keeper import Keeper
 from ropewalk.access.roles import Grant
 from ropewalk.site import Site
+from ropewalk.store.database import Database
+from ropewalk.store.sqlite import SqliteDatabase
+from ropewalk.testing.fakes import SetClock
+from store.postgres_places import SILENT, new_place
 
 PASSWORD = "correct horse battery"
+
+
+@pytest.fixture(params=["sqlite", "postgres"])
+def opened(request: pytest.FixtureRequest, tmp_path: Path, clock: SetClock) -> Iterator[Callable[[], Database]]:
+    """Return what opens one store, each time as another process would."""
+    if request.param == "sqlite":
+        yield lambda: SqliteDatabase(tmp_path / "rows" / "ropewalk.db", clock)
+        return
+    if SILENT:
+        pytest.skip(f"no PostgreSQL answers: {SILENT}")
+    from ropewalk.store.postgres import PostgresDatabase
+
+    with new_place() as url:
+        yield lambda: PostgresDatabase(url, clock)
+
+
+@pytest.fixture
+def site(site: Site, opened: Callable[[], Database]) -> Iterator[Site]:
+    with closing(opened()) as db:
+        yield replace(site, db=db)
 
 
 @pytest.fixture

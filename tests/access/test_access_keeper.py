@@ -12,7 +12,6 @@ from ropewalk.access.keeper import Keeper
 from ropewalk.access.roles import Grant
 from ropewalk.errors import Refused
 from ropewalk.site import Site
-from ropewalk.store.sqlite import SqliteDatabase
 from ropewalk.testing.fakes import SetClock
 
 
@@ -30,6 +29,7 @@ def test_a_token_speaks_for_its_user_within_its_scope(ask, token) -> None:
     assert (ask(narrow).may("read", "dev"), ask(narrow).may("write", "dev")) == (True, False)
 
 
+@pytest.mark.parametrize("opened", ["sqlite"], indirect=True)
 @pytest.mark.parametrize(
     "secret", [b"", b"rw_", b"rw_" + b"A" * 43, b"rw_" + b"A" * 42, b"rw_" + b"\xff" * 43, b"x" * 9999]
 )
@@ -66,10 +66,12 @@ def test_a_clock_that_goes_back_does_not_end_a_token(ask, token, clock: SetClock
     ],
     ids=["revoked", "user disabled", "password set"],
 )
-def test_what_ends_a_token_ends_it_within_a_second_in_every_process(site: Site, ask, token, clock, change) -> None:
+def test_what_ends_a_token_ends_it_within_a_second_in_every_process(
+    site: Site, opened, ask, token, clock, change
+) -> None:
     made, secret = token()
     assert ask(secret) is not None
-    other = replace(site, db=SqliteDatabase(site.hidden / "ropewalk.db", clock))
+    other = replace(site, db=opened())
 
     other.db.write(lambda tx: change(tx, other, made))
     clock.advance(0.99)
@@ -196,6 +198,7 @@ def test_a_session_ends_at_logout_with_the_password_and_with_its_time(site: Site
     assert keeper.login("ann", PASSWORD, "127.0.0.1") is None
 
 
+@pytest.mark.parametrize("opened", ["sqlite"], indirect=True)
 def test_a_check_from_memory_takes_less_than_fifty_microseconds(ask, token) -> None:
     _, secret = token()
     ask(secret)

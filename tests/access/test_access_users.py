@@ -51,6 +51,7 @@ def test_a_change_that_fails_leaves_neither_row_nor_entry(site: Site) -> None:
     assert ledger(site) == []
 
 
+@pytest.mark.parametrize("opened", ["sqlite"], indirect=True)
 @pytest.mark.parametrize("name", ["", "-ann", "a:b", "a b", "a\nb", "a/b", "ann" * 50, "änn"])
 def test_a_name_that_could_be_read_otherwise_is_refused(site: Site, name: str) -> None:
     with pytest.raises(Invalid) as error:
@@ -59,6 +60,7 @@ def test_a_name_that_could_be_read_otherwise_is_refused(site: Site, name: str) -
     assert error.value.code == "user-name-invalid"
 
 
+@pytest.mark.parametrize("opened", ["sqlite"], indirect=True)
 @pytest.mark.parametrize("password", ["", "short", " " * 20, "x" * 1025])
 def test_a_password_too_short_or_too_long_is_refused(site: Site, password: str) -> None:
     with pytest.raises(Invalid) as error:
@@ -68,6 +70,7 @@ def test_a_password_too_short_or_too_long_is_refused(site: Site, password: str) 
     assert password[:4] == "" or password[:4] not in error.value.why
 
 
+@pytest.mark.parametrize("opened", ["sqlite"], indirect=True)
 def test_passwords_are_kept_as_argon2id_at_the_setting_that_owasp_names(site: Site, ann: str) -> None:
     with site.db.read() as rows:
         kept = users.get(rows, ann).password
