@@ -2,16 +2,10 @@
 
 from __future__ import annotations
 
-import pytest
 from hypothesis import given
 from hypothesis import strategies as some
 
-from ropewalk.blobs.folder import FolderBucket
-from ropewalk.ledger.sign import Signer
 from ropewalk.runs.grammar import like
-from ropewalk.site import Site
-from ropewalk.store.sqlite import SqliteDatabase
-from ropewalk.testing.fakes import SetClock
 from ropewalk.traces import delete, search, start
 
 
@@ -82,8 +76,8 @@ def naive(record, name, op, wanted):
 
 
 @given(RECORDS, CLAUSES, some.sampled_from(["", "execution_time DESC", "tags.team", "timestamp ASC"]))
-def test_it_finds_what_a_naive_search_finds(site_of_many, records, clauses, order):
-    site = site_of_many
+def test_it_finds_what_a_naive_search_finds(shared_site, records, clauses, order):
+    site = shared_site
     for one in records:
         one["team"] = None if one["team"] is None else one["team"].replace("''", "'")
 
@@ -108,13 +102,3 @@ def _said(name, op, value):
     if op.startswith("IS"):
         return f"{name} {op}"
     return f"{name} {op} {value}" if isinstance(value, int) else f"{name} {op} '{value}'"
-
-
-@pytest.fixture(scope="module")
-def site_of_many(tmp_path_factory):
-    root = tmp_path_factory.mktemp("many")
-    clock = SetClock()
-    db = SqliteDatabase(root / "ropewalk.db", clock)
-    signer = Signer.create(root / "keys")
-    yield Site(root=root, db=db, blobs=FolderBucket(root / "blobs"), clock=clock, signer=signer, actor="ann")
-    db.close()

@@ -25,9 +25,14 @@ def found(site, where="", places=("0",), **more):
         return [one.trace.id for one in search.search(reader, places, where=where, **more).traces]
 
 
-@pytest.fixture
-def four(site):
-    """Four traces: `tr-a` failed, `tr-b` and `tr-c` are of one session, `tr-d` was told by spans alone."""
+@pytest.fixture(scope="module")
+def four(shared_site):
+    """The four traces on each store in turn, to be looked at alone."""
+    return made_four(shared_site)
+
+
+def made_four(site):
+    """Keep four traces: `tr-a` failed, `tr-b` and `tr-c` are of one session, one was told by spans alone."""
 
     def work(tx):
         tell(
@@ -297,9 +302,9 @@ def begin_run(site):
     return begin
 
 
-def test_the_newest_traces_are_read_from_an_index(four):
+def test_the_newest_traces_are_read_from_an_index(site):
     plans = []
-    with four.db.read() as reader:
+    with made_four(site).db.read() as reader:
         explained = _Explained(reader, plans)
         numbers = (0,)
         for where in ("", "status = 'OK'", "tags.team = 'ops'", "metadata.`mlflow.trace.session` = 'talk'"):
@@ -337,7 +342,8 @@ def test_filters_are_compared_by_how_often_they_hold_together(four):
     assert (based.npmi, based.total) == (1.0, 3)
 
 
-def test_tags_are_set_renamed_and_taken_off(four):
+def test_tags_are_set_renamed_and_taken_off(site):
+    four = made_four(site)
     four.db.write(
         lambda tx: (tags.set_tag(tx, "tr-a", "team", "x" * 9000), tags.set_tag(tx, "tr-a", "mlflow.traceName", "n"))
     )
