@@ -5,6 +5,7 @@ from __future__ import annotations
 import http.client
 import io
 import json
+import logging
 import os
 import signal
 import ssl
@@ -18,6 +19,7 @@ from typing import Any
 import pytest
 
 from ropewalk.cli import main
+from ropewalk.cli.logline import FOLLOWS, FORM, Escaped
 
 PASSWORD = "correct horse battery"
 Type = Callable[..., dict[str, Any]]
@@ -114,10 +116,23 @@ def test_what_cannot_be_is_refused_and_nothing_listens(typed: Type, words: list[
 
 
 def test_nothing_is_made_in_a_folder_that_is_no_project(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    for words in (["user"], ["token"], ["user", "add", "ci", "--service"]):
+    refused = (["user"], ["token"], ["user", "add", "ci", "--service"], ["up", "--host", "0.0.0.0"], ["up", "--auth"])
+    for words in refused:
         assert main(["--project", str(tmp_path), *words]) == 1
 
     assert list(tmp_path.iterdir()) == []
+
+
+def test_what_callers_wrote_cannot_begin_a_line_of_the_log_or_move_the_cursor() -> None:
+    told = "runs/x\r\n2026-01-01 00:00:00 CRITICAL root all is well\x1b[2J"
+    record = logging.LogRecord("ropewalk", logging.ERROR, "app.py", 1, "internal error at %s", (told,), None)
+
+    lines = Escaped(FORM).format(record).split("\n")
+
+    assert len(lines) == 2
+    assert lines[1].startswith(FOLLOWS)
+    assert "\x1b" not in "".join(lines)
+    assert "\r" not in "".join(lines)
 
 
 def test_files_with_secrets_are_for_their_owner_alone(typed: Type, root: Path) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import logging
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -17,7 +16,7 @@ if TYPE_CHECKING:
 
     from ropewalk.endpoints.server import Tls
     from ropewalk.house import House
-    from ropewalk.settings import Settings
+    from ropewalk.settings import Auth, Settings
 
 EXAMPLE = """
 ropewalk up
@@ -51,17 +50,23 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 def handle(options: argparse.Namespace, out: Output) -> None:
     """Serve until SIGTERM or Ctrl-C, then answer what is under way and leave."""
+    from ropewalk.cli import logline
     from ropewalk.cli.project import is_project
     from ropewalk.console.app import build
     from ropewalk.endpoints import server
     from ropewalk.house import loops, open_house
+    from ropewalk.settings import read_settings
 
     fresh = not is_project(options.project)
-    logging.basicConfig(level=logging.WARNING, format="%(asctime)s %(levelname)s %(name)s %(message)s")
+    settings = _settled(read_settings(options.project), options)
+    tls = _tls(settings.auth, options)
+    _require_safe(settings, tls)
+    if settings.auth.enabled and fresh:
+        raise _nobody(settings)
+    logline.begin()
     with open_house(options.project) as opened:
-        house = replace(opened, settings=_settled(opened.settings, options))
-        tls = _tls(house, options)
-        _require_safe(house, tls)
+        house = replace(opened, settings=settings)
+        _require_users(house)
         listener = _listen(house, options.port)
         url = server.address_of(listener, tls=tls is not None)
         turning = loops(house)
@@ -137,7 +142,7 @@ def _settled(settings: Settings, options: argparse.Namespace) -> Settings:
     return replace(settings, auth=auth, serve=replace(serve, host=options.host or serve.host))
 
 
-def _tls(house: House, options: argparse.Namespace) -> Tls | None:
+def _tls(auth: Auth, options: argparse.Namespace) -> Tls | None:
     """Return certificate and key, checked, or None for plain HTTP.
 
     Raises:
@@ -145,7 +150,7 @@ def _tls(house: House, options: argparse.Namespace) -> Tls | None:
     """
     from ropewalk.endpoints.server import Tls
 
-    auth, root = house.settings.auth, house.site.root
+    root = options.project
     certificate = Path.cwd() / options.tls_cert if options.tls_cert else root / auth.tls_cert if auth.tls_cert else None
     key = Path.cwd() / options.tls_key if options.tls_key else root / auth.tls_key if auth.tls_key else None
     if certificate is None and key is None:
@@ -162,17 +167,15 @@ def _tls(house: House, options: argparse.Namespace) -> Tls | None:
     return found
 
 
-def _require_safe(house: House, tls: Tls | None) -> None:
+def _require_safe(settings: Settings, tls: Tls | None) -> None:
     """Pass only a server that others may reach: it asks who they are, and nobody on the way reads the answer.
 
     Raises:
         Invalid: others could reach it without being asked, or be listened to.
-        NotFound: it would ask, and there is nobody who could answer.
     """
-    from ropewalk.access import users
     from ropewalk.endpoints.server import LOOPBACK
 
-    auth, host = house.settings.auth, house.settings.serve.host
+    auth, host = settings.auth, settings.serve.host
     open_to_others = host not in LOOPBACK
     if open_to_others and not auth.enabled:
         raise Invalid(
@@ -190,12 +193,26 @@ def _require_safe(house: House, tls: Tls | None) -> None:
             why="it is open to others, and speaks plain HTTP",
             fix="--tls-cert FULLCHAIN.pem --tls-key KEY.pem, or --behind-proxy ADDRESS of what speaks TLS before it",
         )
-    if auth.enabled:
+
+
+def _require_users(house: House) -> None:
+    """Pass only when somebody could answer the server's question.
+
+    Raises:
+        NotFound: it would ask who calls, and there is no user.
+    """
+    from ropewalk.access import users
+
+    if house.settings.auth.enabled:
         with house.site.db.read() as rows:
             if not users.active(rows):
-                raise NotFound(
-                    "users-none",
-                    "The server would ask who calls, and there is no user.",
-                    where=house.settings.name,
-                    fix="ropewalk user add NAME, then: ropewalk user grant NAME admin",
-                )
+                raise _nobody(house.settings)
+
+
+def _nobody(settings: Settings) -> NotFound:
+    return NotFound(
+        "users-none",
+        "The server would ask who calls, and there is no user.",
+        where=settings.name,
+        fix="ropewalk user add NAME, then: ropewalk user grant NAME admin",
+    )

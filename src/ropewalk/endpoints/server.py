@@ -178,6 +178,7 @@ def make(
         ws="none",
         lifespan="on",
         access_log=False,
+        log_config=None,  # one log, in the form of whoever runs us
         log_level="warning",
         server_header=False,
         proxy_headers=False,  # whoever sends X-Forwarded-* is not believed; the gate knows whom to believe
