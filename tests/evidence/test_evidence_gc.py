@@ -20,6 +20,7 @@ from ropewalk.evidence import gc
 from ropewalk.evidence.gc import collect
 from ropewalk.evidence.verify import verify
 from ropewalk.ledger.sign import Signer
+from ropewalk.models import logged, registered, versions
 from ropewalk.refs import canonical, digest_of
 from ropewalk.runs import experiments, remote
 from ropewalk.site import Site
@@ -244,6 +245,32 @@ def test_what_was_deleted_long_ago_goes_for_good_with_its_files_and_the_ledger_s
     assert entries == [f"run:{old.id}", f"run:{inside.id}", f"experiment:{gone.id}"]
     report = verify(site)
     assert report.holds, report.findings
+
+
+def test_files_of_deleted_models_and_of_traces_that_are_gone_go_too(site):
+    folder = "mlflow-artifacts:/0"
+    given = {"experiment": 0, "root": folder}
+    old, wanted = (site.db.write(lambda tx, n=n: logged.create(tx, site, name=n, **given)) for n in ("old", "wanted"))
+    digests = {}
+    for model in (old, wanted):
+        path = f"{model.location.removeprefix('mlflow-artifacts:/')}/MLmodel"
+        digests[model.id] = put(site, path, model.id.encode())
+        site.db.write(lambda tx, model=model: logged.delete(tx, site, model.id))
+    site.db.write(lambda tx: registered.create(tx, site, "kept"))
+    source = {"source": wanted.location, "storage": wanted.location, "run_id": "", "logged_model": wanted.id}
+    site.db.write(lambda tx: versions.add(tx, site, name="kept", **source))
+    put(site, f"0/traces/tr-{'0' * 32}/artifacts/traces.json", b"spans")
+    age(site)
+
+    young = collect(site, remove=True)
+    looked, done = (collect(site, remove=remove, older_seconds=0) for remove in (False, True))
+
+    assert young.purged == ()
+    assert [(one.what, one.id) for one in done.purged] == [("logged", old.id), ("trace", f"tr-{'0' * 32}")]
+    assert [(one.what, one.id) for one in done.kept] == [("logged", wanted.id)]
+    assert (looked.purged, looked.blobs) == (done.purged, done.blobs) == (done.purged, 2)
+    assert list(site.blobs.digests()) == [digests[wanted.id]]
+    assert verify(site).holds
 
 
 def test_a_damaged_file_that_names_others_stops_everything(site):

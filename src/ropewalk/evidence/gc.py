@@ -81,34 +81,55 @@ def collect(
             why=f"found {grace_seconds} seconds, wanted {GRACE_SECONDS_MIN} at least",
             fix="ropewalk gc --grace 24h",
         )
-    now_us = site.clock.now_us()
-    deleted_us = now_us - older_seconds * 1_000_000
-    with site.db.read() as rows:
-        # Looked at before anything goes: where it is uncertain what is needed, nothing does.
-        found = doomed(rows, deleted_us)
-        going = tuple(one for one in found if not one.kept)
-        before_us = _before(rows, now_us - grace_seconds * 1_000_000)
-        uploads = int(str(rows.value("gc.old_uploads", before_us=now_us - upload.KEPT_US)))
-        folders = frozenset(one.folder for one in going if one.folder)
-        needed = referenced(rows, site.blobs, folders=folders, since_us=now_us - upload.KEPT_US)
+    look = _look(site, grace_seconds, older_seconds)
+    going, uploads, needed = look.going, look.uploads, look.needed
     if remove:
-        going = tuple(one for one in going if site.db.write(partial(_purge, site, one, deleted_us)))
+        going = tuple(one for one in going if site.db.write(partial(_purge, site, one, look.deleted_us)))
         uploads = site.db.write(lambda tx: upload.forget_old(tx, site))
         with site.db.read() as rows:
             needed = referenced(rows, site.blobs)
     unused = [held for held in site.blobs.held() if held.digest not in needed]
-    old = [held for held in unused if held.kept_us < before_us]
-    gone = _sweep(site, old, before_us, on_progress) if remove else old
+    old = [held for held in unused if held.kept_us < look.before_us]
+    gone = _sweep(site, old, look.before_us, on_progress) if remove else old
     return Collected(
         removed=remove,
         purged=going,
-        kept=tuple(one for one in found if one.kept),
+        kept=look.staying,
         uploads=uploads,
         blobs=len(gone),
         bytes=sum(held.bytes for held in gone),
         young=len(unused) - len(gone),
         needed=len(needed),
     )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Look:
+    """What was found before anything goes: where it is uncertain what is needed, nothing does."""
+
+    going: tuple[Doomed, ...]
+    staying: tuple[Doomed, ...]
+    uploads: int
+    needed: set[str]
+    deleted_us: int
+    before_us: int
+
+
+def _look(site: Site, grace_seconds: int, older_seconds: int) -> _Look:
+    now_us = site.clock.now_us()
+    deleted_us, parts_us = now_us - older_seconds * 1_000_000, now_us - upload.KEPT_US
+    with site.db.read() as rows:
+        found = doomed(rows, deleted_us)
+        going = tuple(one for one in found if not one.kept)
+        folders = frozenset(one.folder for one in going if one.folder)
+        return _Look(
+            going=going,
+            staying=tuple(one for one in found if one.kept),
+            uploads=int(str(rows.value("gc.old_uploads", before_us=parts_us))),
+            needed=referenced(rows, site.blobs, folders=folders, since_us=parts_us),
+            deleted_us=deleted_us,
+            before_us=_before(rows, now_us - grace_seconds * 1_000_000),
+        )
 
 
 def _purge(site: Site, one: Doomed, before_us: int, tx: Transaction) -> bool:

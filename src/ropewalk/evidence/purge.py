@@ -1,13 +1,14 @@
-"""Removes for good what clients have deleted long enough ago: runs, and experiments with all that is in them."""
+"""Removes for good what clients have deleted long enough ago: runs, models, experiments with all that is in them."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 from ropewalk.artifacts import artifact, paths
 from ropewalk.errors import Invalid
 from ropewalk.site import Site
-from ropewalk.store.database import Reader, Transaction
+from ropewalk.store.database import Reader, Row, Transaction
 
 _OF_RUN = ("points", "series", "latest", "params", "tags", "input_tags", "inputs", "models")
 _OF_EXPERIMENT = (
@@ -24,11 +25,11 @@ _OF_EXPERIMENT = (
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Doomed:
-    """A run or an experiment that was deleted.
+    """Something that was deleted.
 
     Attributes:
-        what: `run` or `experiment`.
-        number: by which its rows name it.
+        what: `run`, `logged` for a logged model, `trace` for a trace's files, or `experiment`.
+        number: by which its rows name it; 0 for a trace, which is gone.
         id: by which clients name it.
         name: what people call it.
         folder: path below which its files lie; empty when they lie elsewhere.
@@ -44,7 +45,7 @@ class Doomed:
 
 
 def doomed(rows: Reader, before_us: int) -> tuple[Doomed, ...]:
-    """Return every run and experiment that was deleted before a time, runs first.
+    """Return every run, logged model and experiment that was deleted before a time, and the files of deleted traces.
 
     Runs of the project's own pipeline stay, for they are evidence; so does what a model version stands on, and an
     experiment in which something stays.
@@ -52,25 +53,34 @@ def doomed(rows: Reader, before_us: int) -> tuple[Doomed, ...]:
     found: list[Doomed] = []
     staying: set[int] = set()
     for row in rows.rows("gc.deleted_runs", before_us=before_us):
-        one = Doomed(
-            what="run",
-            number=int(str(row["number"])),
-            id=str(row["id"]),
-            name=str(row["name"]),
-            folder=_folder(str(row["location"])),
-            kept=str(row["kept"]),
-        )
-        found.append(one)
-        if one.kept:
+        found.append(_doomed("run", row, number=int(str(row["number"])), kept=str(row["kept"])))
+        if row["kept"]:
             staying.add(int(str(row["experiment"])))
+    found += (
+        _doomed("logged", row, number=int(str(row["number"])), kept=str(row["kept"]))
+        for row in rows.rows("gc.deleted_models", before_us=before_us)
+    )
+    found += _lost_traces(rows, before_us)
     for row in rows.rows("gc.deleted_experiments", before_us=before_us):
         number = int(str(row["id"]))
-        why = "one of its runs stays" if number in staying else str(row["kept"])
-        folder = _folder(str(row["location"]))
-        found.append(
-            Doomed(what="experiment", number=number, id=str(number), name=str(row["name"]), folder=folder, kept=why)
-        )
+        kept = "one of its runs stays" if number in staying else str(row["kept"])
+        found.append(_doomed("experiment", row, number=number, kept=kept))
     return tuple(found)
+
+
+def _doomed(what: str, row: Row, *, number: int, kept: str) -> Doomed:
+    folder = _folder(str(row["location"]))
+    return Doomed(what=what, number=number, id=str(row["id"]), name=str(row["name"]), folder=folder, kept=kept)
+
+
+def _lost_traces(rows: Reader, before_us: int) -> Iterator[Doomed]:
+    """Yield the files of traces that are not there any more; a client may send a trace's files before the trace."""
+    for row in rows.rows("gc.trace_folders"):
+        folder = f"{row['folder']}/artifacts"
+        trace = str(row["folder"]).rpartition("/")[2]
+        newest = rows.value("gc.newest_in", folder=folder)
+        if newest is not None and int(str(newest)) < before_us and rows.value("gc.trace", id=trace) is None:
+            yield Doomed(what="trace", number=0, id=trace, name=trace, folder=folder, kept="")
 
 
 def _folder(location: str) -> str:
@@ -81,7 +91,7 @@ def _folder(location: str) -> str:
 
 
 def purge(tx: Transaction, site: Site, one: Doomed, before_us: int) -> bool:
-    """Remove a run or an experiment and write that into the ledger; say whether it went: its state may have changed.
+    """Remove something that was deleted, and write that into the ledger; say whether it went.
 
     Args:
         tx: the transaction; the caller owns the commit.
@@ -90,20 +100,33 @@ def purge(tx: Transaction, site: Site, one: Doomed, before_us: int) -> bool:
         before_us: as for `doomed`.
     """
     assert not one.kept, "it stays"
+    if not _still(tx, one, before_us):
+        return False
     if one.what == "run":
-        if tx.value("gc.run_still", number=one.number, before_us=before_us) is None:
-            return False
         for table in _OF_RUN:
             tx.run(f"gc.run_{table}", number=one.number)
         for table in ("values", "parts", "links"):
             tx.run(f"gc.run_{table}", id=one.id)
         tx.run("gc.run", number=one.number)
-    else:
-        if tx.value("gc.experiment_still", id=one.number, before_us=before_us) is None:
-            return False
+    elif one.what == "logged":
+        for table in ("params", "tags", "metrics"):
+            tx.run(f"gc.one_{table}", number=one.number)
+        tx.run("gc.one", number=one.number)
+    elif one.what == "experiment":
         for table in _OF_EXPERIMENT:
             tx.run(f"gc.{table}", id=one.number)
         tx.run("gc.experiment", id=one.number)
     files = artifact.remove(tx, one.folder) if one.folder else 0
     site.record(tx, f"{one.what}.purged", f"{one.what}:{one.id}", {"name": one.name, "files": files})
     return True
+
+
+def _still(tx: Transaction, one: Doomed, before_us: int) -> bool:
+    """Say whether what was to go may go now: somebody may have restored it, or built upon it, meanwhile."""
+    if one.what == "run":
+        return tx.value("gc.run_still", number=one.number, before_us=before_us) is not None
+    if one.what == "logged":
+        return tx.value("gc.model_still", number=one.number, before_us=before_us) is not None
+    if one.what == "trace":
+        return tx.value("gc.trace", id=one.id) is None
+    return tx.value("gc.experiment_still", id=one.number, before_us=before_us) is not None

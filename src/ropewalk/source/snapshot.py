@@ -99,7 +99,7 @@ def _facts(blobs: Bucket, commit: Commit) -> dict[str, object]:
 def _keep(blobs: Bucket, data: bytes) -> str:
     """Keep bytes that are mostly there already; what lies there is verified when it is read."""
     digest = digest_of(data)
-    return digest if blobs.has(digest) and blobs.size(digest) == len(data) else blobs.put(data)
+    return digest if blobs.keep(digest) and blobs.size(digest) == len(data) else blobs.put(data)
 
 
 def _is_code(root: Path, name: str) -> bool:

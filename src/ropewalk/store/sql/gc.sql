@@ -51,6 +51,20 @@ select e.id, e.name, e.location,
                       where m.experiment = e.id and v.deleted_us is null)
              then 'a model version stands on one of its models' else '' end as kept
 from experiments e where e.state = 'deleted' and e.updated_us < :before_us and e.id <> 0 order by e.id;
+-- name: deleted_models
+select m.number, m.id, m.name, m.location,
+    case when exists (select 1 from model_versions v where v.logged_model = m.id and v.deleted_us is null)
+             then 'a model version stands on it' else '' end as kept
+from logged_models m where m.deleted_us < :before_us order by m.number;
+-- name: trace_folders
+select folder from artifact_folders where name = 'artifacts' and folder like '%/traces/tr-%' order by folder;
+-- name: trace
+select number from traces where id = :id;
+-- name: newest_in
+select max(at_us) as at_us from artifacts where folder = :folder;
+-- name: model_still
+select 1 as found from logged_models m where m.number = :number and m.deleted_us < :before_us
+    and not exists (select 1 from model_versions v where v.logged_model = m.id and v.deleted_us is null);
 -- name: run_still
 select 1 as found from runs r left join experiments e on e.id = r.experiment
 where r.number = :number and (r.deleted_us < :before_us or (e.state = 'deleted' and e.updated_us < :before_us))
@@ -102,3 +116,11 @@ delete from evaluation_experiments where experiment = :id;
 delete from experiment_tags where experiment = :id;
 -- name: experiment
 delete from experiments where id = :id;
+-- name: one_params
+delete from logged_model_params where model = :number;
+-- name: one_tags
+delete from logged_model_tags where model = :number;
+-- name: one_metrics
+delete from logged_model_metrics where model = :number;
+-- name: one
+delete from logged_models where number = :number;
