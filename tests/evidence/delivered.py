@@ -14,7 +14,7 @@ from endpoints.live import serving
 from ropewalk import house
 from ropewalk.endpoints.runtime import COMMAND
 from ropewalk.house import House, open_house
-from ropewalk.models import versions
+from ropewalk.models import registered, versions
 from ropewalk.observations import alert, labels
 
 TOML = """
@@ -140,6 +140,8 @@ def _deliver(root: Path) -> Delivered:
         now = site.clock.now_us()
         site.db.write(lambda tx: labels.add(tx, site, "flights", [(ids[3], 1, now)]))
         site.db.write(lambda tx: versions.set_alias(tx, site, "flights", "best", 1))
+        site.db.write(lambda tx: registered.set_tag(tx, site, "flights", "team", "ops"))
+        site.db.write(lambda tx: versions.set_tag(tx, site, "flights", 1, key="checked", value="by ann"))
         _alarm(open_)
     return Delivered(root=root, predictions=tuple(ids), labelled=ids[3], run=ran.name, sha=sha)
 

@@ -132,7 +132,7 @@ def create(
         spelling.check_text(text, what, NAME_LETTERS_MAX)
     now_us = site.clock.now_us()
     model_id = "m-" + uuid7(now_us).replace("-", "")
-    row = tx.rows(
+    tx.run(
         "logged.insert",
         id=model_id,
         experiment=experiment,
@@ -143,12 +143,12 @@ def create(
         status=PENDING,
         author=site.actor,
         created_us=now_us,
-    )[0]
-    body = {"experiment": experiment, "name": name, "run": source_run}
-    site.record(tx, "logged.created", f"logged:{model_id}", body)
-    _add_params(tx, int(str(row["number"])), params)
-    _put_tags(tx, site, int(str(row["number"])), f"logged:{model_id}", tags)
-    return get(tx, model_id)
+    )
+    site.record(tx, "logged.created", f"logged:{model_id}", {"experiment": experiment, "name": name, "run": source_run})
+    made = get(tx, model_id)
+    _add_params(tx, made.number, params)
+    _put_tags(tx, site, made.number, made.subject, tags)
+    return made
 
 
 def get(reader: Reader, model_id: str, *, allow_deleted: bool = False) -> LoggedModel:

@@ -13,7 +13,7 @@ from ropewalk.models.search import require_count
 from ropewalk.runs import experiments, grammar, paging
 from ropewalk.runs.fragments import Bound, Key, compared, millis
 from ropewalk.runs.grammar import LISTS, NUMBERS, TEXTS, Clause, Field, Order, Vocabulary
-from ropewalk.store.database import Reader
+from ropewalk.store.database import Reader, Row
 
 COUNT_MAX = 1 << 31
 PAGE_ROWS = 1000
@@ -138,8 +138,7 @@ def search(
     if datasets and not any(clause.entity == "metric" for clause in clauses):
         conditions.append(_measured(sql.MEASURED, datasets, bound))
     keys = _keys(order_by, bound)
-    asked: list[Any] = ["logged", ids, text, [[one.name, one.digest] for one in datasets]]
-    asked += [[one.name, one.descending, *([one.on.name, one.on.digest] if one.on else [])] for one in order_by]
+    asked = _asked(ids, text, datasets, order_by)
     rows = sql.page(
         reader,
         sql.LOGGED,
@@ -150,9 +149,18 @@ def search(
         after=paging.after(token, asked, "".join(key.kind for key in keys)),
         count=limit + 1,
     )
-    models = tuple(LoggedModel(**{name: row[name] for name in LoggedModel.__slots__}) for row in rows[:limit])  # type: ignore[arg-type]
     more = paging.token(asked, sql.place_of(rows[limit - 1], keys)) if len(rows) > limit else ""
-    return Found(models=models, token=more)
+    return Found(models=tuple(map(_model, rows[:limit])), token=more)
+
+
+def _model(row: Row) -> LoggedModel:
+    return LoggedModel(**{name: row[name] for name in LoggedModel.__slots__})  # type: ignore[arg-type]
+
+
+def _asked(ids: Sequence[int], text: str, datasets: Sequence[Dataset], order_by: Sequence[By]) -> list[Any]:
+    """Return everything that decides which models are found and in which order."""
+    orders = [[one.name, one.descending, *([one.on.name, one.on.digest] if one.on else [])] for one in order_by]
+    return ["logged", list(ids), text, [[one.name, one.digest] for one in datasets], orders]
 
 
 def _experiments(within: Sequence[object]) -> list[int]:

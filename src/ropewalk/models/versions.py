@@ -124,11 +124,7 @@ def add(
     """
     given = dict(tags or {})
     model = registered.get(tx, name)
-    spelling.check_text(description, "description")
-    for text, what in ((source, "source"), (storage, "source"), (run_link, "run_link")):
-        spelling.check_text(text, what, spelling.URI_LETTERS_MAX)
-    for key, value in given.items():
-        spelling.check_tag(key, value)
+    _check_texts(given, description=description, source=source, storage=storage, run_link=run_link)
     version = int(str(tx.value("models.newest", model=model.id))) + 1
     tx.run(
         "models.insert",
@@ -148,17 +144,20 @@ def add(
     ref = {"model": model.id, "version": version}
     tx.many("models.tag_put", [{**ref, "key": key, "value": value} for key, value in given.items()])
     registered.touch(tx, site, model.id)
-    site.record(
-        tx,
-        "model.registered",
-        f"model:{name}/{version}",
-        {**ref, "manifest": manifest, "run": run_id, "source": source},
-    )
+    body = {**ref, "manifest": manifest, "run": run_id, "source": source}
+    site.record(tx, "model.registered", f"model:{name}/{version}", body)
     for key, value in given.items():
-        body = {**ref, "key": key, "hash": registered.hash_of(value)}
-        site.record(tx, "model.tag", f"model:{name}/{version}", body)
+        site.record(tx, "model.tag", f"model:{name}/{version}", {**ref, "key": key, "hash": registered.hash_of(value)})
     news.version_created(tx, site, (name, version), given, source=source, run_id=run_id, description=description)
     return get(tx, name, version)
+
+
+def _check_texts(given: Mapping[str, str], *, description: str, **addresses: str) -> None:
+    spelling.check_text(description, "description")
+    for what, text in addresses.items():
+        spelling.check_text(text, what, spelling.URI_LETTERS_MAX)
+    for key, value in given.items():
+        spelling.check_tag(key, value)
 
 
 def get(reader: Reader, name: str, version: int) -> ModelVersion:

@@ -1,8 +1,7 @@
 -- name: insert
 insert into logged_models (id, experiment, name, location, model_type, source_run, status, status_message, author,
     created_us, updated_us, deleted_us)
-values (:id, :experiment, :name, :location, :model_type, :source_run, :status, '', :author, :created_us, :created_us, null)
-returning number;
+values (:id, :experiment, :name, :location, :model_type, :source_run, :status, '', :author, :created_us, :created_us, null);
 -- name: get
 select * from logged_models where id = :id;
 -- name: of_run
