@@ -29,7 +29,7 @@ def told(name="tr-1", **more):
         "execution_duration": "1.5s",
         "state": "OK",
         "trace_metadata": {"mlflow.trace.session": "s"},
-        "tags": {"mlflow.traceName": "ask", "team": "ops"},
+        "tags": {"mlflow.traceName": "ask", "team": "ops", "mlflow.artifactLocation": "file:///elsewhere"},
     }
     return {"trace": {"trace_info": {**info, **more}}}
 
@@ -203,7 +203,7 @@ def test_tags_are_set_and_taken_off_in_both_versions(client, prefix):
     assert (found["team"], found["mlflow.traceName"], "team" in left) == ("new", "renamed", False)
     assert client.refused("DELETE", f"{prefix}/tr-1/tags", key="team") == (404, "RESOURCE_DOES_NOT_EXIST")
     assert client.refused("PATCH", f"{prefix}/tr-none/tags", key="a", value="b")[0] == 404
-    for key in ("", "mlflow.trace.spansLocation", "a\nb", "k" * 251):
+    for key in ("", "mlflow.trace.spansLocation", "mlflow.artifactLocation", "a\nb", "k" * 251):
         assert client.refused("PATCH", f"{prefix}/tr-1/tags", key=key, value="b")[0] == 400
 
 

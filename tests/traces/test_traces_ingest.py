@@ -125,6 +125,7 @@ def test_a_trace_told_after_its_spans_keeps_their_tags_and_previews(site):
 
 def test_resources_and_the_root_tag_the_trace_but_never_what_is_the_servers(site):
     root = {"mlflow.traceTag.team": "ops", "mlflow.traceTag.mlflow.trace.spansLocation": "ELSEWHERE", "user.id": "ann"}
+    root["mlflow.traceTag.mlflow.artifactLocation"] = "file:///elsewhere"
     keep(
         site,
         span(1, attributes={**root, "mlflow.traceTag.mlflow.traceName": "named", "gen_ai.conversation.id": "talk"}),
@@ -134,6 +135,7 @@ def test_resources_and_the_root_tag_the_trace_but_never_what_is_the_servers(site
     found = info(site)
     assert found.tags["team"] == "ops"
     assert found.tags["mlflow.trace.spansLocation"] == "TRACKING_STORE"
+    assert found.tags["mlflow.artifactLocation"].startswith("mlflow-artifacts:/0/")
     assert {"telemetry.sdk.name", "mlflow.evil", "bad\nkey"}.isdisjoint(found.tags)
     assert (found.trace.name, found.trace.session) == ("named", "talk")
     assert found.metadata["mlflow.trace.user"] == "ann"

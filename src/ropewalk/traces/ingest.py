@@ -15,7 +15,7 @@ from ropewalk.traces.refusal import SpanRefused
 from ropewalk.traces.span import ERROR, SPAN_TYPE, Span, clean, from_otlp
 from ropewalk.traces.start import SESSION_LETTERS_MAX, keep_sums, place_artifacts
 from ropewalk.traces.summary import Node, cost_of, preview, total_cost, total_usage, usage_of
-from ropewalk.traces.tags import tag_text
+from ropewalk.traces.tags import OWN, tag_text
 from ropewalk.traces.trace import ERROR as FAILED
 from ropewalk.traces.trace import (
     IN_PROGRESS,
@@ -226,7 +226,7 @@ def _tags(spans: Sequence[Span], root: Span | None) -> dict[str, str]:
             name, text = tag_text(check_tag_key(key), value if isinstance(value, str) else dumped(value))
         except Invalid:
             continue
-        if name != SPANS_LOCATION:
+        if name not in OWN:
             found[name] = legal(text.replace("\0", "\ufffd"))
     return found
 

@@ -13,7 +13,7 @@ from ropewalk.store.database import Transaction
 from ropewalk.traces import assessment
 from ropewalk.traces.assessment import Assessment
 from ropewalk.traces.summary import COSTS, TOKEN_KEYS, cost_of, usage_of, written
-from ropewalk.traces.tags import tag_text
+from ropewalk.traces.tags import OWN, tag_text
 from ropewalk.traces.trace import (
     ARTIFACTS,
     COST,
@@ -152,7 +152,7 @@ def keep_values(tx: Transaction, number: int, told: Told) -> None:
         {"trace": number, "kind": kind, "key": key, "value": value}
         for kind, values in ((TAG, told.tags), (METADATA, told.metadata))
         for key, value in (tag_text(name, text) for name, text in values.items())
-        if key not in _COLUMNS
+        if key not in _COLUMNS and key not in OWN
     ]
     if rows:
         tx.many("traces.set_value", rows)
@@ -168,7 +168,7 @@ def keep_sums(tx: Transaction, number: int, usage: object, cost: object) -> None
         tx.run("traces.set_cost", number=number, cost=written(dollars), **{name: sums[name] for name in COSTS})
 
 
-_COLUMNS = frozenset((NAME, SESSION, USAGE, COST, FINALIZED, ARTIFACTS))
+_COLUMNS = frozenset((NAME, SESSION, USAGE, COST, FINALIZED))
 
 
 def _sums(tokens: Mapping[str, int] | None, dollars: Mapping[str, float] | None) -> dict[str, int | float | None]:

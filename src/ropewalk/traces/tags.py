@@ -5,11 +5,11 @@ from __future__ import annotations
 from ropewalk.errors import Invalid, NotFound
 from ropewalk.runs.keys import check_tag_key
 from ropewalk.store.database import Transaction
-from ropewalk.traces.trace import NAME, SPANS_LOCATION, TAG, get
+from ropewalk.traces.trace import ARTIFACTS, NAME, SPANS_LOCATION, TAG, get
 
 KEY_LETTERS_MAX = 250
 VALUE_LETTERS_MAX = 8000
-OWN = frozenset((SPANS_LOCATION, "mlflow.trace.archiveLocation", "mlflow.trace.archivalFailure"))
+OWN = frozenset((ARTIFACTS, SPANS_LOCATION, "mlflow.trace.archiveLocation", "mlflow.trace.archivalFailure"))
 
 
 def tag_text(key: str, value: str) -> tuple[str, str]:
@@ -70,6 +70,6 @@ def _require_free(key: str) -> None:
             "trace-tag-immutable",
             f"Tag {key!r} is immutable: the server alone writes it.",
             where=key,
-            why="it says where the spans are",
+            why="it says where spans and files are",
             fix="choose another name",
         )
