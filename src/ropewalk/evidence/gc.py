@@ -91,16 +91,9 @@ def collect(
     unused = [held for held in site.blobs.held() if held.digest not in needed]
     old = [held for held in unused if held.kept_us < look.before_us]
     gone = _sweep(site, old, look.before_us, on_progress) if remove else old
-    return Collected(
-        removed=remove,
-        purged=going,
-        kept=look.staying,
-        uploads=uploads,
-        blobs=len(gone),
-        bytes=sum(held.bytes for held in gone),
-        young=len(unused) - len(gone),
-        needed=len(needed),
-    )
+    size, young = sum(held.bytes for held in gone), len(unused) - len(gone)
+    counts = {"uploads": uploads, "blobs": len(gone), "bytes": size, "young": young, "needed": len(needed)}
+    return Collected(removed=remove, purged=going, kept=look.staying, **counts)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
