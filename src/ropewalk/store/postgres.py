@@ -6,6 +6,7 @@ import threading
 from collections.abc import Callable, Generator
 from concurrent.futures import Future
 from contextlib import contextmanager, suppress
+from time import monotonic
 from typing import TypeVar
 
 import psycopg
@@ -33,7 +34,9 @@ from ropewalk.store.writer import Writer
 
 T = TypeVar("T")
 VIEWS_MAX = 16
-VIEW_WAIT_SECONDS = 5.0
+VIEW_WAIT_SECONDS = 4.0
+PROBE_SECONDS = 2
+QUICK_SECONDS = 0.5
 BEGIN = "begin isolation level repeatable read read only"
 _TYPES = (
     "select table_name::text, column_name::text, data_type::text from information_schema.columns "
@@ -63,6 +66,7 @@ class PostgresDatabase:
         self._idle: list[PostgresSession] = []
         self._views = threading.BoundedSemaphore(VIEWS_MAX)
         self._lock = threading.Lock()
+        self._asking = threading.Lock()  # a silent server keeps who asks for its version waiting, and no reader
         self._closed = False
         self._watch: PostgresSession | None = None
         self._writer = Writer(self.link, clock)
@@ -109,14 +113,14 @@ class PostgresDatabase:
 
     def _session(self, *, statement_ms: int, idle_ms: int = 0) -> PostgresSession:
         connection = connect(self._url, statement_ms=statement_ms, idle_ms=idle_ms)
-        return PostgresSession(connection, self._pulse, self._words)
+        return PostgresSession(connection, self._pulse, self._words, statement_ms=statement_ms)
 
     def _linked(self, *, statement_ms: int, idle_ms: int = 0) -> PostgresLink:
         return PostgresLink(self._session(statement_ms=statement_ms, idle_ms=idle_ms), self._number)
 
     def _alive(self) -> bool:
         try:
-            connect(self._url, statement_ms=2000).close()
+            connect(self._url, statement_ms=2000, connect_seconds=PROBE_SECONDS).close()
         except RopewalkError:
             return False
         return True
@@ -172,10 +176,13 @@ class PostgresDatabase:
         with self._lock:
             session = self._idle.pop() if self._idle else None
         if session is not None:
+            asked = monotonic()
             try:
                 session.execute("begin", begin, None)
             except Unavailable:
                 session.close()
+                if monotonic() - asked > QUICK_SECONDS:  # the server is silent: who asks has waited long enough
+                    raise
             else:
                 return session
         session = self._session(statement_ms=READ_MS)
@@ -209,7 +216,8 @@ class PostgresDatabase:
 
     def version(self) -> int:
         """Return a number that changes when anybody has committed."""
-        with self._lock:
+        with self._asking:
+            asked = monotonic()
             for last in (False, True):
                 if self._watch is None:
                     self._watch = self._session(statement_ms=READ_MS)
@@ -218,7 +226,7 @@ class PostgresDatabase:
                 except Unavailable:
                     self._watch.close()
                     self._watch = None
-                    if last:
+                    if last or monotonic() - asked > QUICK_SECONDS:
                         raise
                 else:
                     return int(row[0]) if row else 0

@@ -29,6 +29,7 @@ from ropewalk.store.session import Session
 BATCH_ROWS = 5_000
 ARRAYS_FROM = 16
 CONNECT_SECONDS = 4
+GRACE_SECONDS = 1.0
 # A clock on the wall is no processor's: the server may be busy with others.
 READ_MS = int(2 * READ_SECONDS * 1000)
 WRITE_MS = 30_000
@@ -43,7 +44,6 @@ SERVER = {
     "client_min_messages": "warning",
 }
 LINE = {
-    "connect_timeout": CONNECT_SECONDS,
     "keepalives": 1,
     "keepalives_idle": 2,
     "keepalives_interval": 1,
@@ -91,13 +91,16 @@ class Words:
     numbered: Mapping[str, tuple[str, str]]
 
 
-def connect(url: str, *, statement_ms: int, idle_ms: int = 0) -> psycopg.Connection[tuple[Any, ...]]:
+def connect(
+    url: str, *, statement_ms: int, idle_ms: int = 0, connect_seconds: int = CONNECT_SECONDS
+) -> psycopg.Connection[tuple[Any, ...]]:
     """Open a connection in which each statement stands for itself until somebody begins.
 
     Args:
         url: the database.
         statement_ms: what a statement may take, by the clock; 0 for no limit.
         idle_ms: how long a transaction may stand without a statement before the server ends it; 0 for no limit.
+        connect_seconds: how long the server may take to let us in; 2 at least.
 
     Raises:
         Unavailable: the server does not answer, or refuses us (`store-unreachable`).
@@ -109,7 +112,9 @@ def connect(url: str, *, statement_ms: int, idle_ms: int = 0) -> psycopg.Connect
         options = " ".join(
             [str(given.get("options") or ""), *(f"-c {name}={value}" for name, value in settings.items())]
         )
-        connection = psycopg.connect(make_conninfo(url, **{**LINE, "options": options}), autocommit=True)  # type: ignore[arg-type]
+        connection = psycopg.connect(
+            make_conninfo(url, **{**LINE, "connect_timeout": connect_seconds, "options": options}), autocommit=True
+        )  # type: ignore[arg-type]
     except psycopg.Error as error:
         raise unreachable(place(url), _said(error)) from error
     connection.prepare_threshold = 2
@@ -187,15 +192,18 @@ class PostgresSession(Session):
         connection: the connection.
         pulse: ends calls to a silent server.
         words: what is known of the tables.
+        statement_ms: what the server lets a statement take; 0 for no limit.
     """
 
-    def __init__(self, connection: psycopg.Connection[tuple[Any, ...]], pulse: Pulse, words: Words) -> None:
+    def __init__(
+        self, connection: psycopg.Connection[tuple[Any, ...]], pulse: Pulse, words: Words, *, statement_ms: int
+    ) -> None:
         super().__init__(load_queries("postgres"))
         self.connection = connection
         self._pulse = pulse
         self._words = words
         self._cursor = connection.cursor()
-        self._call = pulse.watch(connection.fileno())
+        self._call = pulse.watch(connection.fileno(), statement_ms / 1000 + GRACE_SECONDS if statement_ms else 0.0)
 
     def execute(self, where: str, sql: str, values: Mapping[str, Value] | None) -> psycopg.Cursor[tuple[Any, ...]]:
         """Run a statement in PostgreSQL's words; the cursor is good until the next one."""

@@ -9,8 +9,8 @@ from collections.abc import Callable
 from contextlib import suppress
 from time import monotonic
 
-LOOK_SECONDS = 0.5
-SILENT_SECONDS = 3.0
+LOOK_SECONDS = 0.25
+SILENT_SECONDS = 2.0
 
 
 class Call:
@@ -18,13 +18,19 @@ class Call:
 
     Attributes:
         since: when the running statement was sent, by the monotonic clock; 0 while nothing runs.
+        seconds_max: after so long nobody waits for it any more, for the server would have ended it; 0 for no limit.
     """
 
-    __slots__ = ("fileno", "since")
+    __slots__ = ("fileno", "seconds_max", "since")
 
-    def __init__(self, fileno: int) -> None:
+    def __init__(self, fileno: int, seconds_max: float) -> None:
         self.fileno = fileno
+        self.seconds_max = seconds_max
         self.since = 0.0
+
+    def over(self, now: float) -> bool:
+        """Return whether its statement has outlived every limit: the line is dead, though the server may live."""
+        return bool(self.seconds_max and self.since) and now - self.since > self.seconds_max
 
 
 class Pulse:
@@ -41,9 +47,9 @@ class Pulse:
         self._thread: threading.Thread | None = None
         self._ended = threading.Event()
 
-    def watch(self, fileno: int) -> Call:
+    def watch(self, fileno: int, seconds_max: float) -> Call:
         """Look after a connection; the thread that looks starts with the first."""
-        call = Call(fileno)
+        call = Call(fileno, seconds_max)
         with self._lock:
             self._calls.add(call)
             if self._thread is None and not self._ended.is_set():
@@ -64,17 +70,19 @@ class Pulse:
 
     def _look(self) -> None:
         while not self._ended.wait(LOOK_SECONDS):
-            if self._silent() and not self._alive():
-                self._cut()
+            silent = self._silent()
+            if silent:
+                alive = self._alive()
+                self._cut([call for call in self._silent() if not alive or call.over(monotonic())])
 
     def _silent(self) -> list[Call]:
         limit = monotonic() - SILENT_SECONDS
         with self._lock:
             return [call for call in self._calls if 0.0 < call.since < limit]
 
-    def _cut(self) -> None:
-        """Shut the lines on which somebody still waits: their calls end with a broken connection."""
-        for call in self._silent():
+    def _cut(self, calls: list[Call]) -> None:
+        """Shut lines on which somebody still waits: their calls end with a broken connection."""
+        for call in calls:
             with self._lock, suppress(OSError):
                 if call in self._calls and call.since:
                     with socket.socket(fileno=os.dup(call.fileno)) as line:

@@ -125,6 +125,8 @@ class Writer:
             link.close()
             for answer in asked:
                 answer.set_exception(error)
+            if isinstance(error, RopewalkError) and error.code == "store-unreachable":
+                self._refuse_waiting(error)
             return None
         for answer, (well, result) in zip(asked, outcomes, strict=True):
             if well:
@@ -141,14 +143,19 @@ class Writer:
         except Exception as error:  # noqa: BLE001 - whatever it is, who waits is told
             if link is not None:
                 link.close()
-            waiting = [first]
-            while (job := self._next()) is not None and len(waiting) < WAITING_MAX:
-                waiting.append(job)
-            for job in waiting:
-                if job.answer.set_running_or_notify_cancel():
-                    job.answer.set_exception(error)
+            if first.answer.set_running_or_notify_cancel():
+                first.answer.set_exception(error)
+            self._refuse_waiting(error)
             return None
         return link
+
+    def _refuse_waiting(self, error: Exception) -> None:
+        for _ in range(WAITING_MAX):
+            job = self._next()
+            if job is None:
+                break
+            if job.answer.set_running_or_notify_cancel():
+                job.answer.set_exception(error)
 
     def _attempt(self, link: Link, job: Job) -> tuple[bool, object]:
         link.mark()
