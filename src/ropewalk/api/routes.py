@@ -14,6 +14,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from ropewalk.access.roles import APPROVE, Caller, everything
+from ropewalk.endpoints.guard import JSON_DEPTH_MAX, depth_within
 from ropewalk.endpoints.problems import Scope, status_of
 from ropewalk.errors import Invalid, Refused, RopewalkError
 from ropewalk.house import House
@@ -147,6 +148,8 @@ def _decode(kind: type, request: Request, data: bytes) -> object:
             why=f"Content-Type is {media[:80] or 'missing'!r}",
             fix=f"send Content-Type: {JSON}",
         )
+    if not depth_within(data):
+        raise Invalid("json-too-deep", "The JSON nests too deep.", where="body", why=f"at most {JSON_DEPTH_MAX} levels")
     try:
         return cast(object, msgspec.json.decode(data, type=kind))
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
