@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+import subprocess
+import sys
 from typing import TYPE_CHECKING
 from urllib.parse import quote
 
@@ -59,7 +61,7 @@ def test_no_page_is_too_wide_or_complains_and_nobodys_words_become_markup(look: 
         assert answer.status == 200, path
         assert look.evaluate(WIDE), path
         assert look.evaluate("window.hit") is None, path
-        assert f"· Ropewalk {__version__} ·" in look.locator("footer").inner_text(), path
+        assert f"Ropewalk {__version__} ·" in look.locator("footer").inner_text(), path
         assert look.locator("main img[src=x], main script, main svg[onload]").count() == 0, path
 
 
@@ -354,3 +356,31 @@ def test_comparing_too_few_too_many_or_unknown_runs_is_refused_with_words(lab, q
 
     assert answer.status_code == 400
     assert "compare-count" in answer.text
+
+
+def test_who_has_to_log_in_does_so_with_a_form_and_out_again(chromium, tmp_path):
+    root = tmp_path / "guarded"
+    root.mkdir()
+    (root / "ropewalk.toml").write_text('name = "guarded"\n[auth]\nenabled = true\n')
+    words = [sys.executable, "-m", "ropewalk", "--project", str(root), "user"]
+    subprocess.run([*words, "add", "ann"], input="correct-horse-9\n" * 2, text=True, check=True, capture_output=True)
+    subprocess.run([*words, "grant", "ann", "developer"], check=True, capture_output=True)
+    with Server(root, 0) as server:
+        context = chromium.new_context(base_url=server.url)
+        page = context.new_page()
+        page.goto("/runs")
+        page.get_by_label("Name").fill("ann")
+        page.get_by_label("Password").fill("correct-horse-9")
+        page.get_by_role("button", name="Log in").click()
+        page.wait_for_url("**/runs")
+        shown = page.locator("header .who").inner_text()
+        snippet = page.locator("#table pre").first.inner_text()
+        page.get_by_role("button", name="Log out").click()
+        page.get_by_role("button", name="Log in").wait_for()
+        again = page.goto("/runs")
+        context.close()
+
+    assert shown.startswith("ann")
+    assert "ropewalk token create --user ann" in snippet
+    assert again is not None
+    assert again.status == 401

@@ -138,17 +138,19 @@ def _strands(found: Sequence[Run], logged: Sequence[dict[str, dict[str, Any]]]) 
     params = [name for name in _names(logged, "params") if _differs([one["params"].get(name) for one in logged])]
     metrics = [name for name in _names(logged, "metrics") if _differs([one["metrics"].get(name) for one in logged])]
     most = max(AXES_MAX // 2, AXES_MAX - len(metrics))
-    named = [("params", name) for name in params[:most]]
-    named += [("metrics", name) for name in metrics[: AXES_MAX - len(named)]]
+    named = [("params", name, name) for name in params[:most]]
+    # A metric that is called like a parameter is told from it.
+    left = AXES_MAX - len(named)
+    named += [("metrics", name, f"{name} (metric)" if name in params else name) for name in metrics[:left]]
     strands: list[Strand] = []
     for slot, (run, one) in enumerate(zip(found, logged, strict=True)):
         values: dict[str, float | str] = {}
-        for part, name in named:
+        for part, name, word in named:
             if name in one[part]:
                 value = _number(one[part][name])
-                values[name] = str(one[part][name])[:LETTERS_SHOWN] if value is None else value
+                values[word] = str(one[part][name])[:LETTERS_SHOWN] if value is None else value
         strands.append(Strand(name=run.name, slot=slot, values=values))
-    return parallel("Parameters and metrics of each run", [name for _, name in named], strands)
+    return parallel("Parameters and metrics of each run", [word for _, _, word in named], strands)
 
 
 def _scattered(found: Sequence[Run], logged: Sequence[dict[str, dict[str, Any]]], request: Request) -> dict[str, Any]:
@@ -160,8 +162,8 @@ def _scattered(found: Sequence[Run], logged: Sequence[dict[str, dict[str, Any]]]
             if any(value is not None for value in values):
                 columns[f"{word} {name}"] = values
     numbers = [*sorted(columns, key=lambda name: not _differs(columns[name]))[:NAMES_SHOWN]]
-    if len(numbers) <= 1:
-        return {"numbers": numbers, "scattered": {"x": "", "y": "", "svg": ""}}
+    if len(numbers) <= 1 or not any(_differs(values) for values in columns.values()):
+        return {"numbers": [], "scattered": {"x": "", "y": "", "svg": ""}}
     metrics = [name for name in numbers if name.startswith("metric ")]
     x, y = request.query_params.get("x", ""), request.query_params.get("y", "")
     x = x if x in columns else numbers[0]

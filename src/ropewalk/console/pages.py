@@ -38,7 +38,7 @@ EVIDENCE_BYTES_MAX = 1 << 20
 View = Callable[[House, Reader, Request], dict[str, Any]]
 
 
-def overview(house: House, rows: Reader, _request: Request) -> dict[str, Any]:
+def overview(house: House, rows: Reader, request: Request) -> dict[str, Any]:
     """Gather the first page."""
     found = release.listed(rows, count=DELIVERIES_SHOWN + 1)
     return {
@@ -48,6 +48,7 @@ def overview(house: House, rows: Reader, _request: Request) -> dict[str, Any]:
         "more_deliveries": len(release.listed(rows, count=1000)) if len(found) > DELIVERIES_SHOWN else 0,
         "charts": monitors.charts(house, rows),
         **runs.newest(rows, RUNS_SHOWN),
+        "server": str(request.base_url).rstrip("/"),
     }
 
 

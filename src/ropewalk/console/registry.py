@@ -164,7 +164,7 @@ def version(house: House, rows: Reader, name: str, number: str) -> dict[str, Any
     Raises:
         NotFound: there is no such version.
     """
-    found = versions.resolve(rows, name, number if number.isascii() and number.isdigit() else "0")
+    found = versions.resolve(rows, name, number)
     tags = versions.tags(rows, found)
     is_prompt = prompts.TEXT in tags
     home = "/prompts" if is_prompt else "/models"
@@ -222,5 +222,6 @@ def signature(house: House, rows: Reader, found: ModelVersion) -> list[tuple[str
 def _snippet(found: ModelVersion, *, is_prompt: bool) -> str:
     if is_prompt:
         return f"mlflow.genai.load_prompt({f'prompts:/{found.name}/{found.version}'!r})"
-    lines = [f"model = mlflow.pyfunc.load_model({f'models:/{found.name}/{found.version}'!r})"]
-    return "\n".join([*lines, f"ropewalk ship {found.ref}"] if found.manifest else lines)
+    if found.manifest:
+        return f"ropewalk ship {found.ref}"
+    return f"model = mlflow.pyfunc.load_model({f'models:/{found.name}/{found.version}'!r})"

@@ -12,6 +12,7 @@ from ropewalk.console import curves, files, logged, registry, shelves, told, tra
 from ropewalk.console.cells import SYSTEM
 from ropewalk.console.look import Wanted
 from ropewalk.console.words import at, number, span
+from ropewalk.data import snapshot
 from ropewalk.house import House
 from ropewalk.models import versions
 from ropewalk.pipelines import outcomes
@@ -22,6 +23,7 @@ from ropewalk.runs.states import INTERRUPTED, REMOTE, RUNNING, SCHEDULED, Run
 from ropewalk.store.database import Reader
 
 METRICS_SHOWN = 200
+FRAMES_SHOWN = 100
 NOTE = "mlflow.note.content"
 WATCHED = frozenset({RUNNING, SCHEDULED, INTERRUPTED})
 
@@ -170,11 +172,11 @@ def _steps(rows: Reader, run: Run) -> list[dict[str, Any]]:
 
 
 def datasets(rows: Reader, run: Run) -> list[dict[str, str]]:
-    """Return the data sets that a run says it has read."""
+    """Return the data that a run has read: data sets that its client names, and the frames of its steps."""
     tags: dict[object, dict[str, str]] = {}
     for row in rows.rows("console.input_tags", run=run.number):
         tags.setdefault(row["dataset"], {})[str(row["key"])] = str(row["value"])
-    return [
+    told_by_client = [
         {
             "name": str(row["name"]),
             "digest": str(row["digest"]),
@@ -186,6 +188,19 @@ def datasets(rows: Reader, run: Run) -> list[dict[str, str]]:
         }
         for row in rows.rows("console.inputs", run=run.number)
     ]
+    frames = [
+        {
+            "name": one.name,
+            "digest": short(one.digest),
+            "context": f"step {one.node}" if one.node else "",
+            "source_type": "frame",
+            "source": one.digest,
+            "profile": f"{one.rows:,} rows, {one.columns} columns",
+            "schema": "\n".join(f"{name}: {kind}" for name, kind in one.types()),
+        }
+        for one in snapshot.of_run(rows, run.id)[:FRAMES_SHOWN]
+    ]
+    return [*told_by_client, *frames]
 
 
 def _pretty(text: str) -> str:

@@ -38,7 +38,7 @@ def code(house: House, run: Run, tags: dict[str, str]) -> dict[str, Any]:
     dirty = bool(run.dirty) or tags.get("mlflow.source.git.dirty", "").lower() == "true"
     said = (
         ("command", run.pipeline if run.kind != REMOTE else ""),
-        ("source", tags.get("mlflow.source.name", "") or (run.source_name if run.kind == REMOTE else "")),
+        ("source", (tags.get("mlflow.source.name", "") or run.source_name) if run.kind == REMOTE else ""),
         ("commit", run.commit_sha or tags.get("mlflow.source.git.commit", "")),
         ("branch", run.branch or tags.get("mlflow.source.git.branch", "")),
         ("repository", tags.get("mlflow.source.git.repoURL", "")),
@@ -77,7 +77,8 @@ def environment(house: House, run: Run) -> dict[str, str] | None:
         packages = "\n".join(f"{name}=={version}" for name, version in found.get("packages", []))
     except (RopewalkError, ValueError, AttributeError):
         return None
-    told = ", ".join(str(found[word]) for word in ("python", "platform") if found.get(word))
+    words = ((f"Python {found['python']}" if found.get("python") else ""), str(found.get("platform", "")))
+    told = ", ".join(word for word in words if word)
     return {"told": told, "packages": packages}
 
 
