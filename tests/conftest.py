@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -13,6 +15,7 @@ from hypothesis import settings as hypothesis_settings
 from ropewalk.blobs.folder import FolderBucket
 from ropewalk.ledger.sign import Signer
 from ropewalk.site import HIDDEN, Site
+from ropewalk.store.database import Database
 from ropewalk.store.sqlite import SqliteDatabase
 from ropewalk.testing.fakes import SetClock
 
@@ -34,16 +37,29 @@ def site(tmp_path: Path, clock: SetClock) -> Iterator[Site]:
     root = tmp_path / "project"
     hidden = root / HIDDEN
     hidden.mkdir(parents=True)
-    db = SqliteDatabase(hidden / "ropewalk.db", clock)
-    yield Site(
-        root=root,
-        db=db,
-        blobs=FolderBucket(hidden / "blobs"),
-        clock=clock,
-        signer=Signer.create(hidden / "keys"),
-        actor="ann@example.org",
-    )
-    db.close()
+    with rows_at(hidden / "ropewalk.db", clock) as db:
+        yield Site(
+            root=root,
+            db=db,
+            blobs=FolderBucket(hidden / "blobs"),
+            clock=clock,
+            signer=Signer.create(hidden / "keys"),
+            actor="ann@example.org",
+        )
+
+
+@contextmanager
+def rows_at(path: Path, clock: SetClock) -> Iterator[Database]:
+    """Open the rows of a test's site: a file, or a schema of PostgreSQL with `ROPEWALK_TEST_STORE=postgres`."""
+    if os.environ.get("ROPEWALK_TEST_STORE", "") != "postgres":
+        with closing(SqliteDatabase(path, clock)) as db:
+            yield db
+        return
+    from ropewalk.store.postgres import PostgresDatabase
+    from store.postgres_places import new_place
+
+    with new_place() as url, closing(PostgresDatabase(url, clock)) as db:
+        yield db
 
 
 @pytest.fixture(scope="session")
