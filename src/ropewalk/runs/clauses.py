@@ -97,24 +97,31 @@ def walks(order: Order) -> bool:
     return order.entity in _TABLES and not step_of(order.key)[1]
 
 
-def source_of(clause: Clause, experiments: Sequence[int] | None, bound: Bound) -> str:
-    """Return what selects the runs, as `run`, that a comparison alone leaves."""
+def source_of(clauses: Sequence[Clause], experiments: Sequence[int] | None, bound: Bound) -> str:
+    """Return what selects the runs, as `run`, that comparisons of one thing alone leave."""
+    clause = clauses[0]
     if clause.entity == "attribute":
-        return f"select r.number as run from runs r where {_indexed(clause, bound)}"  # noqa: S608 - constants, bound
+        indexed = " and ".join(_indexed(one, bound) for one in clauses)
+        return f"select r.number as run from runs r where {indexed}"  # noqa: S608 - constants, bound
     if clause.entity == "dataset":
+        assert len(clauses) == 1, "two data sets may fit two comparisons"
         return f"select distinct i.run as run from {_dataset(clause, bound)}"  # noqa: S608 - constants, bound
-    where = [at("x", clause.key, bound)]
-    if clause.op == "=" and clause.entity != "metric":
-        # The value is not compared as it is: SQLite would put it into the expression of the index, and miss the index.
-        where.append(f"substr(x.value, 1, {HEAD_LETTERS}) = {bound(str(clause.value)[:HEAD_LETTERS])}")
-        where += [f"x.value || '' = {bound(str(clause.value))}"] if len(str(clause.value)) >= HEAD_LETTERS else []
-    else:
-        where.append(_value("x", clause, bound))
+    where = [at("x", clause.key, bound), *(_held(one, bound) for one in clauses)]
     if experiments is None:
         where.append("x.experiment in (select e.id from experiments e)")
     else:
         where.append(f"x.experiment in {bound.several(experiments)}")
     return f"select x.run as run from {_TABLES[clause.entity]} x where {' and '.join(where)}"  # noqa: S608
+
+
+def _held(clause: Clause, bound: Bound) -> str:
+    """Return the condition on what an index holds of a value."""
+    if clause.op != "=" or clause.entity == "metric":
+        return _value("x", clause, bound)
+    # The value is not compared as it is: SQLite would put it into the expression of the index, and miss the index.
+    text = str(clause.value)
+    head = f"substr(x.value, 1, {HEAD_LETTERS}) = {bound(text[:HEAD_LETTERS])}"
+    return head if len(text) < HEAD_LETTERS else f"{head} and x.value || '' = {bound(text)}"
 
 
 def _indexed(clause: Clause, bound: Bound) -> str:

@@ -48,9 +48,9 @@ def pick(reader: Reader, wish: Wish) -> list[Row]:
     """Return numbers of runs in order, each with the values that it was ordered by: `number`, `k0`, `k1`..."""
     if wish.experiments == ():
         return []
-    clause = _chosen(reader, wish)
-    if clause is not None:
-        return _gathered(reader, wish, clause)
+    chosen = _chosen(reader, wish)
+    if chosen:
+        return _gathered(reader, wish, chosen)
     found = [row for part in _parts(reader, wish) for row in _walked(reader, wish, part)]
     for place, key in reversed(list(enumerate(keys_of(wish.orders)))):
         found.sort(key=itemgetter(f"k{place}"), reverse=key.descending)
@@ -66,17 +66,23 @@ def _parts(reader: Reader, wish: Wish) -> list[int | None]:
     return [int(str(row["id"])) for row in reader.rows("experiments.ids")]
 
 
-def _chosen(reader: Reader, wish: Wish) -> Clause | None:
-    """Return a comparison that leaves few runs, if one does."""
-    for clause in sorted((one for one in wish.clauses if drives(one)), key=_promise):
+def _chosen(reader: Reader, wish: Wish) -> list[Clause]:
+    """Return comparisons of one thing that leave few runs, if there are such."""
+    groups: dict[tuple[str, ...], list[Clause]] = {}
+    for clause in wish.clauses:
+        if drives(clause):
+            # Two comparisons of one metric are a range of its index; two of data sets may speak of different ones.
+            apart = (str(len(groups)),) if clause.entity == "dataset" else ()
+            groups.setdefault((clause.entity, clause.key, *apart), []).append(clause)
+    for group in sorted(groups.values(), key=lambda group: min(map(_promise, group))):
         bound = Bound()
-        sql = source_of(clause, wish.experiments, bound)
+        sql = source_of(group, wish.experiments, bound)
         limit = bound(FEW + 1)
         counted = f"select count(*) as n from (select c.run as run from ({sql}) c limit {limit}) d"
         (row,) = reader.composed(counted, bound.values)
         if int(str(row["n"])) <= FEW:
-            return clause
-    return None
+            return group
+    return []
 
 
 def _promise(clause: Clause) -> int:
@@ -88,11 +94,11 @@ def _conditions(wish: Wish, clauses: Sequence[Clause], bound: Bound) -> list[str
     return [VIEWS[wish.view], *(clause_sql(one, bound) for one in clauses)]
 
 
-def _gathered(reader: Reader, wish: Wish, clause: Clause) -> list[Row]:
+def _gathered(reader: Reader, wish: Wish, chosen: list[Clause]) -> list[Row]:
     bound, keys = Bound(), keys_of(wish.orders)
-    source = source_of(clause, wish.experiments, bound)
+    source = source_of(chosen, wish.experiments, bound)
     joins = lookups(wish.orders, bound)
-    where = ["r.number = c.run", *_conditions(wish, [one for one in wish.clauses if one is not clause], bound)]
+    where = ["r.number = c.run", *_conditions(wish, [one for one in wish.clauses if one not in chosen], bound)]
     if wish.experiments is not None:
         where.append(f"r.experiment in {bound.several(wish.experiments)}")
     if wish.position is not None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import posixpath
 import re
+from functools import lru_cache
 
 from ropewalk.errors import Invalid
 
@@ -19,8 +20,7 @@ def check_key(key: object) -> str:
     Raises:
         Invalid: it is empty, too long, has other characters, or reads like a path that leads elsewhere.
     """
-    fits = isinstance(key, str) and len(key) <= KEY_LETTERS_MAX and _KEY.fullmatch(key) is not None
-    if not fits or not stays(str(key)):
+    if not isinstance(key, str) or len(key) > KEY_LETTERS_MAX or not _fits(key):
         raise Invalid(
             "log-name-invalid",
             "This cannot be the name of a metric, parameter or tag.",
@@ -28,7 +28,13 @@ def check_key(key: object) -> str:
             why=f"a name is letters, digits, '_', '-', '.', ' ', ':' and '/', {KEY_LETTERS_MAX} at most, "
             "and does not read like a path that leads elsewhere",
         )
-    return str(key)
+    return key
+
+
+@lru_cache(maxsize=4096)
+def _fits(key: str) -> bool:
+    """Say whether a name is one; training says the same few names a million times."""
+    return _KEY.fullmatch(key) is not None and stays(key)
 
 
 check_tag_key = check_key

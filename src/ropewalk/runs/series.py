@@ -114,9 +114,10 @@ def sample(
     name, node = step_of(key)
     which = {"run_id": run_id, "key": name, "node": node, "low": low, "high": high}
     points = cast("int", reader.value("series.between", **which))
-    # The points lie in as many even stretches as are wanted, the first ones larger by one; the first of each is taken.
-    least, larger = divmod(points, count)
-    rows = reader.rows("series.sampled", **which, count=count, points=points, least=least, larger=larger)
+    # The points lie in as many even stretches as are wanted, the first ones wider by one; the first of each is taken.
+    narrow, wider = divmod(points, count)
+    cut = {"last": points - 1, "bound": wider * (narrow + 1), "wide": narrow + 1, "narrow": max(1, narrow)}
+    rows = reader.rows("series.sampled", **which, **cut)
     found = _moments(rows)
     return found if len(found) <= count else [*found[: count - 1], found[-1]]
 

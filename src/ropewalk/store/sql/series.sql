@@ -18,13 +18,13 @@ where s.run = (select number from runs where id = :run_id) and s.key = :key and 
 -- name: sampled
 select t.step, t.at_ms, t.value, t.is_nan from (
     select p.step, p.at_ms, p.value, p.is_nan,
-        ntile(:count) over (order by p.step, p.at_ms, p.value, p.is_nan) - 1 as bucket,
-        row_number() over (order by p.step, p.at_ms, p.value, p.is_nan) as place
+        row_number() over (order by p.step, p.at_ms, p.value, p.is_nan) - 1 as place
     from series s join points p on p.series = s.id
     where s.run = (select number from runs where id = :run_id) and s.key = :key and (:node = '' or s.node = :node)
         and p.step >= :low and p.step <= :high
 ) t
-where t.place = :points or t.place = t.bucket * :least + case when t.bucket < :larger then t.bucket else :larger end + 1
+where t.place = :last or (t.place < :bound and t.place % :wide = 0)
+    or (t.place >= :bound and (t.place - :bound) % :narrow = 0)
 order by t.place;
 -- name: span
 select count(*) as points, min(p.step) as first_step, max(p.step) as last_step, min(p.at_ms) as first_ms,
