@@ -14,9 +14,24 @@ from ropewalk.artifacts import artifact, paths
 from ropewalk.models import logged
 from ropewalk.models.logged import Point
 from ropewalk.runs import experiments, remote
+from runs.stores import STORES, site_on
 
 INVALID = (400, "INVALID_PARAMETER_VALUE")
 ABSENT = (404, "RESOURCE_DOES_NOT_EXIST")
+
+
+@pytest.fixture
+def site(request, tmp_path):
+    with site_on(getattr(request, "param", "sqlite"), tmp_path) as open_:
+        yield open_
+
+
+on_both_stores = pytest.mark.parametrize("site", STORES, indirect=True)
+
+
+@pytest.fixture
+def clock(site):
+    return site.clock
 
 
 @pytest.fixture
@@ -109,6 +124,7 @@ def test_parameters_stay_and_tags_change(client):
     assert client.get(at)["model"]["info"]["tags"] == [{"key": "a", "value": "2"}]
 
 
+@on_both_stores
 def test_what_runs_measured_is_told_once_with_nan_and_infinities(client, site):
     model_id = _id(_made(client))
     same = _point("auc", 0.5, name="test", digest="d1")
@@ -128,6 +144,7 @@ def test_what_runs_measured_is_told_once_with_nan_and_infinities(client, site):
         _measure(site, "m-none", same)
 
 
+@on_both_stores
 def test_models_are_found_by_everything_that_is_known_of_them(client, site, clock):
     for name, lr, auc, kind in (("a", "0.1", 0.9, "Agent"), ("b", "0.2", 0.7, ""), ("c", "0.3", math.nan, "LLM")):
         made = _made(client, name, model_type=kind, params=[{"key": "lr", "value": lr}])
@@ -165,6 +182,7 @@ def test_models_are_found_by_everything_that_is_known_of_them(client, site, cloc
     assert _found(client, datasets=[{"dataset_name": "test", "dataset_digest": "d2"}]) == []
 
 
+@on_both_stores
 def test_models_come_in_the_order_that_was_asked_for_page_by_page(client, site):
     for name, auc in (("a", 0.3), ("b", 0.9), ("c", math.nan), ("d", None), ("e", 0.3)):
         model_id = _id(_made(client, name))
@@ -252,6 +270,7 @@ def test_files_of_a_model_are_listed_below_its_place(client, site):
     assert client.refused("GET", "logged-models/m-none/artifacts/directories") == ABSENT
 
 
+@on_both_stores
 def test_a_registered_model_knows_its_versions(client, run):
     model_id = _id(_made(client, source_run_id=run.id))
     client.send("POST", "registered-models/create", name="late")

@@ -12,11 +12,26 @@ from ropewalk.ledger.chain import Entry
 from ropewalk.models import registered, versions
 from ropewalk.refs import digest_of
 from ropewalk.runs import remote
+from runs.stores import STORES, site_on
 
 EXISTS = (400, "RESOURCE_ALREADY_EXISTS")
 INVALID = (400, "INVALID_PARAMETER_VALUE")
 ABSENT = (404, "RESOURCE_DOES_NOT_EXIST")
 STATE = (400, "INVALID_STATE")
+
+
+@pytest.fixture
+def site(request, tmp_path):
+    with site_on(getattr(request, "param", "sqlite"), tmp_path) as open_:
+        yield open_
+
+
+on_both_stores = pytest.mark.parametrize("site", STORES, indirect=True)
+
+
+@pytest.fixture
+def clock(site):
+    return site.clock
 
 
 @pytest.fixture
@@ -55,6 +70,7 @@ def test_what_names_no_model_changes_nothing(client, name):
     assert client.get("registered-models/search") == {}
 
 
+@on_both_stores
 def test_a_renamed_model_keeps_versions_aliases_tags_and_its_past(client, site, run, clock):
     _model(client, tags=[{"key": "team", "value": "ops"}])
     _version(client, run)
@@ -140,6 +156,7 @@ def test_a_deleted_version_is_gone_with_its_aliases_and_its_number(client, run):
     assert _version(client, run)["version"] == "3"
 
 
+@on_both_stores
 def test_versions_move_between_stages_and_archive_those_before(client, run, clock):
     _model(client)
     for _ in range(3):

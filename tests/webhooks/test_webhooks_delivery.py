@@ -18,10 +18,25 @@ from ropewalk.webhooks.delivery import DELIVERED, DROPPED, FAILED, PAUSES_SECOND
 from ropewalk.webhooks.events import event_of
 from ropewalk.webhooks.send import Ways
 from ropewalk.webhooks.webhook import Wish
+from runs.stores import STORES, site_on
 from webhooks.listener import FINE, Listener, answer
 
 CREATED = "registered_model.created"
 DAY_SECONDS = 86_400
+
+
+@pytest.fixture
+def site(request, tmp_path):
+    with site_on(getattr(request, "param", "sqlite"), tmp_path) as open_:
+        yield open_
+
+
+on_both_stores = pytest.mark.parametrize("site", STORES, indirect=True)
+
+
+@pytest.fixture
+def clock(site):
+    return site.clock
 
 
 def _hook(site, listener, *kinds, **more):
@@ -98,6 +113,7 @@ def test_an_event_is_queued_once_however_often_it_is_looked_at(site):
     assert _told(site, hook) == [(DELIVERED, 1, [200])]
 
 
+@on_both_stores
 def test_a_failed_message_is_tried_again_later_under_the_same_id(site, clock):
     with Listener(answers=[answer(500), answer(429, "Retry-After: 100"), FINE]) as listener:
         hook = _hook(site, listener, secret="x")
@@ -201,6 +217,7 @@ def test_an_address_that_is_not_allowed_any_more_is_not_gone_to(site):
     assert "webhook-url-refused" in tried[0].error
 
 
+@on_both_stores
 def test_what_ended_long_ago_is_forgotten(site, clock):
     with Listener() as listener:
         hook = _hook(site, listener)
@@ -241,6 +258,7 @@ def test_the_loop_stops_while_somebody_is_slow(site):
         assert loop.problem is None
 
 
+@on_both_stores
 def test_secrets_lie_encrypted_and_bound_to_their_webhook(site):
     with Listener() as listener:
         hook = _hook(site, listener, secret="plant-7f3a")

@@ -127,9 +127,7 @@ def create(
     Raises:
         Invalid: the name, a parameter or a tag is none.
     """
-    _check_name(name)
-    for text, what in ((model_type, "model_type"), (source_run, "source_run_id")):
-        spelling.check_text(text, what, NAME_LETTERS_MAX)
+    _check_words(name, model_type=model_type, source_run_id=source_run)
     now_us = site.clock.now_us()
     model_id = "m-" + uuid7(now_us).replace("-", "")
     tx.run(
@@ -282,7 +280,9 @@ def note_metrics(tx: Transaction, points: Mapping[str, Sequence[Point]]) -> None
         )
 
 
-def _check_name(name: str) -> None:
+def _check_words(name: str, **more: str) -> None:
+    for what, text in more.items():
+        spelling.check_text(text, what, NAME_LETTERS_MAX)
     if not name or len(name) > NAME_LETTERS_MAX or not _BAD_LETTERS.isdisjoint(name):
         raise Invalid(
             "model-name-invalid",
