@@ -9,7 +9,7 @@ from typing import Any, TypeVar, cast
 from ropewalk.runs.fragments import Bound, Key, beyond, compared
 from ropewalk.runs.grammar import NULLS, Clause, Order
 from ropewalk.runs.paging import Position
-from ropewalk.store.database import Reader, Row, Value
+from ropewalk.store.database import Reader, Row, Transaction, Value
 from ropewalk.traces.patterns import attribute_patterns, escaped, from_regex, text_patterns
 from ropewalk.traces.values import dumped
 
@@ -110,6 +110,22 @@ def page(reader: Reader, question: Question) -> list[Row]:
         f"select {columns}, {sorts} from traces t where {where} order by {order} limit {bound(question.count)}",
         bound.values,
     )
+
+
+def delete(tx: Transaction, experiment: int, max_ms: int, *, ids: Sequence[str] = (), count: int) -> list[str]:
+    """Delete traces of an experiment with all that hangs on them; return their ids.
+
+    One statement for many: each of its own would make SQLite look through all that was deleted before.
+    """
+    gone: list[Row] = []
+    for start in range(0, max(1, len(ids)), LISTED):
+        bound = Bound()
+        where = f"experiment = {bound(experiment)} and start_ms <= {bound(max_ms)}"
+        if ids:
+            where += f" and id in {bound.several(ids[start : start + LISTED])}"
+        chosen = f"select number from traces where {where} order by start_ms, id limit {bound(count)}"
+        gone += tx.composed(f"delete from traces where number in ({chosen}) returning id, start_ms", bound.values)
+    return [str(row["id"]) for row in sorted(gone, key=lambda row: (int(str(row["start_ms"])), str(row["id"])))]
 
 
 def count(reader: Reader, experiments: Sequence[int], *filters: Sequence[Clause]) -> int:

@@ -9,6 +9,7 @@ from ropewalk.refs import canonical, digest_of
 from ropewalk.runs.experiments import parse_id
 from ropewalk.site import Site
 from ropewalk.store.database import Transaction
+from ropewalk.traces import compile as composing
 
 WHENEVER = (1 << 63) - 1
 NAMED_MAX = 100
@@ -40,16 +41,10 @@ def delete(
     number = parse_id(experiment)
     _check(ids, max_ms, count)
     latest = WHENEVER if max_ms is None else max(-1, min(max_ms, WHENEVER))
-    if ids:
-        asked = [tx.value("traces.doomed_one", experiment=number, id=one, max_ms=latest) for one in dict.fromkeys(ids)]
-        doomed = [str(one) for one in asked if one is not None]
-    else:
-        most = WHENEVER if count is None else min(count, WHENEVER)
-        rows = tx.rows("traces.doomed", experiment=number, max_ms=latest, count=most)
-        doomed = [str(row["id"]) for row in rows]
+    most = WHENEVER if count is None else min(count, WHENEVER)
+    doomed = composing.delete(tx, number, latest, ids=list(dict.fromkeys(ids)), count=most)
     if not doomed:
         return 0
-    tx.many("traces.delete", [{"id": one} for one in doomed])
     body = {"count": len(doomed), "ids": doomed[:NAMED_MAX], "digest": digest_of(canonical(sorted(doomed)))}
     site.record(tx, "traces.deleted", f"experiment:{number}", body)
     return len(doomed)

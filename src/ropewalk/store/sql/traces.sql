@@ -53,10 +53,3 @@ order by case when parent is null then 0 else 1 end, start_ns, id;
 -- name: link
 insert into trace_links (trace, kind, target) values (:trace, :kind, :target)
 on conflict (trace, kind, target) do nothing;
--- name: doomed
-select id from traces where experiment = :experiment and start_ms <= :max_ms
-order by start_ms, id limit :count;
--- name: doomed_one
-select id from traces where experiment = :experiment and id = :id and start_ms <= :max_ms;
--- name: delete
-delete from traces where id = :id;
