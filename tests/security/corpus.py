@@ -191,6 +191,7 @@ def webhooks() -> Iterator[Attack]:
             method="POST",
             target=f"{API}/webhooks",
             body={"name": "hook", "url": url, "events": events},
+            right=frozenset((400,)),
         )
 
 
