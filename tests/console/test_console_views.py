@@ -16,13 +16,15 @@ from ropewalk.console import cells, curves, registry, told
 from ropewalk.console.look import Wanted
 from ropewalk.console.mlmodel import signature_of
 from ropewalk.console.query import Asked
+from ropewalk.console.thinned import marks
 from ropewalk.console.traces import ordered
 from ropewalk.demo.server import Server
-from ropewalk.house import open_house
+from ropewalk.house import House, open_house
 from ropewalk.models.aliases import Alias
 from ropewalk.runs import experiments
 from ropewalk.runs import run as runs
 from ropewalk.runs.states import Run
+from ropewalk.settings import Settings
 
 MLMODEL = """artifact_path: model
 signature:
@@ -137,7 +139,7 @@ def test_what_the_machine_measured_is_folded_away_and_single_points_stay_in_the_
     log(site, run, "auc", [0.9])
     log(site, run, "system/cpu", [10, 20])
     with site.db.read() as rows:
-        page = curves.of_run(rows, run, Wanted.read(QueryParams("")))
+        page = curves.of_run(House(site=site, settings=Settings(name="lab")), rows, run, Wanted.read(QueryParams("")))
 
     assert [(group["name"], group["folded"], [one["title"] for one in group["plots"]]) for group in page["groups"]] == [
         ("", False, ["loss"]),
@@ -149,14 +151,31 @@ def test_many_curves_stand_in_groups_by_folder_and_the_rest_is_counted(site, run
     for number in range(30):
         log(site, run, f"{'train' if number % 2 else 'val'}/m{number:02}", [1, 2])
     with site.db.read() as rows:
-        page = curves.of_run(rows, run, Wanted.read(QueryParams("")))
-        narrowed = curves.of_run(rows, run, Wanted.read(QueryParams("only=M03")))
+        page = curves.of_run(House(site=site, settings=Settings(name="lab")), rows, run, Wanted.read(QueryParams("")))
+        narrowed = curves.of_run(
+            House(site=site, settings=Settings(name="lab")), rows, run, Wanted.read(QueryParams("only=M03"))
+        )
 
     assert [group["name"] for group in page["groups"]] == ["train", "val"]
     assert sum(len(group["plots"]) for group in page["groups"]) == curves.PLOTS_SHOWN
     assert page["more_curves"] == 30 - curves.PLOTS_SHOWN
     assert [one["title"] for one in narrowed["groups"][0]["plots"]] == ["train/m03"]
     assert narrowed["more_curves"] == 0
+
+
+def test_a_thinned_history_is_kept_until_a_point_is_added(site, run):
+    log(site, run, "loss", [3, 2, 1])
+    with site.db.read() as rows:
+        first = marks(site.db, rows, run, "loss", 10)
+        again = marks(site.db, rows, run, "loss", 10)
+    with site.db.read() as rows:
+        series = rows.value("runs.series", run=run.number, key="loss", node="")
+    site.db.write(lambda tx: tx.run("runs.point", series=series, at_ms=0, step=-5, value=9.0, is_nan=0))
+    with site.db.read() as rows:
+        grown = marks(site.db, rows, run, "loss", 10)
+
+    assert again is first
+    assert [mark.step for mark in grown] == [-5, 0, 1, 2]
 
 
 def test_letters_that_patterns_know_mean_themselves_in_a_search_for_names(site, run):
@@ -167,7 +186,9 @@ def test_letters_that_patterns_know_mean_themselves_in_a_search_for_names(site, 
         found = [
             [
                 one["title"]
-                for group in curves.of_run(rows, run, Wanted.read(QueryParams({"only": only})))["groups"]
+                for group in curves.of_run(
+                    House(site=site, settings=Settings(name="lab")), rows, run, Wanted.read(QueryParams({"only": only}))
+                )["groups"]
                 for one in group["plots"]
             ]
             for only in ("A_b", "%", "\\")

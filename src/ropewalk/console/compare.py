@@ -66,7 +66,7 @@ def whole(house: House, rows: Reader, request: Request) -> dict[str, Any]:
         "look_words": urlencode([*own, *wanted.pairs]),
         "kept": own,
         "watched": any(run.state in WATCHED for run in found),
-        **curves.compared(rows, found, wanted),
+        **curves.compared(house, rows, found, wanted),
         "strands": _strands(found, logged),
         **_scattered(found, logged, request),
         "values": values,
@@ -78,9 +78,9 @@ def whole(house: House, rows: Reader, request: Request) -> dict[str, Any]:
     }
 
 
-def show_curves(_house: House, rows: Reader, request: Request) -> dict[str, Any]:
+def show_curves(house: House, rows: Reader, request: Request) -> dict[str, Any]:
     """Return the curves alone."""
-    return curves.compared(rows, chosen(rows, request), Wanted.read(request.query_params))
+    return curves.compared(house, rows, chosen(rows, request), Wanted.read(request.query_params))
 
 
 def show_scatter(_house: House, rows: Reader, request: Request) -> dict[str, Any]:
@@ -125,6 +125,10 @@ def _differs(values: Sequence[object]) -> bool:
     return len({str(value) for value in values}) > 1
 
 
+def _present(logged: Sequence[dict[str, dict[str, Any]]], part: str, name: str) -> list[object]:
+    return [one[part][name] for one in logged if name in one[part]]
+
+
 def _number(value: object) -> float | None:
     try:
         number_ = float(str(value))
@@ -135,8 +139,8 @@ def _number(value: object) -> float | None:
 
 def _strands(found: Sequence[Run], logged: Sequence[dict[str, dict[str, Any]]]) -> str:
     """Return parallel coordinates of the parameters that differ, then of metrics."""
-    params = [name for name in _names(logged, "params") if _differs([one["params"].get(name) for one in logged])]
-    metrics = [name for name in _names(logged, "metrics") if _differs([one["metrics"].get(name) for one in logged])]
+    params = [name for name in _names(logged, "params") if _differs(_present(logged, "params", name))]
+    metrics = [name for name in _names(logged, "metrics") if _differs(_present(logged, "metrics", name))]
     most = max(AXES_MAX // 2, AXES_MAX - len(metrics))
     named = [("params", name, name) for name in params[:most]]
     # A metric that is called like a parameter is told from it.
@@ -161,8 +165,9 @@ def _scattered(found: Sequence[Run], logged: Sequence[dict[str, dict[str, Any]]]
             values = [_number(one[part][name]) if name in one[part] else None for one in logged]
             if any(value is not None for value in values):
                 columns[f"{word} {name}"] = values
-    numbers = [*sorted(columns, key=lambda name: not _differs(columns[name]))[:NAMES_SHOWN]]
-    if len(numbers) <= 1 or not any(_differs(values) for values in columns.values()):
+    differ = {name: _differs([value for value in values if value is not None]) for name, values in columns.items()}
+    numbers = sorted(columns, key=lambda name: not differ[name])[:NAMES_SHOWN]
+    if len(numbers) <= 1 or not any(differ.values()):
         return {"numbers": [], "scattered": {"x": "", "y": "", "svg": ""}}
     metrics = [name for name in numbers if name.startswith("metric ")]
     x, y = request.query_params.get("x", ""), request.query_params.get("y", "")

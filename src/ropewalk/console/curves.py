@@ -11,12 +11,12 @@ from starlette.requests import Request
 
 from ropewalk.console.cells import SYSTEM
 from ropewalk.console.look import Wanted
-from ropewalk.console.plots import Curve, Mark, plot
+from ropewalk.console.plots import Curve, plot
+from ropewalk.console.thinned import marks
 from ropewalk.console.words import at, number
 from ropewalk.errors import NotFound
 from ropewalk.house import House
 from ropewalk.runs import run as runs
-from ropewalk.runs import series
 from ropewalk.runs.states import Run
 from ropewalk.store.database import Reader, Row
 
@@ -41,26 +41,12 @@ def pattern(only: str) -> str:
     return f"%{escaped}%"
 
 
-def marks(rows: Reader, run: Run, key: str, count: int) -> tuple[Mark, ...]:
-    """Return a metric's history in at most so many buckets, by step."""
-    return tuple(
-        Mark(
-            step=one.step,
-            at_us=one.at_ms * 1000,
-            value=one.last,
-            low=one.last if one.low is None else one.low,
-            high=one.last if one.high is None else one.high,
-        )
-        for one in series.chart(rows, run.id, key, count)
-    )
-
-
-def show(_house: House, rows: Reader, request: Request) -> dict[str, Any]:
+def show(house: House, rows: Reader, request: Request) -> dict[str, Any]:
     """Return a run's curves alone, as they are shown anew while it runs."""
-    return of_run(rows, runs.get(rows, request.path_params["run"]), Wanted.read(request.query_params))
+    return of_run(house, rows, runs.get(rows, request.path_params["run"]), Wanted.read(request.query_params))
 
 
-def of_run(rows: Reader, run: Run, wanted: Wanted) -> dict[str, Any]:
+def of_run(house: House, rows: Reader, run: Run, wanted: Wanted) -> dict[str, Any]:
     """Return a run's curves in groups: by the folder in a metric's name, the machine's own last and folded."""
     values = {"run": run.number, "pattern": pattern(wanted.only)}
     own = rows.rows("console.metrics", **values, count=PLOTS_SHOWN * 4)
@@ -70,10 +56,10 @@ def of_run(rows: Reader, run: Run, wanted: Wanted) -> dict[str, Any]:
     for row in drawn[:PLOTS_SHOWN]:
         # A few plots stand together; many are found by the folder in their name.
         folder = str(row["key"]).rpartition("/")[0] if len(drawn) > GROUPED_FROM else ""
-        groups.setdefault(folder, []).append(_one(rows, run, row, wanted))
+        groups.setdefault(folder, []).append(_one(house, rows, run, row, wanted))
     listed = [{"name": name, "plots": plots, "folded": False} for name, plots in sorted(groups.items())]
     if system:
-        plots = [_one(rows, run, row, wanted) for row in system[:PLOTS_SHOWN]]
+        plots = [_one(house, rows, run, row, wanted) for row in system[:PLOTS_SHOWN]]
         listed.append({"name": "The machine meanwhile", "plots": plots, "folded": True})
     whole = int(str(rows.value("console.metrics_like", **values)))
     return {
@@ -93,10 +79,10 @@ def _none(wanted: Wanted, whole: int) -> str:
     )
 
 
-def _one(rows: Reader, run: Run, row: Row, wanted: Wanted) -> dict[str, Any]:
+def _one(house: House, rows: Reader, run: Run, row: Row, wanted: Wanted) -> dict[str, Any]:
     key = str(row["key"])
     title = key.removeprefix(SYSTEM)
-    line = Curve(name=key, slot=0, marks=marks(rows, run, key, MARKS), start_us=run.started_us)
+    line = Curve(name=key, slot=0, marks=marks(house.site.db, rows, run, key, MARKS), start_us=run.started_us)
     value = math.nan if row["is_nan"] else float(str(row["value"]))
     return {
         "title": title,
@@ -107,7 +93,7 @@ def _one(rows: Reader, run: Run, row: Row, wanted: Wanted) -> dict[str, Any]:
     }
 
 
-def of_metric(rows: Reader, run: Run, key: str, wanted: Wanted) -> dict[str, Any]:
+def of_metric(house: House, rows: Reader, run: Run, key: str, wanted: Wanted) -> dict[str, Any]:
     """Return one metric of a run, drawn wide, with its figures and newest points.
 
     Raises:
@@ -119,7 +105,7 @@ def of_metric(rows: Reader, run: Run, key: str, wanted: Wanted) -> dict[str, Any
             "metric-not-found", "The run has no such metric.", where=key[:200], fix=f"ropewalk runs {run.id}"
         )
     points = rows.rows("console.newest_points", run=run.number, key=key, count=POINTS_SHOWN)
-    line = Curve(name=key, slot=0, marks=marks(rows, run, key, MARKS_WIDE), start_us=run.started_us)
+    line = Curve(name=key, slot=0, marks=marks(house.site.db, rows, run, key, MARKS_WIDE), start_us=run.started_us)
     said = (
         ("points", f"{int(str(figures['points'])):,}"),
         ("last", number(_value(points[0]))),
@@ -140,13 +126,13 @@ def _value(row: Row) -> float:
     return math.nan if row["is_nan"] else float(str(row["value"]))
 
 
-def show_metric(_house: House, rows: Reader, request: Request) -> dict[str, Any]:
+def show_metric(house: House, rows: Reader, request: Request) -> dict[str, Any]:
     """Return one metric's curve and figures alone."""
     run = runs.get(rows, request.path_params["run"])
-    return of_metric(rows, run, request.path_params["key"], Wanted.read(request.query_params))
+    return of_metric(house, rows, run, request.path_params["key"], Wanted.read(request.query_params))
 
 
-def compared(rows: Reader, found: Sequence[Run], wanted: Wanted) -> dict[str, Any]:
+def compared(house: House, rows: Reader, found: Sequence[Run], wanted: Wanted) -> dict[str, Any]:
     """Return the curves of several runs laid over each other, a plot for each metric that has one."""
     keys: dict[str, None] = {}
     for run in found:
@@ -158,7 +144,12 @@ def compared(rows: Reader, found: Sequence[Run], wanted: Wanted) -> dict[str, An
     plots: list[dict[str, Any]] = []
     for key in shown:
         lines = [
-            Curve(name=f"{slot + 1} {run.name}", slot=slot, marks=marks(rows, run, key, MARKS), start_us=run.started_us)
+            Curve(
+                name=f"{slot + 1} {run.name}",
+                slot=slot,
+                marks=marks(house.site.db, rows, run, key, MARKS),
+                start_us=run.started_us,
+            )
             for slot, run in enumerate(found)
         ]
         plots.append(

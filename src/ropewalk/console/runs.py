@@ -97,7 +97,7 @@ def one(house: House, rows: Reader, request: Request) -> dict[str, Any]:
     steps = _steps(rows, run)
     page: dict[str, Any] = {
         **head(rows, run),
-        **curves.of_run(rows, run, wanted),
+        **curves.of_run(house, rows, run, wanted),
         **metrics(rows, run),
         **files.listed(house, rows, shelves.of_run(run)),
         "look": wanted.shown,
@@ -216,7 +216,7 @@ def _take_back(run: Run) -> str:
     return f'mlflow.artifacts.download_artifacts(run_id="{run.id}", dst_path="./as-it-was")'
 
 
-def show_metric(_house: House, rows: Reader, request: Request) -> dict[str, Any]:
+def show_metric(house: House, rows: Reader, request: Request) -> dict[str, Any]:
     """Return what the page of one metric of a run shows.
 
     Raises:
@@ -227,7 +227,7 @@ def show_metric(_house: House, rows: Reader, request: Request) -> dict[str, Any]
     key = request.path_params["key"]
     return {
         **head(rows, run),
-        **curves.of_metric(rows, run, key, wanted),
+        **curves.of_metric(house, rows, run, key, wanted),
         "metric": key,
         "look": wanted.shown,
         "look_words": wanted.words,

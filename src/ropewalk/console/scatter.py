@@ -45,13 +45,14 @@ def scatter(across: str, up: str, spots: Sequence[Spot]) -> str:
     title = escape(f"{up} by {across}")
     parts = [f'<svg class="scatter" viewBox="0 0 {WIDTH} {HEIGHT}" role="img" aria-label="{title}">']
     parts += _axes(across, up, x, y)
+    numbers: dict[tuple[float, float], list[str]] = {}
     for spot in spots:
         told = escape(f"{spot.name}: {across} {spot.x:.6g}, {up} {spot.y:.6g}")
         place = f'cx="{x.at(spot.x):.1f}" cy="{y.at(spot.y):.1f}"'
         parts.append(f'<circle class="dot c{spot.slot % COLOURS}" {place} r="6"><title>{told}</title></circle>')
-        parts.append(
-            f'<text class="middle number" x="{x.at(spot.x):.1f}" y="{y.at(spot.y) - 9:.1f}">{spot.slot + 1}</text>'
-        )
+        numbers.setdefault((round(x.at(spot.x)), round(y.at(spot.y))), []).append(str(spot.slot + 1))
+    for (left, top), listed in numbers.items():
+        parts.append(f'<text class="middle number" x="{left}" y="{top - 9}">{", ".join(listed)}</text>')
     return "".join([*parts, "</svg>"])
 
 

@@ -94,3 +94,5 @@ order by e.updated_us desc, e.id desc limit 1000;
 -- name: versions_of_logged
 select m.name, v.version from model_versions v join registered_models m on m.id = v.model
 where v.logged_model = :logged_model and v.deleted_us is null and m.deleted_us is null order by m.name, v.version limit 50;
+-- name: points
+select count(*) as points from series s join points p on p.series = s.id where s.run = :run and s.key = :key;
