@@ -7,7 +7,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 from ropewalk.errors import Conflict, Invalid, NotFound
-from ropewalk.leases import Lease
 from ropewalk.runs import experiments
 from ropewalk.runs.keys import TAG_LETTERS_MAX, check_tag_key, check_text
 from ropewalk.runs.names import random_name
@@ -92,7 +91,21 @@ def create(
     """
     home = experiments.active(tx, experiment)
     said = {check_tag_key(key): check_text("tag", key, value, TAG_LETTERS_MAX) for key, value in (tags or {}).items()}
-    tagged = said.get(NAME_TAG, "")
+    name = _name(_one_name(name, said.get(NAME_TAG, "")))
+    began_us = site.clock.now_us() if start_ms is None else _micros(start_ms, "start_time")
+    run_id = _id(tx, run_id) if run_id else fresh_id(site)
+    beat = _beat(said.get(BEAT_TAG, ""))
+    run = Run(
+        number=0, id=run_id, experiment=home.id, name=name, kind=REMOTE, state=RUNNING, args="{}", dirty=0,
+        started_us=began_us, ended_us=None, location=f"{home.location}/{run_id}/artifacts", heartbeat_seconds=beat,
+        deleted_us=None, reopened_us=None, host="", boot="", pid=0, born=0, fence=1,
+        expires_us=_expiry(site.clock.now_us(), beat), **_said(said, user),
+    )  # fmt: skip
+    return begin(tx, site, run, {**said, NAME_TAG: name})
+
+
+def _one_name(name: str, tagged: str) -> str:
+    """Return the name that a new run is given, or a random one."""
     if name and tagged and name != tagged:
         raise Invalid(
             "run-name-twice",
@@ -101,27 +114,20 @@ def create(
             why=f"the argument says {name[:80]!r}, the tag {tagged[:80]!r}",
             fix="give one",
         )
-    name = _name(name or tagged or random_name())
-    began_us = site.clock.now_us() if start_ms is None else _micros(start_ms, "start_time")
-    run_id = _id(tx, run_id) if run_id else fresh_id(site)
-    beat = _beat(said.get(BEAT_TAG, ""))
-    own = {
-        "user_name": user or said.get("mlflow.user", ""),
-        "source_name": said.get("mlflow.source.name", ""),
-        "source_type": said.get("mlflow.source.type", ""),
-        "commit_sha": said.get("mlflow.source.git.commit", ""),
-        "branch": said.get("mlflow.source.git.branch", ""),
-        "parent": said.get(PARENT_TAG, ""),
-    }
-    held = Lease(host="", boot="", pid=0, born=0, expires_us=_expiry(site.clock.now_us(), beat), fence=1)
+    return name or tagged or random_name()
+
+
+def _said(tags: Mapping[str, str], user: str) -> dict[str, str]:
+    """Return what a client's tags say of where a run comes from."""
     plain = dict.fromkeys(("pipeline", "code", "author", "environment", "error"), "")
-    run = Run(
-        number=0, id=run_id, experiment=home.id, name=name, kind=REMOTE, state=RUNNING, args="{}", dirty=0,
-        started_us=began_us, ended_us=None, location=f"{home.location}/{run_id}/artifacts", heartbeat_seconds=beat,
-        deleted_us=None, reopened_us=None, **plain, **own,
-        **{field: getattr(held, field) for field in Lease.__slots__},
-    )  # fmt: skip
-    return begin(tx, site, run, {**said, NAME_TAG: name})
+    return plain | {
+        "user_name": user or tags.get("mlflow.user", ""),
+        "source_name": tags.get("mlflow.source.name", ""),
+        "source_type": tags.get("mlflow.source.type", ""),
+        "commit_sha": tags.get("mlflow.source.git.commit", ""),
+        "branch": tags.get("mlflow.source.git.branch", ""),
+        "parent": tags.get(PARENT_TAG, ""),
+    }
 
 
 def update(

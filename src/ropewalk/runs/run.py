@@ -75,24 +75,24 @@ def start(
     if kind not in KINDS:
         raise Invalid("run-kind-unknown", "There is no such kind of run.", why=f"found {kind[:80]!r}")
     home = experiments.named(tx, site, experiment) if experiment else experiments.get(tx, experiments.DEFAULT)
-    run_id = fresh_id(site)
     plain = {"kind": kind, "pipeline": pipeline, "code": code, "environment": environment, "parent": parent}
-    own = {"user_name": site.actor, "source_name": pipeline, "source_type": "PROJECT", "heartbeat_seconds": 0}
     run = Run(
-        number=0,
-        id=run_id,
         experiment=home.id,
         name=name or _next_name(tx, pipeline, home.id),
         args=canonical(args).decode(),
         started_us=site.clock.now_us(),
-        location=f"{home.location}/{run_id}/artifacts",
-        deleted_us=None,
-        reopened_us=None,
         **plain,
-        **own,
         **_begun(commit, lease),
+        **_own(site, home, pipeline),
     )
     return begin(tx, site, run, run.source_tags())
+
+
+def _own(site: Site, home: experiments.Experiment, pipeline: str) -> dict[str, Any]:
+    """Return what a run of ours has that a client's run has by its client's word."""
+    run_id = fresh_id(site)
+    said = {"user_name": site.actor, "source_name": pipeline, "source_type": "PROJECT", "heartbeat_seconds": 0}
+    return {"number": 0, "id": run_id, "location": f"{home.location}/{run_id}/artifacts", **said}
 
 
 def fresh_id(site: Site) -> str:
@@ -104,7 +104,8 @@ def _begun(commit: Commit, lease: Lease) -> dict[str, Any]:
     """Return what a run that has just begun keeps of git's view of the code and of its holder."""
     seen = {"commit_sha": commit.sha, "branch": commit.branch, "author": commit.author, "dirty": int(commit.dirty)}
     held = {field: getattr(lease, field) for field in Lease.__slots__}
-    return {"state": RUNNING, "ended_us": None, "error": "", **seen, **held}
+    open_ = dict.fromkeys(("ended_us", "deleted_us", "reopened_us"))
+    return {"state": RUNNING, "error": "", **open_, **seen, **held}
 
 
 def begin(tx: Transaction, site: Site, run: Run, tags: Mapping[str, str]) -> Run:
