@@ -42,10 +42,10 @@ def test_a_known_token_costs_less_than_fifty_microseconds_with_its_header_and_it
     scope = {"headers": [(b"authorization", bearer(token).encode())], "method": "GET", "client": ("127.0.0.1", 1)}
 
     async def many() -> float:
-        await gate._caller(scope)
+        await gate._caller(gate._keeper, scope)
         started = time.perf_counter()
         for _ in range(1000):
-            await gate._caller(scope)
+            await gate._caller(gate._keeper, scope)
         return (time.perf_counter() - started) / 1000
 
     assert min(asyncio.run(many()) for _ in range(7)) < 50e-6

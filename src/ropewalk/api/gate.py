@@ -10,7 +10,7 @@ import secrets
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
-from functools import partial
+from functools import lru_cache, partial
 from typing import TypeVar
 
 from ropewalk.access.keeper import Keeper, unknown
@@ -81,7 +81,8 @@ class Gate:
         self._policy = policy
         self._places = places
         self._keeper = keeper
-        self._local = everything(actor)
+        local = everything(actor)
+        self._local = {place: replace(local, environment=place) for place in (places.serving, places.tracking)}
         self._own_rules = own_rules
         self._tell = tell
         self._proxies = frozenset(places.proxies)
@@ -126,11 +127,13 @@ class Gate:
             if self._keeper is not None and path in ("/login", "/logout"):
                 await self._door(self._keeper, scope, receive, send)
                 return
-            if self._keeper is None or not is_public(method, path):
-                caller = await self._caller(scope)
-                where = self._places.serving if is_served(path) else self._places.tracking
-                caller = replace(caller, environment=where)
-                scope[CALLER] = caller
+            where = self._places.serving if is_served(path) else self._places.tracking
+            if self._keeper is None:  # whoever works here may do everything, and nobody else is here
+                if not _from_here(str((scope.get("client") or ("",))[0])):
+                    raise unknown()
+                scope[CALLER] = self._local[where]
+            elif not is_public(method, path):
+                scope[CALLER] = caller = replace(await self._caller(self._keeper, scope), environment=where)
                 if not self._own_rules(path):
                     await self._require(caller, self._policy.action(method, path), method, path)
             await self._app(scope, receive, send)
@@ -138,24 +141,20 @@ class Gate:
             await discard(receive)
             await self._refuse(scope, send, error)
 
-    async def _caller(self, scope: Scope) -> Caller:
+    async def _caller(self, keeper: Keeper, scope: Scope) -> Caller:
         """Return who asks.
 
         Raises:
             Refused: nobody knows.
         """
-        if self._keeper is None:
-            if not _from_here(scope):
-                raise unknown()
-            return self._local
         given = [value for name, value in scope["headers"] if name == b"authorization"]
         caller = None
         if len(given) == 1:
-            caller = await self._by_header(self._keeper, given[0], _address(scope))
+            caller = await self._by_header(keeper, given[0], _address(scope))
         elif not given:
             secret = login.cookie_of(scope, secure=_secure(scope))
             if secret:
-                caller = await self._known(self._keeper, secret, partial(self._keeper.session, secret))
+                caller = await self._known(keeper, secret, partial(keeper.session, secret))
                 if caller is not None and scope["method"] not in LOOKS:
                     _own_page(scope)
         if caller is None:
@@ -210,7 +209,7 @@ class Gate:
         """Serve `/login` and `/logout`."""
         method, secure = str(scope["method"]), _secure(scope)
         if scope["path"] == "/logout":
-            caller = await self._caller(scope)
+            caller = await self._caller(keeper, scope)
             if method != "POST":
                 raise _verb("POST")
             secret = login.cookie_of(scope, secure=secure)
@@ -285,13 +284,13 @@ def _address(scope: Scope) -> str:
     return network_of(str(client[0])) if client else ""
 
 
-def _from_here(scope: Scope) -> bool:
+@lru_cache(maxsize=1024)
+def _from_here(address: str) -> bool:
     """Say whether a caller is on this machine: one without an address is, for his socket has none."""
-    client = scope.get("client")
     try:
-        return not client or ipaddress.ip_address(str(client[0])).is_loopback
+        return not address or ipaddress.ip_address(address).is_loopback
     except ValueError:
-        return True
+        return False
 
 
 def _wants_page(scope: Scope) -> bool:
