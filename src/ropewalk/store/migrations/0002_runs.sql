@@ -58,6 +58,7 @@ create index runs_by_command on runs (pipeline, code, state);
 create index runs_by_name on runs (name, started_us);
 create index runs_by_experiment on runs (experiment, started_us, id);
 create index runs_active on runs (experiment, started_us, id) where deleted_us is null;
+create index runs_leased on runs (state, started_us, id) where kind <> 'remote' or heartbeat_seconds > 0;
 create index runs_reopened on runs (reopened_us) where reopened_us is not null;
 
 -- Which parts of a run's log were written, so that the same part never counts twice.
