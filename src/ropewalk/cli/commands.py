@@ -74,6 +74,12 @@ COMMANDS = (
     ),
     Command(name="data", summary="list and profile snapshots, infer and check contracts", group=TRAIN, module="data"),
     Command(
+        name="import", summary="take in what MLflow kept: runs, files, models, with ids", group=TRAIN, module="import_"
+    ),
+    Command(
+        name="export", summary="write runs, files and models out as MLflow keeps them", group=TRAIN, module="export"
+    ),
+    Command(
         name="spool",
         summary="show and send what trainings logged while their server was away",
         group=TRAIN,
