@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from ropewalk.console.compile import Values
 from ropewalk.console.query import Asked
-from ropewalk.console.words import at, number, span
+from ropewalk.console.words import at, span
 from ropewalk.runs.states import Run
 from ropewalk.store.database import Reader
 
@@ -89,34 +89,24 @@ def _column(asked: Asked, word: str) -> dict[str, Any]:
     }
 
 
-def cells(rows: Reader, run: Run, ids: Sequence[str], experiments: dict[int, str]) -> list[Cell]:
+def cells(run: Run, ids: Sequence[str], values: Values, experiments: dict[int, str]) -> list[Cell]:
     """Return a run's cells.
 
     Args:
-        rows: a view of the store.
         run: the run.
         ids: the columns.
+        values: of all runs of the page.
         experiments: names by id.
     """
-    return [_cell(rows, run, word, experiments) for word in ids]
+    return [_cell(run, word, values, experiments) for word in ids]
 
 
-def _cell(rows: Reader, run: Run, word: str, experiments: dict[int, str]) -> Cell:
+def _cell(run: Run, word: str, values: Values, experiments: dict[int, str]) -> Cell:
     scope, _, key = word.partition(".")
-    if scope == "metrics":
-        return Cell(kind="number", text=metric(rows, run.number, key))
-    if scope in ("params", "tags"):
-        value = rows.value("console.param" if scope == "params" else "console.tag", run=run.number, key=key)
-        return Cell(kind="text", text="" if value is None else str(value)[:LETTERS_MAX])
-    return _attribute(run, key, experiments)
-
-
-def metric(rows: Reader, run: int, key: str) -> str:
-    """Return the newest value of a metric to five digits, or nothing."""
-    row = rows.row("console.metric", run=run, key=key)
-    if row is None:
-        return ""
-    return number(math.nan if row["is_nan"] else float(str(row["value"])))
+    if scope == "attributes":
+        return _attribute(run, key, experiments)
+    text = values.get((scope, run.number, key), "")
+    return Cell(kind="number" if scope == "metrics" else "text", text=text[:LETTERS_MAX])
 
 
 def _attribute(run: Run, key: str, experiments: dict[int, str]) -> Cell:

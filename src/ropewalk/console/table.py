@@ -8,6 +8,7 @@ from typing import Any
 from starlette.requests import Request
 
 from ropewalk.console import cells
+from ropewalk.console.compile import Values, values_of
 from ropewalk.console.query import ACTIVE, VIEWS, Asked
 from ropewalk.errors import Invalid, NotFound, RopewalkError
 from ropewalk.runs import experiments, search
@@ -65,12 +66,13 @@ def table(rows: Reader, request: Request) -> dict[str, Any]:
         problem = error
     many = len({run.experiment for run in found}) > 1
     ids = [*cells.FIRST, *asked.show] if asked.show else cells.usual(rows, found, many=many)
+    values = values_of(rows, [run.number for run in found], [*ids, f"tags.{cells.PARENT}"])
     names = {number: _name(rows, {}, str(number)) for number in {run.experiment for run in found}}
     return {
         "asked": asked,
         "problem": problem,
         "columns": cells.columns(asked, ids),
-        "rows": [_row(rows, run, ids, names) for run in found],
+        "rows": [_row(run, ids, values, names) for run in found],
         "next": asked.but(after=token).address() if token else "",
         "first": asked.but().address() if asked.after else "",
         "server": str(request.base_url).rstrip("/"),
@@ -82,13 +84,12 @@ def _ids(asked: Asked) -> tuple[int, ...] | None:
     return tuple(experiments.parse_id(item) for item in asked.experiments) or None
 
 
-def _row(rows: Reader, run: Run, ids: Sequence[str], names: dict[int, str]) -> dict[str, Any]:
-    parent = run.parent or rows.value("console.tag", run=run.number, key=cells.PARENT)
+def _row(run: Run, ids: Sequence[str], values: Values, names: dict[int, str]) -> dict[str, Any]:
     return {
         "id": run.id,
         "name": run.name,
-        "child": str(parent or ""),
-        "cells": cells.cells(rows, run, ids, names),
+        "child": run.parent or values.get(("tags", run.number, cells.PARENT), ""),
+        "cells": cells.cells(run, ids, values, names),
     }
 
 

@@ -52,12 +52,6 @@ select id, name from runs where id = :id;
 select key, step, value, is_nan from latest where run = :run and node = '' order by key limit :count;
 -- name: some_params
 select key, value from run_params where run = :run and node = '' order by key limit :count;
--- name: metric
-select value, is_nan from latest where run = :run and key = :key and node = '';
--- name: param
-select value from run_params where run = :run and key = :key and node = '';
--- name: tag
-select value from run_tags where run = :run and key = :key and node = '';
 -- name: metrics
 select l.key, l.step, l.at_ms, l.value, l.is_nan,
     (select count(*) from (select p.step from series s join points p on p.series = s.id
