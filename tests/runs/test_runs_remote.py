@@ -324,3 +324,15 @@ def test_tags_and_names_may_change_after_the_end(site):
     Rescue(site).turn()
 
     assert findings(site) == []
+    assert kinds(site) == ["run.started", "run.finished", "run.renamed"]
+
+
+def test_a_run_belongs_below_the_one_that_its_tag_names(site):
+    parent, run = begin(site), begin(site, tags={"mlflow.parentRunId": "x"})
+    assert now(site, run).parent == "x"
+
+    log(site, run, tags=[("mlflow.parentRunId", parent.id)])
+    assert now(site, run).parent == parent.id
+    site.db.write(lambda tx: batch.delete_tag(tx, site, run.id, "mlflow.parentRunId"))
+
+    assert now(site, run).parent == ""

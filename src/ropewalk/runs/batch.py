@@ -10,7 +10,7 @@ from ropewalk.errors import Invalid, NotFound
 from ropewalk.runs import points, remote
 from ropewalk.runs.keys import PARAM_LETTERS_MAX, TAG_LETTERS_MAX, check_key, check_tag_key, check_text
 from ropewalk.runs.log import LogEntry, changed
-from ropewalk.runs.states import NAME_TAG
+from ropewalk.runs.states import NAME_TAG, PARENT_TAG
 from ropewalk.site import Site
 from ropewalk.store.database import Transaction
 
@@ -37,7 +37,7 @@ def log_metrics(tx: Transaction, site: Site, run_id: str, logged: Sequence[point
     """
     checked = [points.check_point(*one) for one in logged]
     single = len(checked) == 1
-    found = remote.target(tx, site, run_id, checked[0][0] if single else "")
+    found = remote.target(tx, site, run_id, checked[0][0] if single else "", counts=True)
     if checked:
         points.write(tx, found.owner, "", checked, known=found.series if single else None)
 
@@ -51,7 +51,7 @@ def log_params(tx: Transaction, site: Site, run_id: str, params: Sequence[Pair])
         NotFound: there is no such run.
     """
     checked = [_param(key, value) for key, value in params]
-    _write_params(tx, remote.target(tx, site, run_id).owner, checked)
+    _write_params(tx, remote.target(tx, site, run_id, counts=True).owner, checked)
 
 
 def set_tags(tx: Transaction, site: Site, run_id: str, tags: Sequence[Pair]) -> None:
@@ -77,6 +77,8 @@ def delete_tag(tx: Transaction, site: Site, run_id: str, key: str) -> None:
         raise NotFound("tag-not-found", "The run has no such tag.", where=f"run:{found.id} {key[:80]}")
     if key == remote.BEAT_TAG:
         remote.promise(tx, site, run_id, "")
+    if key == PARENT_TAG:
+        tx.run("runs.nest", number=found.number, parent="")
 
 
 def log_batch(
@@ -116,7 +118,7 @@ def log_batch(
             why=", ".join(twice)[:200],
             fix="name each once",
         )
-    found = remote.target(tx, site, run_id)
+    found = remote.target(tx, site, run_id, counts=bool(checked or texts))
     _write_params(tx, found.owner, texts)
     if checked:
         points.write(tx, found.owner, "", checked)
@@ -184,6 +186,8 @@ def _write_tags(tx: Transaction, site: Site, found: remote.Target, tags: Sequenc
             continue
         if key == remote.BEAT_TAG:
             remote.promise(tx, site, found.id, value)
+        if key == PARENT_TAG:
+            tx.run("runs.nest", number=found.number, parent=value)
         tx.run("runs.tag", **found.owner.row(key, ""), value=value)
 
 

@@ -50,12 +50,14 @@ class Field:
             text).
         ops: the comparisons that it takes, of `NUMBERS`, `TEXTS`, `LISTS` and `NULLS`.
         orders: whether results may be ordered by it.
+        quoted: whether a whole number may stand in quotes, too, as that of a model version does.
     """
 
     name: str = ""
     kind: Kind = "text"
     ops: frozenset[str] = TEXTS
     orders: bool = True
+    quoted: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -247,11 +249,19 @@ class _Speech:
         word = self.take()
         if field.kind == "text" or (field.kind == "either" and op not in ("<", "<=", ">", ">=")):
             return self._text(word)
+        if field.quoted:
+            return self._whole(word)
         if word.kind != "number":
             self.refuse("a number is compared with a number", word.text)
         if re.fullmatch(r"-?\d+", word.text) and field.kind == "whole":
             return _held(int(word.text))
         return float(word.text)
+
+    def _whole(self, word: Token) -> int:
+        text = word.text if word.kind == "number" else self._text(word)
+        if not re.fullmatch(r"-?\d{1,20}", text, re.ASCII):
+            self.refuse("a whole number is compared with a whole number", word.text)
+        return _held(int(text))
 
     def _list(self) -> tuple[str, ...]:
         if self.take().text != "(":

@@ -226,14 +226,15 @@ def restore(tx: Transaction, site: Site, run_id: str) -> Run:
     return replace(run, deleted_us=None)
 
 
-def target(tx: Transaction, site: Site, run_id: str, key: str = "") -> Target:
-    """Return the run that something is about to be logged to, and note that its client lives.
+def target(tx: Transaction, site: Site, run_id: str, key: str = "", *, counts: bool = False) -> Target:
+    """Return the run that something is about to be written to, and note that its client lives.
 
     Args:
         tx: the transaction; the caller owns the commit.
         site: the project.
         run_id: which run.
         key: name of the metric whose series is wanted; empty for none.
+        counts: whether it is a metric or a parameter, of which the ledger keeps a digest when the run ends.
 
     Raises:
         Invalid: the run is deleted.
@@ -250,7 +251,7 @@ def target(tx: Transaction, site: Site, run_id: str, key: str = "") -> Target:
         run = get(tx, run_id)
         _write(tx, site, run, replace(run, state=RUNNING, ended_us=None, error="", reopened_us=None))
         tx.run("runs.beat", number=run.number, expires_us=_expiry(site.clock.now_us(), run.heartbeat_seconds))
-    elif found.state != SCHEDULED and found.reopened_us is None:
+    elif counts and found.state != SCHEDULED and found.reopened_us is None:
         # The ledger holds a digest of the log as it was at the end; another one follows when nothing more comes.
         tx.run("runs.reopen", number=found.number, at_us=site.clock.now_us())
         site.record(tx, "run.reopened", f"run:{found.id}", {"state": found.state})

@@ -41,6 +41,8 @@ update runs set reopened_us = :at_us where number = :number;
 update runs set reopened_us = null where number = :number;
 -- name: reopened
 select id, number from runs where reopened_us is not null and reopened_us <= :before_us order by reopened_us limit :count;
+-- name: nest
+update runs set parent = :parent where number = :number;
 -- name: hide
 update runs set deleted_us = :deleted_us where number = :number;
 -- name: to_log
