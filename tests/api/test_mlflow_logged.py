@@ -63,7 +63,7 @@ def _point(key, value, at_ms=1, step=0, run_id="r", name="", digest=""):
 
 
 def _found(client, text="", **more):
-    page = client.send("POST", "logged-models/search", experiment_ids=["0"], filter=text, **more)
+    page = client.send("POST", "logged-models/search", **{"experiment_ids": ["0"], "filter": text, **more})
     return [one["info"]["name"] for one in page.get("models", [])]
 
 
@@ -132,9 +132,9 @@ def test_what_runs_measured_is_told_once_with_nan_and_infinities(client, site):
 
     metrics = client.get(f"logged-models/{model_id}")["model"]["data"]["metrics"]
 
-    assert [one["value"] for one in metrics] == ["-Infinity", "NaN", 0.5]
-    assert metrics[0]["step"] == 4
-    assert metrics[2] == {
+    assert [one["value"] for one in metrics] == [0.5, "NaN", "-Infinity"]
+    assert metrics[2]["step"] == 4
+    assert metrics[0] == {
         "key": "auc", "value": 0.5, "timestamp": 1, "dataset_name": "test", "dataset_digest": "d1",
         "model_id": model_id, "run_id": "r",
     }  # fmt: skip
@@ -215,7 +215,6 @@ def test_models_come_in_the_order_that_was_asked_for_page_by_page(client, site):
     "body",
     [
         {},
-        {"experiment_ids": []},
         {"experiment_ids": ["x"]},
         {"experiment_ids": ["0"], "filter": "auc > "},
         {"experiment_ids": ["0"], "filter": "metrics.auc > 'x'"},
@@ -226,7 +225,6 @@ def test_models_come_in_the_order_that_was_asked_for_page_by_page(client, site):
         {"experiment_ids": ["0"], "order_by": [{"field_name": "params.lr"}]},
         {"experiment_ids": ["0"], "order_by": [{"field_name": ""}]},
         {"experiment_ids": ["0"], "order_by": [{"field_name": "metrics.`a` desc, x"}]},
-        {"experiment_ids": ["0"], "max_results": 0},
         {"experiment_ids": ["0"], "max_results": -1},
         {"experiment_ids": ["0"], "page_token": "bm9uZQ=="},
         {"experiment_ids": ["0"], "page_token": "\u00e9"},
@@ -237,6 +235,14 @@ def test_a_search_that_is_not_understood_is_refused(client, body):
     _made(client)
 
     assert client.refused("POST", "logged-models/search", **body) == INVALID
+
+
+def test_nowhere_is_nothing_found_and_no_number_means_fifty(client):
+    for place in range(51):
+        _made(client, f"m{place}")
+
+    assert _found(client, experiment_ids=[]) == []
+    assert len(_found(client, max_results=0)) == 50
 
 
 def test_a_token_belongs_to_its_search(client):

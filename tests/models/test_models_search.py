@@ -98,6 +98,7 @@ of_version = st.one_of(
     st.builds("run_id {}".format, st.one_of(texts, lists)),
     st.builds("source_path {}".format, texts),
     st.builds("version_number {} {}".format, st.sampled_from(("=", "!=", "<", "<=", ">", ">=")), st.integers(-1, 4)),
+    st.builds("version_number = '{}'".format, st.integers(1, 3)),
 )
 
 
@@ -278,7 +279,9 @@ def test_versions_are_found_as_by_a_plain_look(site, drawn, comparisons, order, 
         (search.models, {"count": 0}),
         (search.models, {"count": 1001}),
         (search.models, {"token": "x"}),
-        (search.versions, {"text": "version_number = '1'"}),
+        (search.versions, {"text": "version_number = 'x'"}),
+        (search.versions, {"text": "version_number = 1.5"}),
+        (search.versions, {"text": "version_number = '1.5'"}),
         (search.versions, {"text": "version_number LIKE '1'"}),
         (search.versions, {"text": "source_path IN ('1')"}),
         (search.versions, {"order_by": ["run_id"]}),

@@ -52,7 +52,7 @@ _VERSION = Vocabulary(
             "name": _NAME,
             "run_id": Field(name="run_id", ops=TEXTS | LISTS),
             "source_path": Field(name="source", ops=TEXTS),
-            "version_number": Field(name="version", kind="whole", ops=NUMBERS),
+            "version_number": Field(name="version", kind="whole", ops=NUMBERS, quoted=True),
         }
     },
     example="name = 'flights' and version_number > 3",

@@ -34,6 +34,7 @@ STATUS_OF = {
 _WORD_OF = {status: word for word, status in STATUS_OF.items() if not word.isdigit()}
 # So many points of a model leave with a search; asking for the model itself gives more.
 POINTS_EACH = 1000
+COUNT = 50
 
 
 class Created(Message):
@@ -88,10 +89,10 @@ class OrderWord(DatasetWord):
 class Searched(Message):
     """What to search for."""
 
-    experiment_ids: list[str | int] = []
+    experiment_ids: list[str | int] | None = None
     filter: str = ""
     datasets: list[DatasetWord] = []
-    max_results: int = 50
+    max_results: int = COUNT
     order_by: list[OrderWord] = []
     page_token: str = ""
 
@@ -199,13 +200,15 @@ def find(reader: Reader, call: Call) -> FoundAnswer:
     asked: Searched = call.body
     if any(not one.dataset_name for one in asked.datasets):
         raise Invalid("dataset-unnamed", "Each dataset of a search has a name.", where="datasets")
+    if asked.experiment_ids == []:
+        return FoundAnswer()
     page = logged_search.search(
         reader,
-        asked.experiment_ids,
+        asked.experiment_ids or [],
         asked.filter,
         datasets=[Dataset(name=one.dataset_name, digest=one.dataset_digest) for one in asked.datasets],
         order_by=[_by(one) for one in asked.order_by],
-        count=asked.max_results,
+        count=asked.max_results or COUNT,
         token=asked.page_token,
     )
     return FoundAnswer(models=_words(reader, page.models), next_page_token=page.token)
@@ -279,7 +282,7 @@ def _word(found: LoggedModel, params: list[Tag], tags: list[Tag], points: Iterab
             model_id=found.id,
             run_id=one.run_id,
         )
-        for one in points
+        for one in sorted(points, key=lambda one: (one.key, one.at_ms, one.step, one.run_id))
     ]
     info = InfoWord(
         model_id=found.id,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import defaultdict
 from collections.abc import Sequence
 
@@ -11,8 +12,6 @@ from ropewalk.models import compile as sql
 from ropewalk.models.registered import RegisteredModel
 from ropewalk.models.versions import VERSION_MAX, ModelVersion
 from ropewalk.store.database import Reader, Row
-
-_DIGITS_MAX = 10
 
 
 class Tag(Message):
@@ -89,14 +88,14 @@ class VersionsAnswer(Message):
 
 
 def version_number(text: str) -> int:
-    """Return the number that a version is called by.
+    """Return the number that a version is called by; 0, which no version has, for one below it.
 
     Raises:
         Invalid: it is no whole number.
     """
-    if not text.isascii() or not text.isdigit():
+    if not re.fullmatch(r"[+-]?[0-9]{1,100}", text):
         raise Invalid("version-invalid", "A version is a whole number.", where="version", why=f"found {text[:80]!r}")
-    return int(text) if len(text) <= _DIGITS_MAX else VERSION_MAX + 1
+    return max(0, min(int(text), VERSION_MAX + 1))
 
 
 def model_words(reader: Reader, models: Sequence[RegisteredModel]) -> list[ModelWord]:
