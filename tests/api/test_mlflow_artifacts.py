@@ -101,6 +101,20 @@ def test_head_tells_length_and_digest_and_sends_nothing(door):
     assert got.headers["etag"] == f'"{digest_of(b"0123456789")}"'
 
 
+def test_nothing_more_is_read_for_a_caller_who_has_gone(door, site, monkeypatch):
+    data = bytes(8 << 20)
+    door("PUT", f"{RUN}/x", data)
+    read = []
+    pieces = site.blobs.pieces
+    monkeypatch.setattr(
+        site.blobs, "pieces", lambda *given: (read.append(len(piece)) or piece for piece in pieces(*given))
+    )
+
+    door("GET", f"{RUN}/x", cut=True)
+
+    assert 0 < sum(read) < len(data)
+
+
 def test_a_file_that_is_sent_again_takes_the_place_of_the_old_one(door, site):
     door("PUT", f"{RUN}/x", b"old")
     door("PUT", f"{RUN}/x", b"newer")
