@@ -8,8 +8,10 @@ import json
 import pytest
 
 from ropewalk.errors import Invalid, NotFound
+from ropewalk.evidence.verify import verify
+from ropewalk.ledger.head import write_head
 from ropewalk.runs import experiments
-from ropewalk.traces import ingest, start, trace, whole
+from ropewalk.traces import delete, evaluation, ingest, start, trace, whole
 from traces.telling import ID, START, TRACE, export, span
 
 USAGE = "mlflow.chat.tokenUsage"
@@ -231,3 +233,13 @@ def test_a_circle_of_parents_ends(site):
     keep(site, span(1, parent=2, attributes=tokens(1)), span(2, parent=1, attributes=tokens(2)))
 
     assert info(site).trace.id == f"tr-{TRACE}"
+
+
+def test_a_deletion_leaves_the_evidence_whole(site):
+    keep(site, span(1), span(2, parent=1))
+    made = site.db.write(lambda tx: evaluation.create(tx, site, "qa", {"team": "ops"}, ["0"]))
+    site.db.write(lambda tx: delete.delete(tx, site, "0", ids=[ID]))
+    site.db.write(lambda tx: evaluation.delete(tx, site, made.id))
+
+    write_head(site.db, site.signer, site.hidden)
+    assert verify(site).findings == ()

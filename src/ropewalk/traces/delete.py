@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from ropewalk.errors import Invalid
-from ropewalk.refs import canonical, digest_of
+from ropewalk.refs import PREFIX, canonical, digest_of
 from ropewalk.runs.experiments import parse_id
 from ropewalk.site import Site
 from ropewalk.store.database import Transaction
@@ -45,7 +45,9 @@ def delete(
     doomed = composing.delete(tx, number, latest, ids=list(dict.fromkeys(ids)), count=most)
     if not doomed:
         return 0
-    body = {"count": len(doomed), "ids": doomed[:NAMED_MAX], "digest": digest_of(canonical(sorted(doomed)))}
+    # Without its prefix: this is no digest of bytes that are kept.
+    all_ids = digest_of(canonical(sorted(doomed))).removeprefix(PREFIX)
+    body = {"count": len(doomed), "ids": doomed[:NAMED_MAX], "all_ids": all_ids}
     site.record(tx, "traces.deleted", f"experiment:{number}", body)
     return len(doomed)
 

@@ -19,27 +19,27 @@ JSON_FORMAT = "JSON_FORMAT"
 _DURATION = re.compile(r"(\d{1,18})(?:\.(\d{1,9}))?s")
 
 
-class ExperimentLocation(Message):
+class ExperimentLocation(Message, frozen=True, kw_only=True):
     """The experiment that a trace lies in."""
 
     experiment_id: str = ""
 
 
-class Location(Message):
+class Location(Message, frozen=True, kw_only=True):
     """Where a trace lies."""
 
     type: str = ""
     mlflow_experiment: ExperimentLocation | None = None
 
 
-class Source(Message):
+class Source(Message, frozen=True, kw_only=True):
     """Who judged."""
 
     source_type: str = "SOURCE_TYPE_UNSPECIFIED"
     source_id: str | None = None
 
 
-class AssessmentError(Message):
+class AssessmentError(Message, frozen=True, kw_only=True):
     """Why there is no value."""
 
     error_code: str | None = None
@@ -47,34 +47,34 @@ class AssessmentError(Message):
     stack_trace: str | None = None
 
 
-class Feedback(Message):
+class Feedback(Message, frozen=True, kw_only=True):
     """What somebody thinks: a number, a text, true or false, a list or a mapping."""
 
     value: Any = msgspec.UNSET
     error: AssessmentError | None = None
 
 
-class Serialized(Message):
+class Serialized(Message, frozen=True, kw_only=True):
     """A value as a text of JSON."""
 
     serialization_format: str = ""
     value: str = "null"
 
 
-class Expectation(Message):
+class Expectation(Message, frozen=True, kw_only=True):
     """What should have come out."""
 
     value: Any = msgspec.UNSET
     serialized_value: Serialized | None = None
 
 
-class IssueReference(Message):
+class IssueReference(Message, frozen=True, kw_only=True):
     """An issue that a trace shows."""
 
     issue_name: str = ""
 
 
-class AssessmentForm(Message):
+class AssessmentForm(Message, frozen=True, kw_only=True):
     """One judgement."""
 
     assessment_id: str | None = None
@@ -93,7 +93,7 @@ class AssessmentForm(Message):
     valid: bool | None = None
 
 
-class TraceInfo(Message):
+class TraceInfo(Message, frozen=True, kw_only=True):
     """What is known of a trace without its spans."""
 
     trace_id: str = ""
@@ -109,7 +109,7 @@ class TraceInfo(Message):
     tags: dict[str, str] = {}
 
 
-class TraceForm(Message):
+class TraceForm(Message, frozen=True, kw_only=True):
     """A trace, with spans where they were asked for."""
 
     trace_info: TraceInfo | None = None
@@ -216,7 +216,7 @@ def value_of(form: AssessmentForm) -> tuple[Any, dict[str, str] | None]:
 
 def judgement(trace: str, one: Assessment) -> AssessmentForm:
     """Return a judgement for its client."""
-    form = AssessmentForm(
+    return AssessmentForm(
         assessment_id=one.id,
         assessment_name=one.name,
         trace_id=trace,
@@ -224,24 +224,25 @@ def judgement(trace: str, one: Assessment) -> AssessmentForm:
         source=Source(source_type=one.source_type, source_id=one.source_id),
         create_time=iso(one.created_ms * 1000),
         last_update_time=iso(one.updated_ms * 1000),
+        feedback=_feedback(one) if one.kind == "feedback" else None,
+        expectation=_expectation(one.value) if one.kind == "expectation" else None,
+        issue=IssueReference(issue_name=str(one.value)) if one.kind == "issue" else None,
         rationale=one.rationale,
         metadata=one.metadata or {},
         overrides=one.overrides,
         valid=one.valid,
     )
-    value: object = one.value
-    if one.kind == "feedback":
-        error = None if one.error is None else AssessmentError(**one.error)
-        form.feedback = Feedback(value=value, error=error)
-    elif one.kind == "issue":
-        form.issue = IssueReference(issue_name=str(value))
-    elif isinstance(value, list | dict):
-        form.expectation = Expectation(
-            serialized_value=Serialized(serialization_format=JSON_FORMAT, value=dumped(cast("object", value)))
-        )
-    else:
-        form.expectation = Expectation(value=value)
-    return form
+
+
+def _feedback(one: Assessment) -> Feedback:
+    return Feedback(value=one.value, error=None if one.error is None else AssessmentError(**one.error))
+
+
+def _expectation(value: object) -> Expectation:
+    if isinstance(value, list | dict):
+        text = dumped(cast("object", value))
+        return Expectation(serialized_value=Serialized(serialization_format=JSON_FORMAT, value=text))
+    return Expectation(value=value)
 
 
 def millis(text: str, name: str) -> int:
