@@ -16,26 +16,26 @@ _PATH = "/mlflow/traces/{trace_id}/assessments"
 _ONE = f"{_PATH}/{{assessment_id}}"
 
 
-class Judged(Message, frozen=True, kw_only=True):
+class Judged(Message):
     """A judgement."""
 
     assessment: AssessmentForm | None = None
 
 
-class Mask(Message, frozen=True, kw_only=True):
+class Mask(Message):
     """Which parts change."""
 
     paths: list[str] = []
 
 
-class Change(Message, frozen=True, kw_only=True):
+class Change(Message):
     """`PATCH assessments/...`: the parts that change, and which these are: a list, or names parted by commas."""
 
     assessment: AssessmentForm | None = None
     update_mask: Mask | str | None = None
 
 
-class Which(Message, frozen=True, kw_only=True):
+class Which(Message):
     """The ids again, as clients send them."""
 
     trace_id: str = ""

@@ -17,14 +17,14 @@ Status = Literal["TRACE_STATUS_UNSPECIFIED", "OK", "ERROR", "IN_PROGRESS"]
 _UNSPECIFIED: Status = "TRACE_STATUS_UNSPECIFIED"
 
 
-class Pair(Message, frozen=True, kw_only=True):
+class Pair(Message):
     """A name and its value."""
 
     key: str = ""
     value: str = ""
 
 
-class OldTrace(Message, frozen=True, kw_only=True):
+class OldTrace(Message):
     """What is known of a trace."""
 
     request_id: str = ""
@@ -36,13 +36,13 @@ class OldTrace(Message, frozen=True, kw_only=True):
     tags: list[Pair] = []
 
 
-class One(Message, frozen=True, kw_only=True):
+class One(Message):
     """A trace."""
 
     trace_info: OldTrace
 
 
-class Begun(Message, frozen=True, kw_only=True):
+class Begun(Message):
     """`POST traces`: the beginning of a trace."""
 
     experiment_id: str = ""
@@ -51,7 +51,7 @@ class Begun(Message, frozen=True, kw_only=True):
     tags: list[Pair] = []
 
 
-class Ended(Message, frozen=True, kw_only=True):
+class Ended(Message):
     """`PATCH traces/{trace_id}`: its end."""
 
     request_id: str = ""
@@ -61,13 +61,13 @@ class Ended(Message, frozen=True, kw_only=True):
     tags: list[Pair] = []
 
 
-class Which(Message, frozen=True, kw_only=True):
+class Which(Message):
     """The id again, as clients send it."""
 
     request_id: str = ""
 
 
-class Search(Message, frozen=True, kw_only=True):
+class Search(Message):
     """`GET traces`."""
 
     experiment_ids: list[str] = []
@@ -77,7 +77,7 @@ class Search(Message, frozen=True, kw_only=True):
     page_token: str = ""
 
 
-class Found(Message, frozen=True, kw_only=True):
+class Found(Message):
     """A page of traces."""
 
     traces: list[OldTrace] = []

@@ -9,14 +9,14 @@ from ropewalk.store.database import Reader
 from ropewalk.traces import metrics
 
 
-class Aggregation(Message, frozen=True, kw_only=True):
+class Aggregation(Message):
     """How values are summed up."""
 
     aggregation_type: str = ""
     percentile_value: float | None = None
 
 
-class Query(Message, frozen=True, kw_only=True):
+class Query(Message):
     """`POST traces/metrics`."""
 
     experiment_ids: list[str] = []
@@ -32,7 +32,7 @@ class Query(Message, frozen=True, kw_only=True):
     page_token: str = ""
 
 
-class DataPoint(Message, frozen=True, kw_only=True):
+class DataPoint(Message):
     """Figures of one group."""
 
     metric_name: str
@@ -40,7 +40,7 @@ class DataPoint(Message, frozen=True, kw_only=True):
     values: dict[str, float] = {}
 
 
-class Figures(Message, frozen=True, kw_only=True):
+class Figures(Message):
     """Figures by group."""
 
     data_points: list[DataPoint] = []
