@@ -9,6 +9,7 @@ import signal
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
@@ -21,6 +22,7 @@ from ropewalk.store.link import Store
 from store.postgres_places import SILENT, new_place
 
 HERE = Path(__file__).parent
+MIB = 1 << 20
 # Rounds of each loop: few in the gate, as many as the variable says in `make fault`.
 ROUNDS = int(os.environ.get("ROPEWALK_KILLS", "2"))
 ENGINES = ("sqlite", "postgres")
@@ -49,6 +51,25 @@ def subjects(store: Store) -> list[str]:
         return [str(row["subject"]) for row in rows.rows("events.after", seq=0, count=10_000_000)]
 
 
+@contextmanager
+def mounted(folder: Path, *words: str) -> Iterator[Path]:
+    """Mount a file system for the time of a test; say plainly where that cannot be done."""
+    folder.mkdir()
+    done = subprocess.run(["mount", *words, str(folder)], capture_output=True, text=True, check=False)
+    if done.returncode:
+        pytest.skip(f"this machine mounts nothing for us: {done.stderr.strip()}")
+    try:
+        yield folder
+    finally:
+        # What was killed a moment ago may still hold a file; a disk that is not let go in ten seconds is let go lazily.
+        for _ in range(100):
+            if not subprocess.run(["umount", str(folder)], capture_output=True, check=False).returncode:
+                break
+            time.sleep(0.1)
+        else:
+            subprocess.run(["umount", "-l", str(folder)], check=False)
+
+
 class Victim:
     """A process that writes; its lines are read as they come."""
 
@@ -56,6 +77,7 @@ class Victim:
         command = [sys.executable, str(HERE / "store_victim.py"), *words]
         self.process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env={**os.environ})
         self.lines: list[str] = []
+        self._ended = False
         self._reader = threading.Thread(target=self._read, daemon=True)
         self._came = threading.Condition()
         self._reader.start()
@@ -68,6 +90,7 @@ class Victim:
                     self.lines.append(line.strip())
                 self._came.notify_all()
         with self._came:
+            self._ended = True
             self._came.notify_all()
 
     @property
@@ -83,7 +106,7 @@ class Victim:
     def wait_for(self, count: int) -> None:
         """Wait until so much was acknowledged."""
         with self._came:
-            assert self._came.wait_for(lambda: len(self.done) >= count or self.process.poll() is not None, 60)
+            assert self._came.wait_for(lambda: len(self.done) >= count or self._ended, 60)
         assert len(self.done) >= count, self.lines[-5:]
 
     def kill(self) -> None:

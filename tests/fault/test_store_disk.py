@@ -1,32 +1,22 @@
-"""A store on a disk that fills, refuses, or loses its power keeps what it acknowledged and goes on afterwards."""
+"""A store on a disk that fills or refuses keeps what it acknowledged, and goes on afterwards."""
 
 from __future__ import annotations
 
-import fcntl
-import os
-import random
-import shutil
-import struct
-import subprocess
 import threading
 import time
 from collections import Counter
-from collections.abc import Iterator
-from contextlib import closing, contextmanager, suppress
+from contextlib import closing, suppress
 from pathlib import Path
 
 import pytest
 
-from fault.store_scene import ROUNDS, Victim, in_child, opened, subjects, torn
+from fault.store_scene import MIB, ROUNDS, in_child, mounted, opened, subjects, torn
 from fault.store_victim import limited, pair
 from ropewalk.clock import SystemClock
 from ropewalk.errors import RopewalkError
 from ropewalk.store.sqlite import SqliteDatabase
 
 pytestmark = pytest.mark.fault
-MIB = 1 << 20
-SHUTDOWN = 0x8004587D  # EXT4_IOC_SHUTDOWN
-NO_LOG_FLUSH = 2  # what was not on the disk is gone, as when the power goes
 
 
 def test_writes_that_the_disk_refuses_are_told_and_the_store_goes_on(tmp_path: Path) -> None:
@@ -48,19 +38,6 @@ def test_writes_that_the_disk_refuses_are_told_and_the_store_goes_on(tmp_path: P
     print(f"sqlite: {done} acknowledged and there, refused {dict(refused)}, 0 torn")  # noqa: T201 - the figure
     assert refused
     assert set(refused) <= {"disk-full", "store-io"}
-
-
-@contextmanager
-def mounted(folder: Path, *words: str) -> Iterator[Path]:
-    """Mount a file system for the time of a test; say plainly where that cannot be done."""
-    folder.mkdir()
-    done = subprocess.run(["mount", *words, str(folder)], capture_output=True, text=True, check=False)
-    if done.returncode:
-        pytest.skip(f"this machine mounts nothing for us: {done.stderr.strip()}")
-    try:
-        yield folder
-    finally:
-        subprocess.run(["umount", "-l", str(folder)], check=False)
 
 
 def test_a_full_disk_refuses_and_recovers_within_a_second(tmp_path: Path) -> None:
@@ -139,36 +116,3 @@ def test_the_reserve_is_kept_for_what_is_urgent_and_given_back_within_a_second(t
     assert rollback == 1
     assert there == ["beforea", "beforeb", "rollback", "aftera", "afterb"]
     assert resumed < 1.0
-
-
-@pytest.mark.timeout(600)
-def test_a_power_cut_loses_nothing_that_was_acknowledged(tmp_path: Path) -> None:
-    """ext4 in a file; its power is cut in the middle of four writers, and its journal replayed."""
-    if os.geteuid() or not shutil.which("losetup") or not shutil.which("mkfs.ext4"):
-        pytest.skip("cutting the power of a disk needs root, losetup and mkfs.ext4")
-    image = tmp_path / "disk.img"
-    with image.open("wb") as file:
-        file.truncate(256 * MIB)
-    subprocess.run(["mkfs.ext4", "-q", "-F", str(image)], check=True, capture_output=True)
-    dice, acknowledged = random.Random(13), set[str]()
-    for place in range(ROUNDS):
-        with mounted(tmp_path / f"disk{place}", "-o", "loop", str(image)) as disk:
-            victim = Victim(str(disk / "rows" / "rows.db"), "4")
-            victim.wait_for(dice.randrange(1, 150))
-            handle = os.open(disk, os.O_RDONLY)
-            try:
-                fcntl.ioctl(handle, SHUTDOWN, struct.pack("I", NO_LOG_FLUSH))
-            finally:
-                os.close(handle)
-            victim.kill()
-            acknowledged |= set(victim.done)
-        with (
-            mounted(tmp_path / f"again{place}", "-o", "loop", str(image)) as disk,
-            opened(str(disk / "rows" / "rows.db")) as store,
-        ):
-            there, damage = subjects(store), store.damage()
-        lost = {name for name in acknowledged for half in "ab" if f"{name}{half}" not in there}
-        assert lost == set()
-        assert torn(there) == []
-        assert damage == []
-    print(f"sqlite: {ROUNDS} power cuts, {len(acknowledged)} acknowledged, 0 lost, 0 torn, 0 damaged")  # noqa: T201
