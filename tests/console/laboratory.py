@@ -8,6 +8,7 @@ import struct
 import zlib
 from pathlib import Path
 
+from console.payloads import PAYLOADS, as_name
 from console.seeded_runs import STEPS, a_run, seed
 from ropewalk.artifacts import artifact, paths
 from ropewalk.house import open_house
@@ -88,6 +89,48 @@ def write_evil(site: Site) -> str:
     return site.db.write(work)
 
 
+def write_payloads(site: Site) -> None:
+    """Write sixty runs, models, prompts and traces of every name that might become markup; the first run has it all."""
+
+    def work(tx: Transaction) -> None:
+        home = experiments.create(tx, site, "payloads")
+        for number, payload in enumerate(PAYLOADS):
+            run = dataclasses.replace(
+                a_run(9_100_000 + number, home, "failed"), name=payload, error=payload, user_name=payload,
+                source_name=payload, branch=payload, author=payload,
+            )  # fmt: skip
+            row = {field: getattr(run, field) for field in Run.__slots__ if field != "number"}
+            own = {"run": tx.value("runs.insert", **row), "node": "", "experiment": home.id}
+            own["started_us"] = run.started_us
+            for word in PAYLOADS if number == 0 else (payload,):
+                log_payload(tx, own, word)
+                put(site, tx, run, as_name(word), word.encode())
+        for payload in PAYLOADS:
+            name = as_name(payload)
+            registered.create(tx, site, name, tags={"note": payload}, description=payload)
+            versions.add(tx, site, name=name, source="runs:/x/model", storage=payload, description=payload)
+            registered.create(tx, site, f"p {name}", tags={prompts.MARK: "true"}, description=payload)
+            for text in (payload, f"{payload}{payload}"):
+                marks = {prompts.MARK: "true", prompts.TEXT: text}
+                source = {"source": "prompt-template", "storage": "prompt-template"}
+                versions.add(tx, site, name=f"p {name}", tags=marks, description=payload, **source)
+
+    site.db.write(work)
+
+
+def log_payload(tx: Transaction, own: dict[str, object], word: str) -> None:
+    """Log a word as the name and the value of everything that a run logs."""
+    run, experiment = own["run"], own["experiment"]
+    tx.run("runs.param", **own, key=word, value=word)
+    tx.run("runs.tag", **own, key=word, value=word)
+    tx.run("runs.latest", **own, key=word, step=1, at_ms=1, value=1.0, is_nan=0)
+    points = tx.value("runs.series_insert", run=run, key=word, node="")
+    tx.many("runs.point", [{"series": points, "at_ms": at, "step": at, "value": at, "is_nan": 0} for at in (0, 1)])
+    told = dict.fromkeys(("name", "digest", "source_type", "source", "schema", "profile"), word)
+    tx.run("inputs.dataset", experiment=experiment, **told)
+    tx.run("inputs.read", run=run, dataset=tx.value("inputs.dataset_id", experiment=experiment, name=word, digest=word))
+
+
 def write_registry(site: Site, clock: SetClock, run_id: str) -> None:
     """Write a model whose champion moved in March, a prompt with two versions, and the same with names like markup."""
     for name in ("flights", EVIL_MODEL):
@@ -122,7 +165,7 @@ def write_registry(site: Site, clock: SetClock, run_id: str) -> None:
 
 def write_traces(site: Site) -> None:
     """Write a trace of three spans and one whose words look like markup."""
-    for number, word in enumerate(("answer", EVIL)):
+    for number, word in enumerate(("answer", EVIL, *PAYLOADS)):
         start = MARCH_US * 1000
         spans = [
             {
@@ -152,6 +195,7 @@ def build(root: Path) -> str:
     with open_house(root, clock=clock) as house:
         seed(house.site, RUNS)
         evil = write_evil(house.site)
+        write_payloads(house.site)
         write_registry(house.site, clock, evil)
         write_traces(house.site)
     return evil

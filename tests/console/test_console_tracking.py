@@ -13,6 +13,7 @@ import pytest
 
 from console import laboratory
 from console.laboratory import EVIL, EVIL_MODEL
+from console.payloads import PAYLOADS, as_name
 from ropewalk import __version__
 from ropewalk.demo.server import Server
 
@@ -63,6 +64,39 @@ def test_no_page_is_too_wide_or_complains_and_nobodys_words_become_markup(look: 
         assert look.evaluate("window.hit") is None, path
         assert f"Ropewalk {__version__} ·" in look.locator("footer").inner_text(), path
         assert look.locator("main img[src=x], main script, main svg[onload]").count() == 0, path
+
+
+def test_none_of_sixty_payloads_runs_on_any_page(look: Page, lab):
+    listed = runs_of(lab, "/runs?experiment=5&sort=attributes.start_time&up=1")
+    names = [as_name(payload) for payload in PAYLOADS]
+    shown = "&".join(
+        f"show={quote(scope + payload)}" for payload in PAYLOADS[:13] for scope in ("metrics.", "params.", "tags.")
+    )
+    paths = [
+        "/", "/runs?experiment=5", f"/runs?experiment=5&{shown}", f"/runs/{listed[0]}",
+        *(f"/runs?filter={quote(payload)}" for payload in PAYLOADS[::6]),
+        *(f"/runs/{listed[0]}/metric/{quote(payload)}" for payload in PAYLOADS[::6]),
+        *(f"/runs/{run}" for run in listed[1::4]),
+        *(f"/runs/{listed[0]}/files/{quote(as_name(payload))}" for payload in PAYLOADS[::4]),
+        *(f"/compare?{'&'.join(f'run={run}' for run in listed[start : start + 20])}" for start in (0, 20, 30)),
+        "/models", *(f"/models/{quote(name)}" for name in names[::5]),
+        *(f"/models/{quote(name)}/1" for name in names[::5]),
+        "/prompts", *(f"/prompts/{quote(f'p {name}')}" for name in names[::5]),
+        "/traces", *(f"/traces/tr-{number + 3:032x}" for number in range(0, 60, 5)),
+    ]  # fmt: skip
+
+    assert len(listed) == 50
+    for path in paths:
+        answer = look.goto(path)
+        assert answer is not None
+        assert answer.status == 200, path
+        look.locator("details").evaluate_all("all => all.forEach(item => { item.open = true; })")
+        assert look.evaluate("window.hit") is None, path
+        assert (
+            look.locator("main script, main iframe, main object, main embed, main [onerror], main [onload]").count()
+            == 0
+        ), path
+        assert look.locator("a[href^='javascript:' i]").count() == 0, path
 
 
 def test_nobodys_words_become_markup_in_what_is_said_of_a_thing_that_is_not_there(chromium, lab):
