@@ -120,6 +120,15 @@ def test_a_batch_is_kept_whole(client, run_id):
     assert len(history(client, run_id, "m3")) == 80
 
 
+def test_values_that_are_too_long_are_cut_as_mlflow_cuts_them(client, run_id):
+    for value in ("x" * 6001, "x" * 6000, "x" * 9000):
+        client.send("POST", "runs/log-parameter", run_id=run_id, key="p", value=value)
+    client.send("POST", "runs/set-tag", run_id=run_id, key="t", value="y" * 8001)
+
+    assert params(client, run_id) == {"p": "x" * 6000}
+    assert {"key": "t", "value": "y" * 8000} in data(client, run_id)["tags"]
+
+
 METRIC = {"key": "a", "value": 1, "timestamp": 1}
 PARAM = {"key": "a", "value": "1"}
 
@@ -137,7 +146,6 @@ PARAM = {"key": "a", "value": "1"}
         ({"metrics": [METRIC, {"key": "b//", "value": 1, "timestamp": 1}]}, "b//"),
         ({"metrics": [METRIC], "tags": [{"value": "x"}]}, "tags[0].key"),
         ({"metrics": [METRIC], "tags": [{"key": "mlflow.runName", "value": "x" * 501}]}, "run_name"),
-        ({"metrics": [METRIC], "params": [{"key": "p", "value": "x" * 6001}]}, "p"),
     ],
 )
 def test_a_batch_that_is_wrong_anywhere_is_refused_whole(client, run_id, batch, where):

@@ -1,4 +1,7 @@
-"""What clients log to a run over the protocol, each call in one transaction: all of it is kept or nothing."""
+"""What clients log to a run over the protocol, each call in one transaction: all of it is kept or nothing.
+
+Values of parameters and tags that are too long are cut, as MLflow's server does.
+"""
 
 from __future__ import annotations
 
@@ -8,7 +11,7 @@ from typing import Any, cast
 
 from ropewalk.errors import Invalid, NotFound
 from ropewalk.runs import points, remote
-from ropewalk.runs.keys import PARAM_LETTERS_MAX, TAG_LETTERS_MAX, check_key, check_tag_key, check_text
+from ropewalk.runs.keys import PARAM_LETTERS_MAX, TAG_LETTERS_MAX, check_key, check_tag_key, check_text, cut
 from ropewalk.runs.log import LogEntry, changed
 from ropewalk.runs.states import NAME_TAG, PARENT_TAG
 from ropewalk.site import Site
@@ -46,7 +49,7 @@ def log_params(tx: Transaction, site: Site, run_id: str, params: Sequence[Pair])
     """Keep parameters; each keeps its first value, which may be said again.
 
     Raises:
-        Invalid: a name or a value is none, or the run is deleted.
+        Invalid: a name is none, or the run is deleted.
         Conflict: a parameter has another value already; nothing was changed.
         NotFound: there is no such run.
     """
@@ -58,7 +61,7 @@ def set_tags(tx: Transaction, site: Site, run_id: str, tags: Sequence[Pair]) -> 
     """Set tags; a later value takes the place of an earlier one. The tag of the name renames the run.
 
     Raises:
-        Invalid: a key or a value is none, or the run is deleted.
+        Invalid: a key is none, or the run is deleted.
         NotFound: there is no such run.
     """
     checked = [_tag(key, value) for key, value in tags]
@@ -163,11 +166,11 @@ def _malformed_model(why: str) -> Invalid:
 
 
 def _param(key: str, value: str) -> Pair:
-    return check_key(key), check_text("param", key, value, PARAM_LETTERS_MAX)
+    return check_key(key), cut(value, PARAM_LETTERS_MAX)
 
 
 def _tag(key: str, value: str) -> Pair:
-    return check_tag_key(key), check_text("tag", key, value, TAG_LETTERS_MAX)
+    return check_tag_key(key), cut(value, TAG_LETTERS_MAX)
 
 
 def _write_params(tx: Transaction, owner: points.Owner, params: Sequence[Pair]) -> None:

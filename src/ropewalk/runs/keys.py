@@ -64,6 +64,11 @@ def check_text(what: str, key: str, value: object, letters_max: int) -> str:
     return text
 
 
+def cut(value: object, letters_max: int) -> str:
+    """Return a text, cut where it is too long: MLflow's server cuts parameters and tags of runs, and so do we."""
+    return ("" if value is None else str(value))[:letters_max]
+
+
 def stays(path: str) -> bool:
     """Say whether a path leads to a place below where it begins, in the one way to write it."""
     return path == posixpath.normpath(path) and path != "." and not path.startswith(("..", "/"))

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 
 from ropewalk.errors import Conflict, Invalid, NotFound
 from ropewalk.runs import experiments
-from ropewalk.runs.keys import TAG_LETTERS_MAX, check_tag_key, check_text
+from ropewalk.runs.keys import TAG_LETTERS_MAX, check_tag_key, cut
 from ropewalk.runs.names import random_name
 from ropewalk.runs.points import Owner
 from ropewalk.runs.run import begin, fresh_id, get, told
@@ -81,16 +81,16 @@ def create(
         name: what people call it; empty for what the tag `mlflow.runName` says, or a random one.
         user: who starts it; empty for what the tag `mlflow.user` says.
         start_ms: milliseconds since the epoch; None for now.
-        tags: its tags.
+        tags: its tags; values longer than 8,000 characters are cut.
         run_id: the id that it had elsewhere, for an import; empty for a new one.
 
     Raises:
-        Invalid: an id, a tag or the name is none, or the experiment is deleted.
+        Invalid: an id, a tag's key or the name is none, or the experiment is deleted.
         NotFound: there is no such experiment.
         Conflict: there is a run of this id.
     """
     home = experiments.active(tx, experiment)
-    said = {check_tag_key(key): check_text("tag", key, value, TAG_LETTERS_MAX) for key, value in (tags or {}).items()}
+    said = {check_tag_key(key): cut(value, TAG_LETTERS_MAX) for key, value in (tags or {}).items()}
     name = _name(_one_name(name, said.get(NAME_TAG, "")))
     began_us = site.clock.now_us() if start_ms is None else _micros(start_ms, "start_time")
     run_id = _id(tx, run_id) if run_id else fresh_id(site)
