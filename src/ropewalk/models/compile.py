@@ -18,7 +18,7 @@ VERSION = "v.*, m.name"
 VERSIONS = "model_versions v join registered_models m on m.id = v.model"
 LOGGED = "m.*"
 LOGGEDS = "logged_models m"
-MEASURED = "select 1 from logged_model_metrics x where x.model = m.number"
+MEASURED = "exists (select 1 from logged_model_metrics x where x.model = m.number and {})"
 _CHUNK = 500
 
 
@@ -28,9 +28,9 @@ def tagged(table: str, join: str, clause: Clause, bound: Bound) -> str:
     return f"exists (select 1 from {table} t where {join} and t.key = {key} and {fits})"
 
 
-def measured(key: str, fits: str = "1 = 1") -> str:
-    """Return the rows of a metric of a logged model `m`, each as `x`, that fit."""
-    return f"select 1 {measured_key(key)} and {fits}"
+def measured(key: str, fits: str) -> str:
+    """Return that some point of a metric of a logged model `m` fits; asked once for all models, not once for each."""
+    return f"m.number in (select x.model from logged_model_metrics x where x.key = {key} and {fits})"
 
 
 def measured_key(key: str) -> str:
@@ -82,9 +82,10 @@ def latest_by_stage(reader: Reader, models: Sequence[int]) -> list[Row]:
     """Return the newest version of each stage of several models."""
     return _chunked(
         reader,
-        "select v.*, m.name from model_versions v join registered_models m on m.id = v.model "
-        "where v.model in {} and v.deleted_us is null and v.version = (select max(w.version) from model_versions w "
-        "where w.model = v.model and w.stage = v.stage and w.deleted_us is null) order by v.model, v.version",
+        "select v.*, m.name from (select w.model, w.stage, max(w.version) as version from model_versions w "
+        "where w.model in {} and w.deleted_us is null group by w.model, w.stage) l "
+        "join model_versions v on v.model = l.model and v.version = l.version "
+        "join registered_models m on m.id = v.model order by v.model, v.version",
         models,
     )
 

@@ -129,14 +129,14 @@ def search(
         Invalid: experiments, filter, order, count or token are not understood.
     """
     require_count(count, COUNT_MAX)
-    limit = min(count, PAGE_ROWS)
-    ids = _experiments(within)
+    limit, ids = min(count, PAGE_ROWS), _experiments(within)
     clauses = grammar.parse(text, _LOGGED)
     bound = Bound()
+    _check_datasets(datasets)
     conditions = ["m.deleted_us is null", f"m.experiment in {bound.several(ids)}"]
     conditions += [_condition(clause, datasets, bound) for clause in clauses]
     if datasets and not any(clause.entity == "metric" for clause in clauses):
-        conditions.append(_measured(sql.MEASURED, datasets, bound))
+        conditions.append(sql.MEASURED.format(_on_any(datasets, bound)))
     keys = _keys(order_by, bound)
     asked = _asked(ids, text, datasets, order_by)
     rows = sql.page(
@@ -174,6 +174,16 @@ def _experiments(within: Sequence[object]) -> list[int]:
     return sorted({experiments.parse_id(one) for one in within})
 
 
+def _check_datasets(datasets: Sequence[Dataset]) -> None:
+    if len(datasets) > DATASETS_MAX:
+        raise Invalid(
+            "count-invalid",
+            "A search cannot name so many datasets.",
+            where="datasets",
+            why=f"{DATASETS_MAX} at most, found {len(datasets):,}",
+        )
+
+
 def _condition(clause: Clause, datasets: Sequence[Dataset], bound: Bound) -> str:
     if clause.entity == "attribute":
         if clause.key in _STAMPS:
@@ -182,14 +192,13 @@ def _condition(clause: Clause, datasets: Sequence[Dataset], bound: Bound) -> str
     if clause.entity == "metric":
         said = compared("x.value", clause, bound)
         fits = f"(x.is_nan = 1 or {said})" if clause.op == "!=" else f"x.is_nan = 0 and {said}"
-        return _measured(sql.measured(bound(clause.key), fits), datasets, bound)
+        return sql.measured(bound(clause.key), f"{fits} and {_on_any(datasets, bound)}" if datasets else fits)
     return sql.tagged(_SOURCE[clause.entity], "t.model = m.number", clause, bound)
 
 
-def _measured(rows: str, datasets: Sequence[Dataset], bound: Bound) -> str:
-    """Return that there is such a row of what was measured, on one of the datasets."""
-    ways = " or ".join(_on(one, bound) for one in datasets[:DATASETS_MAX])
-    return f"exists ({rows} and ({ways}))" if ways else f"exists ({rows})"
+def _on_any(datasets: Sequence[Dataset], bound: Bound) -> str:
+    """Return that a point was measured on one of the datasets."""
+    return f"({' or '.join(_on(one, bound) for one in datasets)})"
 
 
 def _on(dataset: Dataset, bound: Bound) -> str:

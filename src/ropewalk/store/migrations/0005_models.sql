@@ -43,6 +43,7 @@ create table model_versions (
 create index model_versions_by_manifest on model_versions (manifest);
 create index model_versions_by_run on model_versions (run_id);
 create index model_versions_by_update on model_versions (updated_us);
+create index model_versions_by_stage on model_versions (model, stage, version);
 create table model_version_tags (
     model bigint not null,
     version integer not null,

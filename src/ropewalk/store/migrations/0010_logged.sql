@@ -46,4 +46,4 @@ create table logged_model_metrics (
     is_nan integer not null,
     primary key (model, key, at_ms, step, run_id, dataset_name, dataset_digest, value, is_nan)
 );
-create index logged_model_metrics_by_value on logged_model_metrics (key, value);
+create index logged_model_metrics_by_value on logged_model_metrics (key, value, model);

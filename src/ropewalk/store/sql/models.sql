@@ -58,11 +58,10 @@ where v.manifest = :manifest and m.deleted_us is null and v.deleted_us is null o
 select v.*, m.name from model_versions v join registered_models m on m.id = v.model
 where m.deleted_us is null and v.deleted_us is null order by m.name, v.version;
 -- name: latest_by_stage
-select v.*, m.name from model_versions v join registered_models m on m.id = v.model
-where v.model = :model and v.deleted_us is null and v.version = (
-    select max(w.version) from model_versions w
-    where w.model = v.model and w.stage = v.stage and w.deleted_us is null)
-order by v.version;
+select v.*, m.name from (select w.stage, max(w.version) as version from model_versions w
+    where w.model = :model and w.deleted_us is null group by w.stage) l
+join model_versions v on v.model = :model and v.version = l.version
+join registered_models m on m.id = v.model order by v.version;
 -- name: in_stage
 select v.*, m.name from model_versions v join registered_models m on m.id = v.model
 where v.model = :model and v.stage = :stage and v.deleted_us is null order by v.version;
