@@ -139,11 +139,11 @@ def test_an_unknown_environment_or_version_makes_no_release(shipped):
             assert [one.id for one in release.listed(rows)] == ["churn/1"]
 
 
-def test_four_loops_are_made_and_none_is_started(shipped):
+def test_the_loops_are_made_and_none_is_started(shipped):
     with open_house(shipped, create=False) as home:
         made = house.loops(home)
 
-    assert [loop.name for loop in made] == ["climb", "watch", "retrain", "rescue"]
+    assert [loop.name for loop in made] == ["climb", "watch", "retrain", "rescue", "sweep", "tidy", "deliver"]
 
 
 def test_a_retraining_runs_in_a_process_of_its_own_with_its_arguments_and_its_cause(tmp_path):

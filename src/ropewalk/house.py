@@ -73,14 +73,8 @@ def open_house(root: Path, *, create: bool = True, clock: Clock | None = None) -
     settings = read_settings(root)
     hidden = root / HIDDEN
     url = store_url(settings)
-    if not create and not url and not (hidden / DATABASE).exists():
-        raise NotFound(
-            "project-empty",
-            "Nothing has been recorded in this folder yet.",
-            where=root.name or str(root),
-            why="a project's records begin with its first run",
-            fix="ropewalk run" if (root / settings.pipeline.partition(":")[0]).is_file() else "ropewalk init",
-        )
+    if not create:
+        _require_records(root, settings, url)
     time = clock or SystemClock()
     hidden.mkdir(parents=True, exist_ok=True, mode=0o700)
     db = open_store(url, hidden / DATABASE, time)
@@ -107,8 +101,14 @@ def open_rows(root: Path, *, url: str | None = None, climb: bool = False) -> Gen
         root: the project's folder.
         url: another store than the settings name; empty for the SQLite file in the folder.
         climb: False leaves the schema as it is.
+
+    Raises:
+        NotFound: nothing was ever recorded here.
     """
-    where = store_url(read_settings(root)) if url is None else url
+    settings = read_settings(root)
+    where = store_url(settings) if url is None else url
+    if url is None:
+        _require_records(root, settings, where)
     (root / HIDDEN).mkdir(parents=True, exist_ok=True, mode=0o700)
     db = open_store(where, root / HIDDEN / DATABASE, SystemClock(), climb=climb)
     try:
@@ -120,6 +120,18 @@ def open_rows(root: Path, *, url: str | None = None, climb: bool = False) -> Gen
 def blobs_url(settings: Settings) -> str:
     """Return the address of the project's object store; empty for the folder of blobs in its own."""
     return os.environ.get("ROPEWALK_BLOBS_URL", "") or settings.blobs.url
+
+
+def _require_records(root: Path, settings: Settings, url: str) -> None:
+    """Pass only where something was recorded; on a server nobody can tell without asking it."""
+    if not url and not (root / HIDDEN / DATABASE).exists():
+        raise NotFound(
+            "project-empty",
+            "Nothing has been recorded in this folder yet.",
+            where=root.name or str(root),
+            why="a project's records begin with its first run",
+            fix="ropewalk run" if (root / settings.pipeline.partition(":")[0]).is_file() else "ropewalk init",
+        )
 
 
 def store_url(settings: Settings) -> str:
@@ -271,6 +283,7 @@ def loops(house: House) -> list[Loop]:
     from ropewalk.loops.rescue import Rescue
     from ropewalk.loops.retrain import Retrain
     from ropewalk.loops.sweep import Sweep
+    from ropewalk.loops.tidy import Tidy
     from ropewalk.loops.watch import Watch
     from ropewalk.webhooks.send import Ways
 
@@ -282,6 +295,7 @@ def loops(house: House) -> list[Loop]:
         Retrain(site, partial(_retrain, house, halt=halt), halt).loop(),
         Rescue(site).loop(),
         Sweep(site).loop(),
+        Tidy(site).loop(),
         Deliver(site, Ways(allow=hooks.allow), hooks.keep_days).loop(),
     ]
 

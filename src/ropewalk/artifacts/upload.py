@@ -192,6 +192,14 @@ def give_up(tx: Transaction, upload_id: str) -> bool:
     return True
 
 
+def old_parts(reader: Reader, site: Site) -> tuple[tuple[str, ...], bool]:
+    """Return the digests of the parts that `forget_old` would drop, and whether it would forget any upload."""
+    before_us = site.clock.now_us() - KEPT_US
+    rows = reader.rows("artifacts.parts_before", before_us=before_us)
+    any_old = reader.rows("artifacts.uploads_before", before_us=before_us, count=1)
+    return tuple(str(row["digest"]) for row in rows), bool(any_old)
+
+
 def forget_old(tx: Transaction, site: Site) -> int:
     """Forget every upload that began more than a day ago; return how many there were."""
     before_us = site.clock.now_us() - KEPT_US

@@ -152,6 +152,10 @@ class Bucket(Protocol):
         """
         ...
 
+    def tidy(self) -> None:
+        """Remove what killed writers left more than a day ago; a bucket that is opened does so, too."""
+        ...
+
     def link(self, digest: str, *, seconds: int) -> str | None:
         """Return an address at which anybody can read the blob for so long; None where the storage gives none."""
         ...

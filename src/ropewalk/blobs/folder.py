@@ -209,6 +209,10 @@ class FolderBucket:
         del digests
         return self._root
 
+    def tidy(self) -> None:
+        """Remove what killed writers left more than a day ago."""
+        self._incoming.tidy()
+
     def link(self, digest: str, *, seconds: int) -> str | None:
         """Return None: a folder has no address of its own."""
         del seconds

@@ -31,9 +31,12 @@ class Incoming:
     def __init__(self, folder: Path, clock: Clock) -> None:
         self.folder = folder
         folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-        self._clean(clock.now_us() // 1_000_000 - STALE_SECONDS)
+        self._clock = clock
+        self.tidy()
 
-    def _clean(self, before_seconds: int) -> None:
+    def tidy(self) -> None:
+        """Remove every file that did not grow for a day."""
+        before_seconds = self._clock.now_us() // 1_000_000 - STALE_SECONDS
         for item in os.scandir(self.folder):
             try:
                 if item.is_file(follow_symlinks=False) and item.stat(follow_symlinks=False).st_mtime < before_seconds:

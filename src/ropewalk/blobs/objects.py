@@ -157,7 +157,7 @@ class ObjectBucket:
         if start == 0 and stop is None:
             return self._stream(digest, found)
         if found["size"] <= WHOLE_BYTES_MAX:
-            return _cut(self._stream(digest, found), start, stop)
+            return iter((b"".join(self._stream(digest, found))[start:stop],))
         return self._span(digest, start, found["size"] if stop is None else min(stop, found["size"]))
 
     def _stream(self, digest: str, found: ObjectMeta) -> Iterator[bytes]:
@@ -274,6 +274,11 @@ class ObjectBucket:
             self.fetch(digest)
         return self._local / "cache"
 
+    def tidy(self) -> None:
+        """Remove what killed writers left more than a day ago."""
+        self._incoming.tidy()
+        self._cache.tidy()
+
     def link(self, digest: str, *, seconds: int) -> str | None:
         """Return an address, signed with our credentials, at which anybody can read the blob for so long."""
         import obstore
@@ -373,11 +378,6 @@ def _told(items: Iterator[T]) -> Iterator[T]:
         if item is end:
             return
         yield item
-
-
-def _cut(pieces: Iterator[bytes], start: int, stop: int | None) -> Iterator[bytes]:
-    whole = b"".join(pieces)
-    yield whole[start:stop]
 
 
 def _unreachable(error: Exception) -> Unavailable:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import partial
 
@@ -123,6 +123,26 @@ def _look(site: Site, grace_seconds: int, older_seconds: int) -> _Look:
             deleted_us=deleted_us,
             before_us=_before(rows, now_us - grace_seconds * 1_000_000),
         )
+
+
+def drop(site: Site, digests: Iterable[str]) -> int:
+    """Remove those of some blobs that nothing needs and that are old, as `collect` does; return how many went.
+
+    Raises:
+        Refused: a file that names others is damaged or gone; nothing was removed.
+    """
+    wanted = set(digests)
+    if not wanted:
+        return 0
+    with site.db.read() as rows:
+        needed = referenced(rows, site.blobs)
+        before_us = _before(rows, site.clock.now_us() - GRACE_SECONDS * 1_000_000)
+    old = [
+        held
+        for held in site.blobs.held()
+        if held.digest in wanted and held.digest not in needed and held.kept_us < before_us
+    ]
+    return len(_sweep(site, old, before_us, lambda _what, _done, _of: None))
 
 
 def _purge(site: Site, one: Doomed, before_us: int, tx: Transaction) -> bool:

@@ -53,6 +53,8 @@ update artifact_uploads set digest = :digest where id = :id;
 delete from artifact_uploads where id = :id;
 -- name: uploads_before
 select id, path, parts, digest, at_us from artifact_uploads where at_us < :before_us order by at_us limit :count;
+-- name: parts_before
+select distinct p.digest from artifact_parts p join artifact_uploads u on u.id = p.upload where u.at_us < :before_us;
 -- name: part_put
 insert into artifact_parts (upload, part, digest, bytes) values (:upload, :part, :digest, :bytes)
 on conflict (upload, part) do update set digest = excluded.digest, bytes = excluded.bytes;
