@@ -82,6 +82,7 @@ def test_what_is_not_kept_is_counted(client, headers):
         (JSON, b"[1]", 400, "no resourceSpans"),
         (JSON, b'{"resourceSpans": []}', 400, "no resourceSpans"),
         (JSON, b"[" * 100_000, 400, "no JSON"),
+        (JSON, b"[" + b"{}," * 2_100_000 + b"{}]", 400, "too many parts"),
         (JSON, b'{"resourceSpans": [{"scopeSpans": [{"spans": 1}]}]}', 400, "spans is no list"),
         (PROTOBUF, b"", 400, "no resourceSpans"),
         (PROTOBUF, b"\xff\xff", 400, "no protocol buffer"),

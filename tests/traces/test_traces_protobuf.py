@@ -105,3 +105,11 @@ def test_an_answer_says_how_many_spans_were_rejected():
     assert export_response(0, "") == b""
     # partial_success { rejected_spans: 300 error_message: "no" }
     assert export_response(300, "no") == b"\x0a\x07\x08\xac\x02\x12\x02no"
+
+
+def test_a_message_of_very_many_tiny_fields_is_refused_before_it_fills_the_memory():
+    tiny = b"\x0a\x00" * 600_000
+
+    with pytest.raises(Invalid, match="no protocol buffer") as error:
+        export_request(tiny)
+    assert "smaller batches" in error.value.why

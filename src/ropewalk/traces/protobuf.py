@@ -14,16 +14,25 @@ from typing import Any
 from ropewalk.errors import Invalid
 
 DEPTH_MAX = 100
+FIELDS_MAX = 500_000
 VARINT_BITS_MAX = 70
 _REAL = struct.Struct("<d")
 _FIXED = struct.Struct("<Q")
 _VARINT, _FIXED64, _BYTES, _FIXED32 = 0, 1, 2, 5
-Read = Callable[[Any, int], Any]
+Read = Callable[[Any, "_Reader"], Any]
 Shape = dict[int, tuple[str, int, Read, bool]]
 
 
 class _Broken(ValueError):
     pass
+
+
+class _Reader:
+    """How deep a message is read, and how many fields it may still have."""
+
+    def __init__(self) -> None:
+        self.depth = 0
+        self.left = FIELDS_MAX
 
 
 def export_request(data: bytes) -> dict[str, Any]:
@@ -33,7 +42,7 @@ def export_request(data: bytes) -> dict[str, Any]:
         Invalid: the bytes are no such message.
     """
     try:
-        return _message(memoryview(data), 0, _REQUEST)
+        return _message(memoryview(data), _Reader(), _REQUEST)
     except (_Broken, struct.error, IndexError, UnicodeDecodeError) as error:
         raise Invalid(
             "otlp-malformed",
@@ -96,53 +105,58 @@ def _fields(data: memoryview) -> Iterator[tuple[int, int, Any]]:
         yield number, kind, value
 
 
-def _message(data: memoryview, depth: int, shape: Shape) -> dict[str, Any]:
-    if depth > DEPTH_MAX:
-        raise _Broken(f"it nests more than {DEPTH_MAX} levels")
+def _message(data: memoryview, reader: _Reader, shape: Shape) -> dict[str, Any]:
     found: dict[str, Any] = {}
+    reader.depth += 1
+    if reader.depth > DEPTH_MAX:
+        raise _Broken(f"it nests more than {DEPTH_MAX} levels")
     for number, kind, value in _fields(data):
+        reader.left -= 1
         known = shape.get(number)
         if known is None or known[1] != kind:
             continue
         name, _, read, repeated = known
         if repeated:
-            found.setdefault(name, []).append(read(value, depth + 1))
+            found.setdefault(name, []).append(read(value, reader))
         else:
-            found[name] = read(value, depth + 1)
+            found[name] = read(value, reader)
+        if reader.left < 0:
+            raise _Broken(f"it has more than {FIELDS_MAX} fields: send smaller batches")
+    reader.depth -= 1
     return found
 
 
-def _text(value: memoryview, _depth: int) -> str:
+def _text(value: memoryview, _reader: _Reader) -> str:
     return str(value, "utf-8", "replace")
 
 
-def _hex(value: memoryview, _depth: int) -> str:
+def _hex(value: memoryview, _reader: _Reader) -> str:
     return bytes(value).hex()
 
 
-def _whole(value: int, _depth: int) -> int:
+def _whole(value: int, _reader: _Reader) -> int:
     return value - (1 << 64) if value >> 63 else value
 
 
-def _flag(value: int, _depth: int) -> bool:
+def _flag(value: int, _reader: _Reader) -> bool:
     return value != 0
 
 
-def _fixed(value: memoryview, _depth: int) -> int:
+def _fixed(value: memoryview, _reader: _Reader) -> int:
     return _FIXED.unpack(value)[0]
 
 
-def _real(value: memoryview, _depth: int) -> float:
+def _real(value: memoryview, _reader: _Reader) -> float:
     return _REAL.unpack(value)[0]
 
 
-def _base64(value: memoryview, _depth: int) -> str:
+def _base64(value: memoryview, _reader: _Reader) -> str:
     return b64encode(value).decode()
 
 
 def _of(shape: Shape) -> Read:
-    def read(value: memoryview, depth: int) -> dict[str, Any]:
-        return _message(value, depth, shape)
+    def read(value: memoryview, reader: _Reader) -> dict[str, Any]:
+        return _message(value, reader, shape)
 
     return read
 

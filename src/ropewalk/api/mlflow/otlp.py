@@ -18,6 +18,7 @@ PROTOBUF = "application/x-protobuf"
 JSON = "application/json"
 EXPERIMENT = "x-mlflow-experiment-id"
 RUN = "x-mlflow-run-id"
+MARKS_MAX = 2_000_000
 
 
 async def export(call: Call, receive: Receive, send: Send) -> None:
@@ -58,6 +59,14 @@ def _read(media: str, data: bytes) -> ingest.Batch:
 
 
 def _json(data: bytes) -> dict[str, Any]:
+    if sum(data.count(mark) for mark in (b"{", b"[", b'"')) > MARKS_MAX:
+        raise Invalid(
+            "otlp-malformed",
+            "The body has too many parts.",
+            where="/v1/traces",
+            why=f"it has more than {MARKS_MAX} brackets and quotes",
+            fix="send smaller batches",
+        )
     try:
         return cast("dict[str, Any]", msgspec.json.decode(data))
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
