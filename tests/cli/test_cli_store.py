@@ -54,10 +54,14 @@ def test_status_says_where_the_records_are_and_how_many(capsys, root):
 
 
 def test_status_of_no_project_is_an_error_and_makes_nothing(capsys, tmp_path):
-    said = say(capsys, tmp_path, "status")
+    nowhere = say(capsys, tmp_path, "status")
+    left = list(tmp_path.iterdir())
+    (tmp_path / "ropewalk.toml").write_text('name = "p"\n')
+    nothing = say(capsys, tmp_path, "status")
 
-    assert said["error"]["code"] == "project-empty"
-    assert list(tmp_path.iterdir()) == []
+    assert nowhere["error"]["code"] == nothing["error"]["code"] == "project-empty"
+    assert left == []
+    assert not list(tmp_path.glob("**/ropewalk.db"))
 
 
 def test_a_backup_comes_back_with_its_blobs(capsys, root, tmp_path):
