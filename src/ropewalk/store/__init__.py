@@ -1,1 +1,1 @@
-"""Rows: a thin port that runs named queries, with SQLite behind it."""
+"""Rows: a thin port that runs named queries, with SQLite or PostgreSQL behind it."""

@@ -30,7 +30,14 @@ T = TypeVar("T")
 BUSY_SECONDS = 10.0
 TICK_STEPS = 20_000
 BACKUP_PAGES = 2_000
-PRAGMAS = ("journal_mode=wal", "synchronous=full", "foreign_keys=on", "temp_store=memory", "case_sensitive_like=on")
+PRAGMAS = (
+    "journal_mode=wal",
+    "synchronous=full",
+    "foreign_keys=on",
+    "temp_store=memory",
+    "case_sensitive_like=on",
+    "journal_size_limit=67108864",  # after a burst the log gives its room back
+)
 DAMAGE_MAX = 20
 
 
