@@ -30,6 +30,20 @@ NO_FILE = frozenset(
         ("run.steps", ""),
     }
 )
+# Entries with words that clients write as they like: what looks like a digest there names no file of ours. Of some,
+# these words alone are ours.
+_CLIENTS = (
+    "access.",
+    "evaluation.",
+    "experiment.",
+    "logged.",
+    "model.",
+    "run.renamed",
+    "run.started",
+    "traces.",
+    "webhook.",
+)
+_OURS = {"model.registered": ("manifest",), "run.started": ("code", "environment")}
 # Words of a stage's evidence that hold the digest of a file which nothing else may name.
 _LOOKED_AT = frozenset({"answers", "contract", "diff", "environment", "golden", "holdout", "junit", "output"})
 
@@ -43,10 +57,10 @@ class Mentions:
     def hear(self, entry: Entry) -> None:
         """Note which files an entry names, in its body or as what it is about."""
         for word, digest in _MENTION.findall(entry.body):
-            if digest not in self._first and (entry.kind, word) not in NO_FILE:
+            if digest not in self._first and _names_a_file(entry.kind, word):
                 self._first[digest] = (entry.seq, entry.kind)
         name = entry.subject.partition(":")[2]
-        if is_digest(name):
+        if is_digest(name) and not entry.kind.startswith(_CLIENTS):
             self._first.setdefault(name, (entry.seq, entry.kind))
 
     def digests(self) -> set[str]:
@@ -78,6 +92,12 @@ def missing_parts(rows: Reader, blobs: Bucket, known: set[str]) -> Iterator[tupl
     ):
         for row in named:
             yield from _lacking(blobs, {name: str(value) for name, value in row.items()}, list_parts, known)
+
+
+def _names_a_file(kind: str, word: str) -> bool:
+    if kind.startswith(_CLIENTS):
+        return word in _OURS.get(kind, ())
+    return (kind, word) not in NO_FILE
 
 
 Parts = Callable[[Bucket, dict[str, str]], list[tuple[str, str]]]
