@@ -37,6 +37,8 @@ def test_runs_are_listed_and_shown(web: httpx.Client) -> None:
     assert [run["name"] for run in page["runs"]] == ["train-1"]
     assert one["run"]["state"] == "finished"
     assert one["metrics"][0]["key"] == "roc_auc"
+    ordered = web.get("/api/v1/runs", params={"order": "metrics.roc_auc DESC", "count": 1}).json()
+    assert ordered["runs"] == page["runs"]
 
 
 def test_a_release_shows_all_nine_stages(web: httpx.Client) -> None:
@@ -88,7 +90,9 @@ def test_the_ledger_can_be_read_from_any_entry(web: httpx.Client) -> None:
     ("method", "path", "body", "status", "code"),
     [
         ("GET", "/api/v1/runs/nobody", None, 404, "run-not-found"),
-        ("GET", "/api/v1/runs?filter=metrics.x+%3E", None, 400, ""),
+        ("GET", "/api/v1/runs?filter=metrics.x+%3E", None, 400, "filter-invalid"),
+        ("GET", "/api/v1/runs?order=sideways", None, 400, "order-invalid"),
+        ("GET", "/api/v1/runs?after=x", None, 400, "token-invalid"),
         ("GET", "/api/v1/runs?count=-1", None, 400, "request-malformed"),
         ("GET", "/api/v1/runs?count=99999999999999999999", None, 400, "request-malformed"),
         ("GET", "/api/v1/runs?colour=red", None, 400, "request-malformed"),

@@ -72,6 +72,7 @@ def list_runs(ask: Ask) -> RunsPage:
         page = search.search(
             rows,
             ask.query.get("filter", ""),
+            orders=[order] if (order := ask.query.get("order", "")) else [],
             count=max(1, whole_number(ask.query, "count", 100, PAGE_MOST)),
             token=ask.query.get("after", ""),
         )
@@ -182,6 +183,7 @@ DOORS = (
         action="read",
         query={
             "filter": "such as metrics.roc_auc > 0.7 and params.depth = '8'",
+            "order": "such as metrics.roc_auc DESC; newest first when left out",
             "after": "`next` of the page before",
             **_COUNT,
         },

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from operator import itemgetter
 from typing import cast
 
 from ropewalk.errors import Invalid
@@ -80,7 +81,9 @@ def write(tx: Transaction, owner: Owner, node: str, points: Sequence[Point], *, 
             tx.run("runs.latest", **owner.row(point[0], ""), **_plain(point))
         return
     numbers = _series(tx, owner, node, {point[0] for point in points})
-    tx.many("runs.point", [{"series": numbers[point[0]], **_plain(point)} for point in points])
+    rows = [{"series": numbers[point[0]], **_plain(point)} for point in points]
+    rows.sort(key=itemgetter("series"))  # so that neighbours in the table are written one after the other
+    tx.many("runs.point", rows)
     newest = [(point[0], _plain(point)) for point in newest_of(points)]
     for place in {node, ""}:
         tx.many("runs.latest", [owner.row(key, place) | plain for key, plain in newest])
