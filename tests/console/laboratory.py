@@ -9,7 +9,7 @@ import zlib
 from pathlib import Path
 
 from console.payloads import PAYLOADS, as_name
-from console.seeded_runs import STEPS, a_run, seed
+from console.seeded_runs import NAMES, STEPS, a_run, seed
 from ropewalk.artifacts import artifact, paths
 from ropewalk.house import open_house
 from ropewalk.models import prompts, registered, versions
@@ -213,5 +213,18 @@ def log_more(root: Path, run_id: str) -> None:
             tx.run("runs.point", series=row["series"], **point)
             own = {"run": row["number"], "node": "", "experiment": row["experiment"], "started_us": row["started_us"]}
             tx.run("runs.latest", **own, key="loss", **point)
+
+        house.site.db.write(work)
+
+
+def start_run(root: Path, name: str) -> None:
+    """Begin a run in the first experiment, as a client would, from another process than the server's."""
+    with open_house(root) as house:
+
+        def work(tx: Transaction) -> None:
+            home = experiments.by_name(tx, NAMES[0])
+            assert home is not None
+            run = dataclasses.replace(a_run(9_500_000, home, "running"), name=name, ended_us=None)
+            tx.run("runs.insert", **{field: getattr(run, field) for field in Run.__slots__ if field != "number"})
 
         house.site.db.write(work)

@@ -114,7 +114,7 @@ def test_nobodys_words_become_markup_in_what_is_said_of_a_thing_that_is_not_ther
 
 
 def test_sorting_filtering_and_paging_follow_each_other_in_the_address(look: Page):
-    look.goto("/runs")
+    look.goto("/runs?experiment=1")
     look.get_by_role("link", name="accuracy").click()
     look.get_by_role("textbox", name="Filter runs").fill("params.model = 'forest'")
     look.keyboard.press("Enter")
@@ -261,6 +261,16 @@ def test_curves_of_a_running_run_go_on_without_a_reload(look: Page, lab):
     look.wait_for_function("() => document.querySelector('#plots').innerHTML.includes('7.5')", timeout=20_000)
     look.wait_for_function("text => document.querySelector('#metrics').innerText !== text", arg=before, timeout=20_000)
     assert look.evaluate("window.kept") == 1
+
+
+def test_a_new_run_comes_into_the_table_by_itself_and_leaves_what_was_chosen(look: Page, lab):
+    look.goto("/runs?experiment=1")
+    look.locator("tbody input[type=checkbox]").nth(1).check()
+    laboratory.start_run(lab.root, "just begun")
+
+    look.get_by_role("link", name="just begun").wait_for(timeout=20_000)
+    assert look.locator("tbody input:checked").count() == 1
+    assert look.locator("#chosen .said").inner_text().startswith("1 run chosen")
 
 
 def test_a_run_that_is_over_is_not_asked_for_again(look: Page, lab):

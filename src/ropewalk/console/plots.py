@@ -12,7 +12,7 @@ from ropewalk.console.scales import Scale, exact, short_number, short_span, shor
 
 WIDTH, HEIGHT = 460, 210
 LEFT, RIGHT, TOP, BOTTOM = 54, 12, 12, 26
-WIDE, TALL = 760, 300
+WIDE, TALL = 1080, 360
 COLOURS = 10
 SMOOTH_MAX = 0.99
 Axis = Literal["step", "time", "clock"]
