@@ -24,13 +24,13 @@ def asked(site: Site) -> Iterator[Asked]:
 
 
 def best(work, times: int, rounds: int = 7) -> float:
-    """Return the seconds of one, in the best round: a busy machine only ever makes it longer."""
+    """Return the processor seconds of one, in the best round: what else the machine does shall not count."""
     found = []
     for _ in range(rounds):
-        started = time.perf_counter()
+        started = time.thread_time()
         for _ in range(times):
             work()
-        found.append((time.perf_counter() - started) / times)
+        found.append((time.thread_time() - started) / times)
     return min(found)
 
 
@@ -43,10 +43,10 @@ def test_a_known_token_costs_less_than_fifty_microseconds_with_its_header_and_it
 
     async def many() -> float:
         await gate._caller(gate._keeper, scope)
-        started = time.perf_counter()
+        started = time.thread_time()
         for _ in range(1000):
             await gate._caller(gate._keeper, scope)
-        return (time.perf_counter() - started) / 1000
+        return (time.thread_time() - started) / 1000
 
     assert min(asyncio.run(many()) for _ in range(7)) < 50e-6
 
@@ -81,6 +81,19 @@ def test_too_many_logins_at_once_are_told_to_come_again(asked: Asked, monkeypatc
 
     assert (answer.status, answer.json()["code"]) == (503, "login-busy")
     assert answer.headers["retry-after"] == "1"
+
+
+def test_a_flood_of_strangers_keeps_nobody_waiting_who_is_known(
+    site: Site, asked: Asked, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    token = person(site, "ann", Grant(role="viewer"))
+    known = asked.ask("GET", "/api/v1/runs", authorization=bearer(token)).status
+    monkeypatch.setattr(asked.app._gate, "_strangers", 256)
+
+    stranger = asked.ask("GET", "/api/v1/runs", authorization=bearer("rw_" + "A" * 43))
+
+    assert (stranger.status, stranger.json()["code"]) == (503, "login-busy")
+    assert known == asked.ask("GET", "/api/v1/runs", authorization=bearer(token)).status == 200
 
 
 def test_when_the_store_cannot_be_asked_nobody_gets_in(asked: Asked, site: Site, monkeypatch) -> None:

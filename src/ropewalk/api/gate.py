@@ -27,6 +27,7 @@ from ropewalk.errors import Invalid, Refused, RopewalkError, Unavailable
 T = TypeVar("T")
 THREADS = 4
 LOGINS_WAITING_MAX = 64
+STRANGERS_MAX = 256
 DENIED_MAX = 1000
 HSTS = (b"strict-transport-security", b"max-age=31536000")
 _ASKS = ((b"www-authenticate", b'Basic realm="ropewalk", charset="UTF-8"'), (b"www-authenticate", b"Bearer"))
@@ -91,7 +92,9 @@ class Gate:
         )
         self._threads = ThreadPoolExecutor(THREADS, thread_name_prefix="ropewalk-gate")
         self._slow = ThreadPoolExecutor(1, thread_name_prefix="ropewalk-login")
-        self._logins = 0
+        # Its own thread: who is known does not wait behind strangers who are looked up.
+        self._fresh = ThreadPoolExecutor(1, thread_name_prefix="ropewalk-look")
+        self._logins = self._strangers = 0
         self._looking = asyncio.Lock()
         self._denied: set[tuple[str, str]] = set()
 
@@ -187,11 +190,11 @@ class Gate:
         if not keeper.fresh():
             async with self._looking:
                 if not keeper.fresh():
-                    await self._in_thread(keeper.look)
+                    await asyncio.get_running_loop().run_in_executor(self._fresh, keeper.look)
         caller = keeper.remembered(mark)
         if caller is not None:
             return caller
-        return await (self._logging_in(work) if slow else self._in_thread(work))
+        return await (self._logging_in(work) if slow else self._looked_up(work))
 
     async def _require(self, caller: Caller, action: str, method: str, path: str) -> None:
         if allowed(caller, action):
@@ -243,6 +246,16 @@ class Gate:
             return await asyncio.get_running_loop().run_in_executor(self._slow, work)
         finally:
             self._logins -= 1
+
+    async def _looked_up(self, work: Callable[[], T]) -> T:
+        """Ask the store for somebody who is not remembered, with not too many before him."""
+        if self._strangers >= STRANGERS_MAX:
+            raise Unavailable("login-busy", "Too many unknown callers wait.", where="login", fix="try again")
+        self._strangers += 1
+        try:
+            return await self._in_thread(work)
+        finally:
+            self._strangers -= 1
 
     async def _in_thread(self, work: Callable[[], T]) -> T:
         return await asyncio.get_running_loop().run_in_executor(self._threads, work)
