@@ -8,6 +8,7 @@ import pytest
 
 from api.asking import Client
 from ropewalk.api.mlflow import modelversions, registry
+from ropewalk.api.mlflow.problems import answer_of
 from ropewalk.ledger.chain import Entry
 from ropewalk.models import registered, versions
 from ropewalk.refs import digest_of
@@ -118,6 +119,7 @@ def test_what_was_released_can_be_neither_deleted_nor_renamed(site, clock):
         with pytest.raises(Exception, match=r"cannot be (deleted|renamed)") as caught:
             site.db.write(work)
         assert "late/1" in caught.value.why
+        assert answer_of(caught.value)[1].startswith(b'{"error_code":"INVALID_STATE"')
     with site.db.read() as reader:
         assert versions.get(reader, "late", 1).deleted_us is None
 

@@ -107,6 +107,7 @@ def _take(tx: Transaction, site: Site, version: ModelVersion, environment: str, 
     found = release.of_intent(tx, version.name, environment, intent)
     if found is not None and found.state != release.RETIRED:
         return _hold(tx, site, found)
+    versions.get(tx, version.name, version.version)  # it may have been deleted meanwhile
     begun = release.begin(
         tx,
         site,

@@ -26,6 +26,7 @@ _BY_CODE = {
     "route-not-found": ("ENDPOINT_NOT_FOUND", 404),
     "request-malformed": ("BAD_REQUEST", 400),
     "run-move-refused": _STATE,
+    "model-released": _STATE,
     "experiment-state": _STATE,
     "run-not-remote": _STATE,
 }
