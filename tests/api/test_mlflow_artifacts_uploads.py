@@ -84,9 +84,9 @@ def begin(door, parts, name="C:\\data\\big.bin"):
     return door.ask("POST", f"{ROOT}/mpu/create/{FOLDER}/sub", {"path": name, "num_parts": parts})
 
 
-def send_parts(door, begun, datas):
+def send_parts(door, begun, texts):
     told = []
-    for credential, data in zip(begun.json()["credentials"], datas, strict=True):
+    for credential, data in zip(begun.json()["credentials"], texts, strict=True):
         target = credential["url"].removeprefix("http://127.0.0.1:8470")
         answer = door("PUT", target, data)
         told.append({"part_number": credential["part_number"], "etag": answer.headers["etag"], "url": target})
@@ -101,7 +101,7 @@ def finish(door, begun, parts, name="/home/ann/big.bin"):
 @pytest.mark.parametrize("kind", ["door", "cloud"])
 def test_parts_in_any_order_become_one_file(request, kind):
     door = request.getfixturevalue(kind)
-    datas = [PIECE, PIECE[::-1], b"tail"]
+    texts = [PIECE, PIECE[::-1], b"tail"]
     begun = begin(door, 3)
     assert [one["part_number"] for one in begun.json()["credentials"]] == [1, 2, 3]
     told = send_parts(door, begun, [b"wrong", PIECE[::-1], b"tail"])
@@ -110,7 +110,7 @@ def test_parts_in_any_order_become_one_file(request, kind):
     assert finish(door, begun, told[::-1]).json() == {}
     assert finish(door, begun, told).json() == {}
 
-    assert door("GET", f"{ROOT}/artifacts/{FOLDER}/sub/big.bin").body == b"".join(datas)
+    assert door("GET", f"{ROOT}/artifacts/{FOLDER}/sub/big.bin").body == b"".join(texts)
     assert door("PUT", told[0]["url"], b"late").json()["error_code"] == "RESOURCE_ALREADY_EXISTS"
 
 

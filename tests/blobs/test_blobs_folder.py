@@ -70,14 +70,14 @@ def test_what_a_killed_writer_left_is_gone_after_a_day_and_what_grows_is_not(tmp
 
 
 def test_a_blob_that_is_put_while_old_ones_are_removed_is_never_lost(bucket):
-    datas = [str(number).encode() for number in range(300)]
-    for data in datas:
+    texts = [str(number).encode() for number in range(300)]
+    for data in texts:
         os.utime(bucket.path_of(bucket.put(data)), (1, 1))
     barrier = threading.Barrier(2)
 
     def put():
         barrier.wait()
-        return [bucket.put(data) for data in datas]
+        return [bucket.put(data) for data in texts]
 
     def remove():
         barrier.wait()

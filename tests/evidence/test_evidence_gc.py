@@ -113,11 +113,11 @@ def test_exactly_what_nothing_names_and_is_old_goes(tmp_path_factory, steps):
 
 
 FILES = "/api/2.0/mlflow-artifacts/artifacts"
-DATAS = [f"bytes {number}".encode() * 50 for number in range(8)]
+TEXTS = [f"bytes {number}".encode() * 50 for number in range(8)]
 
 
 def age_all(site):
-    for data in DATAS:
+    for data in TEXTS:
         with suppress(FileNotFoundError):
             age(site, digest_of(data))
 
@@ -126,7 +126,7 @@ def send_and_delete(site, door, worker, acknowledged):
     """Send files over and over; their references go and their blobs count as old, so that each send races the gc."""
     turned_away = []
     for turn in range(40):
-        data, path = DATAS[(worker * 3 + turn) % len(DATAS)], f"{worker}/{turn}"
+        data, path = TEXTS[(worker * 3 + turn) % len(TEXTS)], f"{worker}/{turn}"
         answer = door("PUT", f"{FILES}/{path}", data)
         if answer.status == 200:
             acknowledged[path] = data
@@ -142,7 +142,7 @@ def send_and_delete(site, door, worker, acknowledged):
 
 def test_an_upload_that_was_acknowledged_is_never_lost_to_a_gc_that_runs_all_the_time(site):
     door, stop, acknowledged = Door(site), threading.Event(), {}
-    for data in DATAS:
+    for data in TEXTS:
         site.blobs.put(data)
     age_all(site)
 
