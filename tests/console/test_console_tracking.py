@@ -396,6 +396,41 @@ def test_an_empty_project_says_what_to_type_with_its_own_address(chromium, tmp_p
         page.close()
 
 
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/runs?sort=attributes.nonsense",
+        "/runs?experiment=abc",
+        "/runs?experiment=99999999999999999999999",
+        "/runs?after=x",
+        "/runs?experiment=4711&view=deleted",
+        "/runs?show=attributes.nonsense",
+        "/runs?show=metrics.%F0%9F%92%A9&sort=tags.%27",
+        "/models?after=x",
+        "/models?filter=%27",
+        "/models/flights?before=99999999999999&at=0000-00-00",
+        "/traces?after=x",
+        "/traces?experiment=abc",
+        "/live/runs?filter=%22",
+        "/prompts/answer?from=x&to=-1",
+    ],
+)
+def test_addresses_that_make_no_sense_are_pages_all_the_same(lab, path):
+    answer = httpx.get(f"{lab.url}{path}", headers={"Accept": "text/html"})
+
+    assert answer.status_code == 200
+
+
+@pytest.mark.parametrize(
+    "path", ["/runs?filter=%00", "/runs?named=a%00", "/runs/%00", "/models/a%00", "/traces?filter=%00"]
+)
+def test_addresses_with_a_nul_character_are_refused(lab, path):
+    answer = httpx.get(f"{lab.url}{path}", headers={"Accept": "text/html"})
+
+    assert answer.status_code == 400
+    assert "text-with-nul" in answer.text
+
+
 @pytest.mark.parametrize("query", ["", "run=x", "&".join(f"run={number}" for number in range(21))])
 def test_comparing_too_few_too_many_or_unknown_runs_is_refused_with_words(lab, query):
     answer = httpx.get(f"{lab.url}/compare?{query}", headers={"Accept": "text/html"})

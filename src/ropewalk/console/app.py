@@ -21,7 +21,7 @@ from ropewalk.clock import iso
 from ropewalk.console import files
 from ropewalk.console.pages import PAGES, RAW, View
 from ropewalk.endpoints.problems import status_of
-from ropewalk.errors import RopewalkError
+from ropewalk.errors import Invalid, RopewalkError
 from ropewalk.house import House
 
 LOCAL, SESSION = "local", "session"
@@ -65,6 +65,7 @@ class Console:
         """Answer a file's bytes."""
 
         def gather() -> Response:
+            _require_plain(request)
             with self._house.site.db.read() as rows:
                 return files.raw(self._house, rows, request)
 
@@ -72,6 +73,7 @@ class Console:
 
     def _page(self, name: str, view: View, here: str) -> Callable[[Request], Any]:
         def gather(request: Request) -> Response:
+            _require_plain(request)
             with self._house.site.db.read() as rows:
                 words = view(self._house, rows, request)
             return self._render(name, {"here": here, **words}, 200, request)
@@ -92,6 +94,17 @@ class Console:
             **words,
         }
         return HTMLResponse(self._templates.get_template(name).render(whole), status, headers=HEADERS)
+
+
+def _require_plain(request: Request) -> None:
+    """Pass only an address without NUL characters, which no store takes.
+
+    Raises:
+        Invalid: there is one.
+    """
+    said = [value for pair in request.query_params.multi_items() for value in pair]
+    if any("\0" in value for value in (*said, *map(str, request.path_params.values()))):
+        raise Invalid("text-with-nul", "A text holds a NUL character.", where="the address", fix="leave it out")
 
 
 def build(house: House, *, environment: str = "production", on_ready: Callable[[], None] | None = None) -> Server:
