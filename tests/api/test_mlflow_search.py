@@ -99,6 +99,11 @@ def test_a_hundred_comparisons_and_a_long_list_are_answered(client, five):
     assert names(client, order_by=[f"metrics.m{n}" for n in range(32)]) == "cba"
 
 
+@pytest.mark.parametrize("letter", ["\\", "\U0001f409", "%", "_", "''"])
+def test_the_longest_pattern_is_answered(client, five, letter):
+    assert names(client, filter=f"tags.depth ILIKE 'x{letter * 9_999}'") == ""
+
+
 @pytest.mark.parametrize("order", [[], ["metrics.auc DESC"], ["params.depth ASC"], ["metrics.none"], ["run_name DESC"]])
 def test_pages_give_every_run_once_even_while_others_begin(client, five, order):
     asked = {"experiment_ids": ["0", five["other"]], "order_by": order, "run_view_type": "ALL", "max_results": 2}

@@ -90,7 +90,7 @@ def test_comparisons_are_joined_by_and_in_any_case():
         "id in ('a' 'b')", "id in ('a', 5)", "id in ('a'", "tags.a in ('a')", "id is null", "metrics.a is null",
         "tags.a is not", "tags.a not like 'x'", "(id = 'a')", "launched > '5'", "launched like '5'", "metrics. > 1",
         "tags.`` = 'x'", "attributes.knots > 1", "metrics.a > 1__2", "metrics.a > nan", "tags.a = 'a' -- x",
-        "Metrics.a > 1", " and ".join(["id = 'a'"] * 101), "x" * 100_001,
+        "Metrics.a > 1", " and ".join(["id = 'a'"] * 101), "x" * 100_001, f"tags.a LIKE '{'x' * 10_001}'",
     ],
 )  # fmt: skip
 def test_what_is_not_understood_is_refused_with_an_example(text):

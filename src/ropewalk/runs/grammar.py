@@ -17,6 +17,7 @@ CLAUSES_MAX = 100
 ORDERS_MAX = 32
 LETTERS_MAX = 100_000
 LISTED_MAX = 1000
+PATTERN_LETTERS_MAX = 10_000  # SQLite takes patterns of 50,000 bytes
 
 Kind = Literal["text", "number", "whole", "either"]
 Target = str | float | int | tuple[str, ...] | None
@@ -248,7 +249,10 @@ class _Speech:
             return self._list()
         word = self.take()
         if field.kind == "text" or (field.kind == "either" and op not in ("<", "<=", ">", ">=")):
-            return self._text(word)
+            text = self._text(word)
+            if op not in ("=", "!=") and len(text) > PATTERN_LETTERS_MAX:
+                self.refuse(f"a pattern has at most {PATTERN_LETTERS_MAX:,} letters", word.text)
+            return text
         if field.quoted:
             return self._whole(word)
         if word.kind != "number":
