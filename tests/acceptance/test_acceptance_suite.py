@@ -12,7 +12,7 @@ from ropewalk.demo.server import Server
 pytestmark = [
     pytest.mark.slow,
     pytest.mark.xdist_group("acceptance"),
-    pytest.mark.timeout(240),
+    pytest.mark.timeout(480),
     pytest.mark.skipif(not stock.python("mlflow").exists(), reason="make stock makes .venv-mlflow"),
 ]
 
@@ -21,7 +21,7 @@ pytestmark = [
 def told(tracked: Server, tmp_path_factory: pytest.TempPathFactory) -> dict[str, list[stock.Case]]:
     """What the suite told of each of its cases."""
     folder: Path = tmp_path_factory.mktemp("acceptance")
-    return stock.run_suite(tracked.url, folder, 220)
+    return stock.run_suite(tracked.url, folder, 450)
 
 
 @pytest.mark.parametrize("name", stock.cases())
