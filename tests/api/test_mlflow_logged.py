@@ -11,6 +11,7 @@ from api.asking import Client
 from ropewalk.api.mlflow import logged as door
 from ropewalk.api.mlflow import modelversions, registry
 from ropewalk.artifacts import artifact, paths
+from ropewalk.errors import Invalid
 from ropewalk.models import logged
 from ropewalk.models.logged import Point
 from ropewalk.runs import experiments, remote
@@ -235,6 +236,23 @@ def test_a_search_that_is_not_understood_is_refused(client, body):
     _made(client)
 
     assert client.refused("POST", "logged-models/search", **body) == INVALID
+
+
+@on_both_stores
+def test_the_longest_words_fit_and_longer_ones_are_refused(client, site):
+    def letters(count):  # four bytes each, and none like another
+        return "".join(chr(0x20000 + place * 7) for place in range(count))
+
+    made = _made(client, letters(500), params=[{"key": letters(250), "value": letters(16_000)}])
+    at = f"logged-models/{_id(made)}"
+    client.send("PATCH", f"{at}/tags", tags=[{"key": letters(250), "value": letters(100_000)}])
+    longest = _point(letters(250), 0.5, run_id="r" * 32, name=letters(250), digest=letters(36))
+    _measure(site, _id(made), longest)
+
+    assert client.get(at)["model"]["data"]["metrics"][0]["dataset_name"] == letters(250)
+    for name, digest in (("x" * 501, ""), (letters(251), ""), ("d", letters(37))):
+        with pytest.raises(Invalid):
+            _measure(site, _id(made), _point("auc", 0.5, name=name, digest=digest))
 
 
 def test_nowhere_is_nothing_found_and_no_number_means_fifty(client):

@@ -72,6 +72,25 @@ def test_what_names_no_model_changes_nothing(client, name):
 
 
 @on_both_stores
+def test_the_longest_words_fit(client, site, run):
+    def letters(count):  # four bytes each, and none like another
+        return "".join(chr(0x20000 + place * 7) for place in range(count))
+
+    tags = [{"key": letters(250), "value": letters(100_000)}]
+    _model(client, letters(256), tags=tags, description=letters(100_000))
+    made = _version(client, run, letters(256), tags=tags, description=letters(100_000), run_link=letters(2000))
+    client.send("POST", "registered-models/alias", name=letters(256), alias=letters(255), version="1")
+    prompt = [{"key": "mlflow.prompt.is_prompt", "value": "true"}]
+    body = {"name": letters(256), "source": "dummy-source", "tags": prompt}
+    client.send("POST", "model-versions/create", run_id=letters(256), **body)
+
+    assert made["run_link"] == letters(2000)
+    assert client.get("registered-models/alias", name=letters(256), alias=letters(255))
+    assert client.refused("POST", "model-versions/create", run_id=letters(257), **body) == INVALID
+    assert client.refused("POST", "model-versions/create", run_link=letters(2001), **body) == INVALID
+
+
+@on_both_stores
 def test_a_renamed_model_keeps_versions_aliases_tags_and_its_past(client, site, run, clock):
     _model(client, tags=[{"key": "team", "value": "ops"}])
     _version(client, run)

@@ -20,6 +20,9 @@ STATUSES = (PENDING, READY, FAILED)
 NAME_LETTERS_MAX = 500
 PARAM_LETTERS_MAX = 65_535
 METRICS_MAX = 25_000
+DATASET_LETTERS_MAX = 500
+DATASET_BYTES_MAX = 1000
+DIGEST_LETTERS_MAX = 36
 _BAD_LETTERS = frozenset("/:.%\"'")
 
 
@@ -257,10 +260,15 @@ def note_metrics(tx: Transaction, points: Mapping[str, Sequence[Point]]) -> None
     """Write down what runs measured of logged models, by model id; a point that is known is written once.
 
     Raises:
+        Invalid: a dataset's name or digest is too long.
         NotFound: there is no such model.
     """
     for model_id, measured in points.items():
         found = get(tx, model_id, allow_deleted=True)
+        for one in measured:
+            spelling.check_text(one.dataset_name, "dataset_name", DATASET_LETTERS_MAX)
+            spelling.check_bytes(one.dataset_name, "dataset_name", DATASET_BYTES_MAX)
+            spelling.check_text(one.dataset_digest, "dataset_digest", DIGEST_LETTERS_MAX)
         tx.many(
             "logged.metric_insert",
             [

@@ -12,6 +12,7 @@ ALIAS_LETTERS_MAX = 255
 VALUE_LETTERS_MAX = 100_000
 TEXT_LETTERS_MAX = 100_000
 URI_LETTERS_MAX = 2000
+ID_LETTERS_MAX = 256
 LATEST = "latest"
 _ALIAS = re.compile(r"[\w-]+")
 _VERSION = re.compile(r"[vV]\d+")
@@ -78,3 +79,15 @@ def check_text(text: str, what: str, letters_max: int = TEXT_LETTERS_MAX) -> Non
             why=f"it has {len(text)} characters, {letters_max} at most",
             fix="log it as an artifact",
         )
+
+
+def check_bytes(text: str, what: str, bytes_max: int) -> None:
+    """Pass only a text that fits an index: PostgreSQL's rows of an index end at 2,704 bytes.
+
+    Raises:
+        Invalid: it is longer.
+    """
+    count = len(text.encode())
+    if count > bytes_max:
+        why = f"it has {count:,} bytes, {bytes_max:,} at most"
+        raise Invalid("text-too-long", "This text is too long.", where=what, why=why, fix="take a shorter one")

@@ -124,7 +124,7 @@ def add(
     """
     given = dict(tags or {})
     model = registered.get(tx, name)
-    _check_texts(given, description=description, source=source, storage=storage, run_link=run_link)
+    _check_texts(given, description=description, run_id=run_id, source=source, storage=storage, run_link=run_link)
     version = int(str(tx.value("models.newest", model=model.id))) + 1
     tx.run(
         "models.insert",
@@ -152,8 +152,9 @@ def add(
     return get(tx, name, version)
 
 
-def _check_texts(given: Mapping[str, str], *, description: str, **addresses: str) -> None:
+def _check_texts(given: Mapping[str, str], *, description: str, run_id: str, **addresses: str) -> None:
     spelling.check_text(description, "description")
+    spelling.check_text(run_id, "run_id", spelling.ID_LETTERS_MAX)
     for what, text in addresses.items():
         spelling.check_text(text, what, spelling.URI_LETTERS_MAX)
     for key, value in given.items():
