@@ -119,6 +119,16 @@ def test_pages_give_every_run_once_even_while_others_begin(client, five, order):
     assert sorted(name for name in found if name != "late") == list("abcde")
 
 
+def test_pages_in_the_longest_order_go_on(client, five):
+    asked = {"experiment_ids": ["0"], "order_by": [f"params.p{n} DESC" for n in range(31)] + ["metrics.auc"]}
+    found, token = "", ""
+    while token or not found:
+        page = client.send("POST", "runs/search", **asked, max_results=1, page_token=token)
+        found, token = found + page["runs"][0]["info"]["run_name"], page.get("next_page_token", "")
+
+    assert found == "abc"
+
+
 def test_a_token_belongs_to_its_search(client, five):
     token = client.send("POST", "runs/search", experiment_ids=["0"], max_results=1)["next_page_token"]
 

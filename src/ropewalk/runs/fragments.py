@@ -89,11 +89,12 @@ def millis(sql: str, clause: Clause, bound: Bound) -> str:
 def beyond(keys: Sequence[Key], position: Sequence[str | int | float], bound: Bound) -> str:
     """Return the condition that a row comes after a position, in the order of the keys."""
     assert len(keys) == len(position), "a position has a value for each key"
-    condition = ""
-    for key, value in reversed(list(zip(keys, position, strict=True))):
+    ways: list[str] = []
+    same = ""
+    for key, value in zip(keys, position, strict=True):
         name = bound(value)
-        strictly = f"{key.sql} {'<' if key.descending else '>'} {name}"
-        condition = f"({strictly} or ({key.sql} = {name} and {condition}))" if condition else f"({strictly})"
+        ways.append(f"({same}{key.sql} {'<' if key.descending else '>'} {name})")
+        same += f"{key.sql} = {name} and "
     # What every such row also fulfils, said plainly so that an index can be entered there.
     first = keys[0]
-    return f"{first.sql} {'<=' if first.descending else '>='} {bound(position[0])} and {condition}"
+    return f"{first.sql} {'<=' if first.descending else '>='} {bound(position[0])} and ({' or '.join(ways)})"
