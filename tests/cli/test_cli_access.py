@@ -148,32 +148,23 @@ def test_files_with_secrets_are_for_their_owner_alone(typed: Type, root: Path) -
     assert set(wrong) <= {"ledger.pub", "ledger.head", "blobs"}, "in a folder that is the owner's alone, and no secrets"
 
 
+def certified(root: Path) -> list[str]:
+    """Make a certificate for localhost; return the options that name it."""
+    kind = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days", "2", "-subj", "/CN=localhost"]
+    files = ["-keyout", str(root / "key.pem"), "-out", str(root / "cert.pem")]
+    names = ["-addext", "subjectAltName=DNS:localhost"]
+    subprocess.run(["openssl", "req", "-x509", *kind, *names, *files], check=True, capture_output=True)
+    return ["--tls-cert", str(root / "cert.pem"), "--tls-key", str(root / "key.pem")]
+
+
 @pytest.mark.slow
 def test_a_server_with_tls_asks_everybody_and_leaves_no_secret_in_its_log(typed: Type, root: Path) -> None:
-    for words in ([], ["-addext", "subjectAltName=DNS:localhost"]):
-        kind = [
-            "-newkey",
-            "ec",
-            "-pkeyopt",
-            "ec_paramgen_curve:P-256",
-            "-nodes",
-            "-days",
-            "2",
-            "-subj",
-            "/CN=localhost",
-        ]
-        files = ["-keyout", str(root / "key.pem"), "-out", str(root / "cert.pem")]
-        subprocess.run(["openssl", "req", "-x509", *kind, *words, *files], check=True, capture_output=True)
+    words = ["up", "--auth", "--port", "0", *certified(root)]
     typed("user", "add", "ann", stdin=PASSWORD)
     typed("user", "grant", "ann", "admin")
     secret = typed("token", "create", "--user", "ann", "--role", "admin")["result"]["token"]
-    words = ["up", "--auth", "--port", "0", "--tls-cert", str(root / "cert.pem"), "--tls-key", str(root / "key.pem")]
-    server = subprocess.Popen(
-        [sys.executable, "-m", "ropewalk", "--project", str(root), *words],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-    )
+    command = [sys.executable, "-m", "ropewalk", "--project", str(root), *words]
+    server = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
     try:
         assert server.stdout is not None
         first = server.stdout.readline()

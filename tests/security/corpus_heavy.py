@@ -5,232 +5,10 @@ from __future__ import annotations
 import gzip
 import json
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from urllib.parse import quote
 
 from security.corpus import API, FILES, JSON, Attack
-
-
-def heavy() -> Iterator[Attack]:
-    """Bodies that are large, deep or slow to read."""
-    create = f"{API}/registered-models/create"
-    large = frozenset((413,))
-    bomb = gzip.compress(bytes(50 << 20))
-    boundary = b"--x" + b"-" * (10 << 20)
-    form = ("content-type", "multipart/form-data; boundary=x")
-    yield Attack(
-        source="CVE-2024-9056",
-        kind="dos-multipart",
-        method="POST",
-        target=create,
-        body=boundary,
-        headers=(form,),
-        right=large,
-    )
-    yield Attack(
-        source="CVE-2024-9340",
-        kind="dos-multipart",
-        method="POST",
-        target="/login",
-        body=boundary,
-        headers=(form,),
-        right=frozenset((404, 405, 413)),
-    )
-    yield Attack(
-        source="CVE-2025-0187",
-        kind="dos-size",
-        method="POST",
-        target=create,
-        body={"name": "n" * (2 << 20)},
-        right=large,
-    )
-    yield Attack(
-        source="dos-size",
-        kind="dos-size",
-        method="POST",
-        target="/v1/traces",
-        body=bytes(17 << 20),
-        headers=(JSON,),
-        right=large,
-    )
-    yield Attack(
-        source="dos-size",
-        kind="dos-size",
-        method="POST",
-        target="/endpoints/x/predict",
-        body=bytes(2 << 20),
-        headers=(JSON,),
-        right=large,
-    )
-    packed = (("content-encoding", "gzip"), ("x-mlflow-experiment-id", "0"), JSON)
-    for target in (create, "/v1/traces", "/endpoints/x/predict"):
-        yield Attack(
-            source="gzip-bomb", kind="gzip-bomb", method="POST", target=target, body=bomb, headers=packed, right=large
-        )
-    for target in (create, f"{API}/runs/log-batch", "/endpoints/x/labels"):
-        for body in (b"[" * 100_000, b'{"a":' * 100_000, b'{"name":"x","more":' + b"[" * 65 + b"]" * 65 + b"}"):
-            yield Attack(
-                source="dos-recursion",
-                kind="dos-recursion",
-                method="POST",
-                target=target,
-                body=body,
-                headers=(JSON,),
-                right=frozenset((400,)),
-            )
-    for value in (2**70, -(2**70), 1e400, "9" * 5000):
-        body = {"experiment_ids": ["0"], "max_results": value}
-        yield Attack(
-            source="dos-int",
-            kind="dos-int",
-            method="POST",
-            target=f"{API}/runs/search",
-            body=json.dumps(body).replace("Infinity", "1e400").encode(),
-            headers=(JSON,),
-            right=frozenset((400,)),
-        )
-    for pattern in ("(a+)+$", "(a|a)*b", "(" * 100, "[", "%" * 5000):
-        for word in ("rlike", "like", "ilike"):
-            body = {"experiment_ids": ["0"], "filter": f"tags.x {word} '{pattern}'"}
-            yield Attack(
-                source="redos",
-                kind="redos",
-                method="POST",
-                target=f"{API}/runs/search",
-                body=body,
-                right=frozenset((200, 400)),
-            )
-    yield Attack(source="dos-size", kind="dos-size", target="/" + "a" * 60_000, right=frozenset((404,)))
-
-
-def leaks() -> Iterator[Attack]:
-    """Errors that might tell, words that might be taken for others, and doors that others left open."""
-    yield Attack(
-        source="CVE-2023-25695", kind="err-leak", method="POST", target=f"{API}/runs/create", body=b"{", headers=(JSON,)
-    )
-    yield Attack(
-        source="CVE-2025-0330",
-        kind="err-leak",
-        method="POST",
-        target=f"{API}/runs/log-batch",
-        body={"run_id": "{run}", "metrics": [{"key": "a", "value": "secret-canary"}]},
-    )
-    yield Attack(
-        source="CVE-2023-27494",
-        kind="xss-refl",
-        target="/%3Cscript%3Ealert(1)%3C/script%3E",
-        headers=(("accept", "text/html"),),
-        right=frozenset((404,)),
-    )
-    yield Attack(
-        source="CVE-2021-45229",
-        kind="xss-refl",
-        target="/runs?after=javascript:alert(1)%22%3E%3Cscript%3E",
-        headers=(("accept", "text/html"),),
-        right=frozenset((200, 400)),
-    )
-    yield Attack(
-        source="CVE-2023-6568",
-        kind="xss-refl",
-        method="POST",
-        target=f"{API}/runs/create",
-        body=b"{}",
-        headers=(("content-type", "<img src=x onerror=alert(1)>"),),
-        right=frozenset((400, 415)),
-    )
-    for target in (
-        "/%0d%0aSet-Cookie:%20a=b",
-        "/%1b%5b31mred",
-        "/api/v1/runs/%0d%0aHTTP/1.1%20200",
-        "/api/2.0/mlflow/%0aerror",
-    ):
-        yield Attack(source="CVE-2024-0095", kind="log-inj", target=target, right=frozenset((404,)))
-    for header in (
-        ("x-direct-url", "http://{sink}/"),
-        ("x-forwarded-host", "{sink}"),
-        ("x-original-url", "/metrics"),
-        ("x-http-method-override", "DELETE"),
-    ):
-        yield Attack(
-            source="CVE-2024-2206",
-            kind="ssrf-hdr",
-            target=f"{API}/registered-models/get?name=nobody",
-            headers=(header,),
-            right=frozenset((404,)),
-        )
-    for target in (
-        "/proxy/127.0.0.1:22",
-        "/api/jobs/",
-        "/file=/etc/passwd",
-        "/component_server",
-        "/.git/config",
-        "/.env",
-        "/ropewalk.toml",
-        "/.ropewalk/ropewalk.db",
-        "/static/../console/app.py",
-        "/debug",
-        "/console",
-    ):
-        yield Attack(source="CVE-2023-48022", kind="authn-gap", target=target, right=frozenset((404,)))
-        yield Attack(
-            source="CVE-2023-48022",
-            kind="authn-gap",
-            method="POST",
-            target=target,
-            body={"entrypoint": "touch {secret}.touched"},
-            right=frozenset((404, 405)),
-        )
-    for name in ("../../x", "a/b", "a;id", "$(id)", "`id`", "|id", "\n", "", "x" * 5000):
-        yield Attack(
-            source="CVE-2024-0520",
-            kind="cmd-inj",
-            method="POST",
-            target="/endpoints/" + quote(name, safe="") + "/labels",
-            body={"labels": []},
-            right=frozenset((400, 404)),
-        )
-    for extra in (
-        {"artifact_uri": "file:///etc"},
-        {"experiment_id": "999"},
-        {"user_id": "root"},
-        {"lifecycle_stage": "deleted"},
-    ):
-        yield Attack(
-            source="CVE-2023-40611",
-            kind="authz-mass",
-            method="POST",
-            target=f"{API}/runs/update",
-            body={"run_id": "{run}", **extra},
-            right=frozenset((200, 400)),
-            changes=True,
-        )
-    yield Attack(
-        source="CVE-2024-37052",
-        kind="pickle",
-        method="PUT",
-        target=f"{FILES}/{{place}}/model.pkl",
-        body=b"cos\nsystem\n(S'touch {secret}.touched'\ntR.",
-        right=frozenset((200,)),
-        changes=True,
-    )
-    yield Attack(
-        source="CVE-2025-27520",
-        kind="pickle",
-        method="POST",
-        target="/endpoints/x/predict",
-        body=b"cos\nsystem\n(S'id'\ntR.",
-        headers=(("content-type", "application/vnd.bentoml+pickle"),),
-        right=frozenset((400, 404, 415)),
-    )
-    yield Attack(
-        source="CVE-2024-5751",
-        kind="env-inj",
-        method="POST",
-        target=f"{API}/runs/set-tag",
-        body={"run_id": "{run}", "key": "LD_PRELOAD", "value": "x"},
-        right=frozenset((200,)),
-        changes=True,
-    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -246,7 +24,104 @@ class Elsewhere:
     test: str
 
 
-HEAVY = (*heavy(), *leaks())
+CREATE, SEARCH = f"{API}/registered-models/create", f"{API}/runs/search"
+FORM = ("content-type", "multipart/form-data; boundary=x")
+PAGE = ("accept", "text/html")
+
+
+def post(source: str, kind: str, target: str, body: object, *headers: tuple[str, str], right: str = "413") -> Attack:
+    """Return a POST that changes nothing; `right` names the statuses."""
+    statuses = frozenset(map(int, right.split()))
+    return Attack(source=source, kind=kind, method="POST", target=target, body=body, headers=headers, right=statuses)
+
+
+def get(source: str, kind: str, target: str, *headers: tuple[str, str], right: str = "404") -> Attack:
+    """Return a GET."""
+    return Attack(source=source, kind=kind, target=target, headers=headers, right=frozenset(map(int, right.split())))
+
+
+def large() -> Iterator[Attack]:
+    """Bodies and heads that are large, packed or not."""
+    boundary = b"--x" + b"-" * (10 << 20)
+    yield post("CVE-2024-9056", "dos-multipart", CREATE, boundary, FORM)
+    yield post("CVE-2024-9340", "dos-multipart", "/login", boundary, FORM, right="404 405 413")
+    yield post("CVE-2025-0187", "dos-size", CREATE, {"name": "n" * (2 << 20)})
+    yield post("dos-size", "dos-size", "/v1/traces", bytes(17 << 20), JSON)
+    yield post("dos-size", "dos-size", "/endpoints/x/predict", bytes(2 << 20), JSON)
+    yield get("dos-size", "dos-size", "/" + "a" * 60_000)
+    bomb = gzip.compress(bytes(50 << 20))
+    for target in (CREATE, "/v1/traces", "/endpoints/x/predict"):
+        packed = (("content-encoding", "gzip"), ("x-mlflow-experiment-id", "0"), JSON)
+        yield post("gzip-bomb", "gzip-bomb", target, bomb, *packed)
+
+
+def hard() -> Iterator[Attack]:
+    """Bodies that are deep, numbers beyond every type, and patterns that take for ever elsewhere."""
+    for target in (CREATE, f"{API}/runs/log-batch", "/endpoints/x/labels"):
+        for body in (b"[" * 100_000, b'{"a":' * 100_000, b'{"name":"x","more":' + b"[" * 65 + b"]" * 65 + b"}"):
+            yield post("dos-recursion", "dos-recursion", target, body, JSON, right="400")
+    for value in (2**70, -(2**70), 1e400, "9" * 5000):
+        told = json.dumps({"experiment_ids": ["0"], "max_results": value}).replace("Infinity", "1e400")
+        yield post("dos-int", "dos-int", SEARCH, told.encode(), JSON, right="400")
+    for pattern in ("(a+)+$", "(a|a)*b", "(" * 100, "[", "%" * 5000):
+        for word in ("rlike", "like", "ilike"):
+            body = {"experiment_ids": ["0"], "filter": f"tags.x {word} '{pattern}'"}
+            yield post("redos", "redos", SEARCH, body, right="200 400")
+
+
+def leaks() -> Iterator[Attack]:
+    """Errors that might tell, and words that might be taken for markup or for lines of a log."""
+    metric = {"run_id": "{run}", "metrics": [{"key": "a", "value": "secret-canary"}]}
+    yield post("CVE-2023-25695", "err-leak", f"{API}/runs/create", b"{", JSON, right="400")
+    yield post("CVE-2025-0330", "err-leak", f"{API}/runs/log-batch", metric, right="400")
+    yield get("CVE-2023-27494", "xss-refl", "/%3Cscript%3Ealert(1)%3C/script%3E", PAGE)
+    yield get("CVE-2021-45229", "xss-refl", "/runs?after=javascript:alert(1)%22%3E%3Cscript%3E", PAGE, right="200 400")
+    kind = ("content-type", "<img src=x onerror=alert(1)>")
+    yield post("CVE-2023-6568", "xss-refl", f"{API}/runs/create", b"{}", kind, right="400 415")
+    for target in ("%0d%0aSet-Cookie:%20a=b", "%1b%5b31mred", "api/v1/runs/%0d%0aHTTP/1.1", "api/2.0/mlflow/%0aerror"):
+        yield get("CVE-2024-0095", "log-inj", f"/{target}")
+
+
+def doors() -> Iterator[Attack]:
+    """Doors that others left open, and headers that others believed."""
+    for header in (
+        ("x-direct-url", "http://{sink}/"),
+        ("x-forwarded-host", "{sink}"),
+        ("x-original-url", "/metrics"),
+        ("x-http-method-override", "DELETE"),
+    ):
+        yield get("CVE-2024-2206", "ssrf-hdr", f"{API}/registered-models/get?name=nobody", header)
+    for target in (
+        *("/proxy/127.0.0.1:22", "/api/jobs/", "/file=/etc/passwd", "/component_server", "/.git/config", "/.env"),
+        *("/ropewalk.toml", "/.ropewalk/ropewalk.db", "/static/../console/app.py", "/debug", "/console"),
+    ):
+        yield get("CVE-2023-48022", "authn-gap", target)
+        yield post("CVE-2023-48022", "authn-gap", target, {"entrypoint": "touch {secret}.touched"}, right="404 405")
+    for name in ("../../x", "a/b", "a;id", "$(id)", "`id`", "|id", "\n", "", "x" * 5000):
+        target = "/endpoints/" + quote(name, safe="") + "/labels"
+        yield post("CVE-2024-0520", "cmd-inj", target, {"labels": []}, right="400 404")
+
+
+def kept() -> Iterator[Attack]:
+    """What is kept as it came and never run, and fields that nobody may set by the way."""
+    for extra in (
+        {"artifact_uri": "file:///etc"},
+        {"experiment_id": "999"},
+        {"user_id": "root"},
+        {"lifecycle_stage": "deleted"},
+    ):
+        body = {"run_id": "{run}", **extra}
+        yield replace(post("CVE-2023-40611", "authz-mass", f"{API}/runs/update", body, right="200 400"), changes=True)
+    evil = b"cos\nsystem\n(S'touch {secret}.touched'\ntR."
+    put = post("CVE-2024-37052", "pickle", f"{FILES}/{{place}}/model.pkl", evil, right="200")
+    yield replace(put, method="PUT", changes=True)
+    kind = ("content-type", "application/vnd.bentoml+pickle")
+    yield post("CVE-2025-27520", "pickle", "/endpoints/x/predict", evil, kind, right="400 404 415")
+    tag = {"run_id": "{run}", "key": "LD_PRELOAD", "value": "x"}
+    yield replace(post("CVE-2024-5751", "env-inj", f"{API}/runs/set-tag", tag, right="200"), changes=True)
+
+
+HEAVY = (*large(), *hard(), *leaks(), *doors(), *kept())
 ELSEWHERE = (
     Elsewhere(kind="authn", test="tests/api/test_api_gate_matrix.py::test_no_address_lets_in_who_is_not_known"),
     Elsewhere(
