@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import shlex
 from typing import TYPE_CHECKING
 
 from ropewalk.cli.output import Output
@@ -12,6 +13,7 @@ if TYPE_CHECKING:
 
 EXAMPLE = """
 ropewalk export mlflow ./mlruns                  # MLFLOW_ALLOW_FILE_STORE=true lets MLflow read it
+mlflow migrate-filestore --source ./mlruns --target sqlite:///mlflow.db        # and this makes a database of it
 ropewalk export mlflow http://127.0.0.1:5000
 """
 
@@ -38,7 +40,7 @@ def handle(options: argparse.Namespace, out: Output) -> int:
         tally = depart(ProjectSource(house.site), _target(options.target), on_step=on_step)
     out.result({"target": options.target, **report(tally, "went", out)})
     if "://" not in options.target:
-        out.next(f"MLFLOW_ALLOW_FILE_STORE=true mlflow ui --backend-store-uri {options.target}")
+        out.next(f"MLFLOW_ALLOW_FILE_STORE=true mlflow ui --backend-store-uri {shlex.quote(options.target)}")
     return 1 if tally.refused else 0
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -46,7 +47,8 @@ def handle(options: argparse.Namespace, out: Output) -> int:
     done = "would come" if options.dry_run else "came"
     out.result({"dry_run": options.dry_run, **report(tally, done, out)})
     if options.dry_run:
-        out.next(f"ropewalk import mlflow {options.source}")
+        where = f" --artifacts {shlex.quote(options.artifacts)}" if options.artifacts else ""
+        out.next(f"ropewalk import mlflow {shlex.quote(options.source)}{where}")
     else:
         out.next("ropewalk runs", "ropewalk verify")
     return 1 if tally.refused or tally.differing else 0

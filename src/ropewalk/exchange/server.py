@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import json
+import tempfile
 from collections.abc import Generator, Iterable, Iterator
 from contextlib import contextmanager
 from functools import partial
-from io import BytesIO
 from pathlib import Path
-from typing import BinaryIO, cast
+from typing import IO, BinaryIO, cast
 from urllib.parse import quote, urlencode
 
 from ropewalk.errors import Refused, Unavailable
@@ -31,6 +31,8 @@ FILES = "/api/2.0/mlflow-artifacts/artifacts"
 PAGE_ROWS = 1000
 PAGE_POINTS = 25_000
 PAGE_MODELS = 100
+DEPTH_MAX = 100
+JSON = {"Content-Type": "application/json"}
 PROMPTS = "tags.`mlflow.prompt.is_prompt` = 'true'"
 Json = dict[str, object]
 
@@ -61,14 +63,14 @@ class ServerSource:
             return said.read()
         raise said_no(self.url, target, said)
 
-    def send(self, method: str, target: str, body: bytes | Path = b"") -> wire.Answer:
+    def send(self, method: str, target: str, body: bytes | Path = b"", into: IO[bytes] | None = None) -> wire.Answer:
         """Return what the server answers, whatever it is.
 
         Raises:
             Unavailable: it does not answer.
         """
         try:
-            return wire.send(self.url, method, target, headers={"Content-Type": "application/json"}, body=body)
+            return wire.send(self.url, method, target, headers=JSON, body=body, into=into)
         except wire.Away as error:
             raise Unavailable(
                 "exchange-server-away",
@@ -176,6 +178,8 @@ class ServerSource:
         return self._below(rest.strip("/"), "")
 
     def _below(self, root: str, path: str) -> Iterator[File]:
+        if path.count("/") >= DEPTH_MAX:
+            raise Elsewhere(f"{root} holds folders deeper than {DEPTH_MAX}")
         said = self.send("GET", f"{FILES}?{urlencode({'path': f'{root}/{path}' if path else root})}")
         if not said.fine:
             raise said_no(self.url, root, said)
@@ -189,10 +193,12 @@ class ServerSource:
 
     @contextmanager
     def _opened(self, path: str) -> Generator[BinaryIO]:
-        said = self.send("GET", f"{FILES}/{quote(path)}")
-        if not said.fine:
-            raise said_no(self.url, path, said)
-        yield BytesIO(said.body)
+        with tempfile.TemporaryFile() as held:
+            said = self.send("GET", f"{FILES}/{quote(path)}", into=held)
+            if not said.fine:
+                raise said_no(self.url, path, said)
+            held.seek(0)
+            yield cast("BinaryIO", held)
 
     def models(self) -> Iterator[Model]:
         """Yield the registered models with their versions, and the prompts, which are found only when asked for."""

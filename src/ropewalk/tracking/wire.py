@@ -6,14 +6,16 @@ import base64
 import http.client
 import json
 import os
+import shutil
 import ssl
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import cast
+from typing import IO, cast
 from urllib.parse import urlsplit, urlunsplit
 
 SECONDS = 30.0
+CHUNK = 1 << 20
 # Nobody is at home, or asks to come back later: nothing was refused.
 AWAY = frozenset((408, 425, 429, 502, 503, 504))
 
@@ -76,6 +78,7 @@ def send(
     headers: Mapping[str, str] | None = None,
     body: bytes | Path = b"",
     seconds: float = SECONDS,
+    into: IO[bytes] | None = None,
 ) -> Answer:
     """Send a request and return the answer, whatever it says, unless it says to come back later.
 
@@ -86,6 +89,7 @@ def send(
         headers: those of the body.
         body: bytes, or the file that holds them, streamed.
         seconds: longest wait for the server's next word.
+        into: takes the body of a good answer, piece by piece; the answer's own is empty then.
 
     Raises:
         Away: it does not answer, or asks to come back later.
@@ -101,6 +105,8 @@ def send(
         else:
             asked.request(method, parts.path.rstrip("/") + target, body or None, all_headers)
         answer = asked.getresponse()
+        if into is not None and answer.status == http.client.OK:
+            shutil.copyfileobj(answer, into, CHUNK)
         found = Answer(status=answer.status, body=answer.read())
     except (OSError, http.client.HTTPException) as error:
         raise Away(str(error) or type(error).__name__) from error
