@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -14,7 +13,7 @@ import pytest
 from ropewalk.demo.server import Server
 
 if TYPE_CHECKING:
-    from playwright.sync_api import Page
+    from playwright.sync_api import Browser, Page
 
 PAGES = (
     "/",
@@ -30,7 +29,6 @@ PAGES = (
     "/alerts",
     "/ledger",
 )
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 
 
 @pytest.fixture
@@ -101,15 +99,10 @@ def test_an_empty_project_says_what_to_type(tmp_path: Path) -> None:
 
 
 @pytest.fixture
-def page(served: Server):
-    if CHROMIUM is None:
-        pytest.skip("no Chromium on this machine: pages are not looked at in a browser")
-    from playwright.sync_api import sync_playwright
-
-    with sync_playwright() as play:
-        browser = play.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox", "--disable-gpu"])
-        yield browser.new_page(base_url=served.url)
-        browser.close()
+def page(chromium: Browser, served: Server) -> Iterator[Page]:
+    context = chromium.new_context(base_url=served.url)
+    yield context.new_page()
+    context.close()
 
 
 @pytest.mark.browser
