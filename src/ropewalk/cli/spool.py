@@ -75,23 +75,26 @@ def _status(found: list[Journal], out: Output) -> int:
 
 
 def _sync(found: list[Journal], url: str, out: Output) -> int:
-    from ropewalk.tracking.replay import replay
+    from ropewalk.tracking.replay import named, replay
 
     total = sum(journal.waiting for journal in found)
-    sent, refused, away = 0, 0, ""
+    sent, refused, away, ids = 0, 0, "", dict[str, str]()
     with out.progress("sending", total) as bar:
         for journal in found:
             with journal.held():
                 done = replay(journal, url=url, on_call=lambda _: bar.advance())
             sent, refused, away = sent + done.sent, refused + done.refused, done.away or away
+            ids |= named(journal.standing().ids)
             if not journal.waiting and not journal.standing().refused and not _lives(journal.pid):
                 journal.remove()
     _refusals(found, out)
     waiting = total - sent - refused
     out.line(f"{sent} calls sent" + (f", {refused} refused" if refused else ""))
+    for mine, theirs in ids.items():
+        out.line(f"{mine} is {theirs} on the server", style="dim")
     if away:
         out.line(f"{waiting} calls wait: the server is away ({away})", style="yellow")
-    out.result({"sent": sent, "refused": refused, "waiting": waiting, "away": away})
+    out.result({"sent": sent, "refused": refused, "waiting": waiting, "away": away, "ids": ids})
     out.next("ropewalk spool sync" if waiting else "ropewalk runs")
     return 1 if waiting or refused else 0
 

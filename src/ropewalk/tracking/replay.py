@@ -16,6 +16,7 @@ MARK = "ropewalk.spool_id"
 ARTIFACTS = "mlflow-artifacts:/"
 API = "/api/2.0/mlflow"
 JSON = {"Content-Type": "application/json"}
+SHELF = "spooled/"
 WORDS_MAX = 500
 Json = dict[str, object]
 
@@ -80,6 +81,11 @@ def renamed(text: str, ids: Mapping[str, str]) -> str:
     for mine, theirs in ids.items():
         text = text.replace(mine, theirs)
     return text
+
+
+def named(ids: Mapping[str, str]) -> dict[str, str]:
+    """Return the server's ids by those that the client was given, without the folders."""
+    return {mine: theirs for mine, theirs in ids.items() if not mine.startswith(SHELF)}
 
 
 class _Server:
@@ -186,7 +192,7 @@ def _names(made: str, answer: Json) -> dict[str, str]:
 
 def shelf(made: str) -> str:
     """Return where the artifacts of a run or model lie, as the client is told while the server is away."""
-    return f"spooled/{made}/artifacts"
+    return f"{SHELF}{made}/artifacts"
 
 
 def _had_already(call: Call, answer: wire.Answer) -> bool:
