@@ -36,7 +36,8 @@ def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
         yield Lab(url=server.url, root=root, evil=evil)
 
 
-@pytest.fixture(scope="session")
+# Closed at the end of each file: a process has one Playwright at a time, and other folders open their own.
+@pytest.fixture(scope="module")
 def chromium() -> Iterator[Browser]:
     if CHROMIUM is None:
         pytest.skip("no Chromium on this machine: pages are not looked at in a browser")
