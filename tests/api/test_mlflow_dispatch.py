@@ -182,13 +182,13 @@ def test_an_encoded_slash_stays_in_its_segment(ask):
     ("body", "media", "status", "word"),
     [
         (b"{", "application/json", 400, "BAD_REQUEST"),
-        (b'{"value": 1}', "application/json", 400, "BAD_REQUEST"),
+        (b'{"value": 1}', "application/json", 400, "INVALID_PARAMETER_VALUE"),
         (b'{"name": "\xff"}', "application/json", 400, "BAD_REQUEST"),
         (b'{"name": "a\\u0000"}', "application/json", 400, "INVALID_PARAMETER_VALUE"),
         (b'{"name": "a", "value": "x"}', "application/json", 400, "BAD_REQUEST"),
         (b'{"name": ' + b"[" * 100_000, "application/json", 400, "INVALID_PARAMETER_VALUE"),
         (b'{"name": "a"}', "text/plain", 415, "BAD_REQUEST"),
-        (b"", "application/json", 400, "BAD_REQUEST"),
+        (b"", "application/json", 400, "INVALID_PARAMETER_VALUE"),
     ],
 )
 def test_bad_bodies_get_an_error_of_mlflows_form(ask, body, media, status, word):
@@ -205,6 +205,12 @@ def test_errors_of_the_rooms_have_mlflows_words_and_say_what_to_do(ask):
     assert answer.status_code == 404
     assert answer.json()["error_code"] == "RESOURCE_DOES_NOT_EXIST"
     assert answer.json()["message"] == "There is no such run. [run:x] nobody made it. Fix: ropewalk runs"
+
+
+def test_the_word_for_nul_is_no_nul_where_its_backslash_is_one(ask):
+    answer = ask("POST", "/api/2.0/mlflow/echo", json={"name": "C:\\u0000"})
+
+    assert answer.json()["name"] == "C:\\u0000"
 
 
 def test_a_defect_shows_a_number_and_no_traceback(ask, caplog):

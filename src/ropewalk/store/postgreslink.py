@@ -172,6 +172,7 @@ def _io(where: str, text: str) -> RopewalkError:
 # The beginnings of PostgreSQL's codes (Appendix A of its documentation), the longest first.
 _CODES: tuple[tuple[tuple[str, ...], Callable[[str, str], RopewalkError]], ...] = (
     (("53100",), disk_full),
+    (("54",), unstorable),  # an index takes words of some 2,700 bytes
     (("57014",), lambda where, _: too_costly(where)),
     (("55P03", "40001", "40P01"), lambda where, _: busy(where)),
     (("58030",), _io),

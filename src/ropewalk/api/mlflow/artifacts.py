@@ -29,7 +29,7 @@ VERSION_DIGITS_MAX = 10
 OF_RUN = "runs:/"
 
 
-class FileInfo(Message, omit_defaults=False):
+class FileInfo(Message, frozen=True, kw_only=True, omit_defaults=False):
     """A file or a folder.
 
     Attributes:
@@ -43,7 +43,7 @@ class FileInfo(Message, omit_defaults=False):
     file_size: int | UnsetType = UNSET
 
 
-class ListArtifacts(Message):
+class ListArtifacts(Message, frozen=True, kw_only=True):
     """Whose files, and below which path."""
 
     run_id: str = ""
@@ -52,7 +52,7 @@ class ListArtifacts(Message):
     page_token: str = ""
 
 
-class ListedArtifacts(Message):
+class ListedArtifacts(Message, frozen=True, kw_only=True):
     """What lies there."""
 
     root_uri: str = ""
@@ -60,19 +60,19 @@ class ListedArtifacts(Message):
     next_page_token: str = ""
 
 
-class ListFolder(Message):
+class ListFolder(Message, frozen=True, kw_only=True):
     """Below which path."""
 
     path: str = ""
 
 
-class ListedFolder(Message, omit_defaults=False):
+class ListedFolder(Message, frozen=True, kw_only=True, omit_defaults=False):
     """What lies there."""
 
     files: list[FileInfo] = msgspec.field(default_factory=list[FileInfo])
 
 
-class RunFile(Message):
+class RunFile(Message, frozen=True, kw_only=True):
     """Which file of which run."""
 
     run_id: str = ""
@@ -80,7 +80,7 @@ class RunFile(Message):
     path: str = ""
 
 
-class VersionFile(Message):
+class VersionFile(Message, frozen=True, kw_only=True):
     """Which file of which model version."""
 
     name: str
@@ -88,7 +88,7 @@ class VersionFile(Message):
     path: str
 
 
-class ModelFile(Message):
+class ModelFile(Message, frozen=True, kw_only=True):
     """Which file of a logged model."""
 
     artifact_file_path: str = ""

@@ -16,26 +16,26 @@ _PATH = "/mlflow/traces/{trace_id}/assessments"
 _ONE = f"{_PATH}/{{assessment_id}}"
 
 
-class Judged(Message):
+class Judged(Message, frozen=True, kw_only=True):
     """A judgement."""
 
     assessment: AssessmentForm | None = None
 
 
-class Mask(Message):
+class Mask(Message, frozen=True, kw_only=True):
     """Which parts change."""
 
     paths: list[str] = []
 
 
-class Change(Message):
+class Change(Message, frozen=True, kw_only=True):
     """`PATCH assessments/...`: the parts that change, and which these are: a list, or names parted by commas."""
 
     assessment: AssessmentForm | None = None
     update_mask: Mask | str | None = None
 
 
-class Which(Message):
+class Which(Message, frozen=True, kw_only=True):
     """The ids again, as clients send them."""
 
     trace_id: str = ""

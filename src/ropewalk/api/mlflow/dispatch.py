@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import re
 import secrets
 from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
@@ -34,6 +35,8 @@ CALLER = "ropewalk.caller"
 _BUSY = 429
 _RETRY = (*JSON_HEADERS, (b"retry-after", str(RETRY_SECONDS).encode()))
 _OURS = frozenset(("internal", "corrupt"))
+# The escape of NUL, but not a backslash that is itself escaped before `u0000`.
+_NUL = re.compile(rb"(?<!\\)(?:\\\\)*\\u0000")
 log = logging.getLogger(__name__)
 
 
@@ -166,10 +169,12 @@ class Dispatch:
         _require_json(scope)
         if not depth_within(data):
             raise Invalid("json-too-deep", "The JSON nests too deep.", where="body", why="at most 64 levels")
-        if rb"\u0000" in data or b"\0" in data:
+        if b"\0" in data or (rb"\u0000" in data and _NUL.search(data)):
             raise Invalid("text-with-nul", "A text holds a NUL character.", where="body", fix="leave it out")
         try:
             return bound.decoder.decode(data)
+        except msgspec.ValidationError as error:
+            raise _unfit(scope, error) from error
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError, OverflowError) as error:
             raise _malformed(scope, str(error)) from error
 
@@ -268,7 +273,7 @@ def _asked(bound: _Bound, scope: Scope) -> Any:  # noqa: ANN401 - the route's st
     try:
         return msgspec.convert(given, bound.route.body, strict=False)
     except (msgspec.ValidationError, OverflowError) as error:
-        raise _malformed(scope, str(error)) from error
+        raise _unfit(scope, error) from error
 
 
 def _key(call: Call) -> str:
@@ -309,6 +314,16 @@ def _other_verb(scope: Scope, verbs: Iterable[str]) -> Invalid:
         "This path is not served for that verb.",
         where=f"{scope['method']} {str(scope['path'])[:200]}",
         why=f"it takes {', '.join(sorted(set(verbs)))}",
+    )
+
+
+def _unfit(scope: Scope, error: Exception) -> Invalid:
+    return Invalid(
+        "field-malformed",
+        "A field is not what this route takes.",
+        where=str(scope["path"])[:200],
+        why=str(error)[:400],
+        fix="see /openapi.json",
     )
 
 

@@ -23,7 +23,7 @@ _ALL = "/mlflow/datasets"
 _ONE = f"{_ALL}/{{dataset_id}}"
 
 
-class Dataset(Message):
+class Dataset(Message, frozen=True, kw_only=True):
     """An evaluation dataset."""
 
     dataset_id: str = ""
@@ -39,13 +39,13 @@ class Dataset(Message):
     experiment_ids: list[str] = []
 
 
-class One(Message):
+class One(Message, frozen=True, kw_only=True):
     """A dataset."""
 
     dataset: Dataset
 
 
-class Creation(Message):
+class Creation(Message, frozen=True, kw_only=True):
     """`POST datasets/create`; the tags are a text of JSON."""
 
     name: str = ""
@@ -53,7 +53,7 @@ class Creation(Message):
     tags: str = ""
 
 
-class Search(Message):
+class Search(Message, frozen=True, kw_only=True):
     """`POST datasets/search`."""
 
     experiment_ids: list[str] = []
@@ -63,59 +63,59 @@ class Search(Message):
     page_token: str = ""
 
 
-class Found(Message):
+class Found(Message, frozen=True, kw_only=True):
     """A page of datasets."""
 
     datasets: list[Dataset] = []
     next_page_token: str = ""
 
 
-class Tags(Message):
+class Tags(Message, frozen=True, kw_only=True):
     """`PATCH datasets/.../tags`; the tags are a text of JSON."""
 
     tags: str = ""
 
 
-class Upsert(Message):
+class Upsert(Message, frozen=True, kw_only=True):
     """`POST datasets/.../records`; the records are a text of JSON."""
 
     records: str = ""
 
 
-class Upserted(Message, omit_defaults=False):
+class Upserted(Message, frozen=True, kw_only=True, omit_defaults=False):
     """How many records are new, and how many were merged."""
 
     inserted_count: int
     updated_count: int
 
 
-class RecordsAsked(Message):
+class RecordsAsked(Message, frozen=True, kw_only=True):
     """`GET datasets/.../records`."""
 
     max_results: int = 1000
     page_token: str = ""
 
 
-class Records(Message):
+class Records(Message, frozen=True, kw_only=True):
     """A page of records, as a text of JSON."""
 
     records: str
     next_page_token: str = ""
 
 
-class RecordIds(Message):
+class RecordIds(Message, frozen=True, kw_only=True):
     """`DELETE datasets/.../records`."""
 
     dataset_record_ids: list[str] = []
 
 
-class Gone(Message, omit_defaults=False):
+class Gone(Message, frozen=True, kw_only=True, omit_defaults=False):
     """How many records went."""
 
     deleted_count: int
 
 
-class ExperimentIds(Message):
+class ExperimentIds(Message, frozen=True, kw_only=True):
     """Experiments that a dataset belongs to."""
 
     experiment_ids: list[str] = []

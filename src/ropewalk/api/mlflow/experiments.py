@@ -12,21 +12,21 @@ from ropewalk.runs.experiments import Experiment
 from ropewalk.store.database import Reader, Transaction
 
 
-class Tag(Message):
+class Tag(Message, frozen=True, kw_only=True):
     """A tag; what is empty is said too."""
 
     key: str
     value: str
 
 
-class TagSaid(Message):
+class TagSaid(Message, frozen=True, kw_only=True):
     """A tag of a new experiment."""
 
     key: str = ""
     value: str = ""
 
 
-class Create(Message):
+class Create(Message, frozen=True, kw_only=True):
     """A new experiment."""
 
     name: str = ""
@@ -34,25 +34,25 @@ class Create(Message):
     tags: list[TagSaid] = []
 
 
-class ById(Message):
+class ById(Message, frozen=True, kw_only=True):
     """Names an experiment."""
 
     experiment_id: str = ""
 
 
-class ByName(Message):
+class ByName(Message, frozen=True, kw_only=True):
     """Names an experiment by what people call it."""
 
     experiment_name: str = ""
 
 
-class Rename(ById):
+class Rename(ById, frozen=True, kw_only=True):
     """A new name."""
 
     new_name: str = ""
 
 
-class Search(Message):
+class Search(Message, frozen=True, kw_only=True):
     """What to search for."""
 
     max_results: int = 1000
@@ -62,26 +62,26 @@ class Search(Message):
     view_type: str | int = ""
 
 
-class SetTag(ById):
+class SetTag(ById, frozen=True, kw_only=True):
     """A tag to set."""
 
     key: str = ""
     value: str = ""
 
 
-class DeleteTag(ById):
+class DeleteTag(ById, frozen=True, kw_only=True):
     """A tag to take away."""
 
     key: str = ""
 
 
-class Created(Message):
+class Created(Message, frozen=True, kw_only=True):
     """Its id."""
 
     experiment_id: str
 
 
-class Shown(Message):
+class Shown(Message, frozen=True, kw_only=True):
     """An experiment."""
 
     experiment_id: str
@@ -93,13 +93,13 @@ class Shown(Message):
     tags: list[Tag] = []
 
 
-class Answer(Message):
+class Answer(Message, frozen=True, kw_only=True):
     """One experiment."""
 
     experiment: Shown
 
 
-class Found(Message):
+class Found(Message, frozen=True, kw_only=True):
     """Experiments, and the token for those that follow."""
 
     experiments: list[Shown] = []

@@ -15,7 +15,7 @@ from ropewalk.store.database import Reader, Transaction
 EXPERIMENTS_MAX = 20
 
 
-class DatasetSaid(Message):
+class DatasetSaid(Message, frozen=True, kw_only=True):
     """A data set."""
 
     name: str = ""
@@ -26,46 +26,46 @@ class DatasetSaid(Message):
     profile: str | None = None
 
 
-class DatasetRead(Message):
+class DatasetRead(Message, frozen=True, kw_only=True):
     """A data set that was read, and what for."""
 
     dataset: DatasetSaid | None = None
     tags: list[PairSaid] = []
 
 
-class ModelRead(Message):
+class ModelRead(Message, frozen=True, kw_only=True):
     """A logged model that was read."""
 
     model_id: str = ""
 
 
-class ModelMade(Message):
+class ModelMade(Message, frozen=True, kw_only=True):
     """A logged model that was made."""
 
     model_id: str = ""
     step: int = 0
 
 
-class LogInputs(ById):
+class LogInputs(ById, frozen=True, kw_only=True):
     """What was read."""
 
     datasets: list[DatasetRead] = []
     models: list[ModelRead] = []
 
 
-class LogOutputs(ById):
+class LogOutputs(ById, frozen=True, kw_only=True):
     """What was made."""
 
     models: list[ModelMade] = []
 
 
-class SearchDatasets(Message):
+class SearchDatasets(Message, frozen=True, kw_only=True):
     """Experiments."""
 
     experiment_ids: list[str] = []
 
 
-class Summary(Message):
+class Summary(Message, frozen=True, kw_only=True):
     """A data set of an experiment, as it was used."""
 
     experiment_id: str
@@ -74,7 +74,7 @@ class Summary(Message):
     context: str | None = None
 
 
-class Summaries(Message):
+class Summaries(Message, frozen=True, kw_only=True):
     """Data sets of experiments."""
 
     dataset_summaries: list[Summary] = []

@@ -37,7 +37,7 @@ POINTS_EACH = 1000
 COUNT = 50
 
 
-class Created(Message):
+class Created(Message, frozen=True, kw_only=True):
     """A new logged model."""
 
     experiment_id: str | int = ""
@@ -48,45 +48,45 @@ class Created(Message):
     tags: list[Tag] = []
 
 
-class Finalized(Message):
+class Finalized(Message, frozen=True, kw_only=True):
     """What became of its files."""
 
     status: str | int = ""
 
 
-class Asked(Message):
+class Asked(Message, frozen=True, kw_only=True):
     """Whether a deleted model is wanted too."""
 
     allow_deleted: bool = False
 
 
-class Params(Message):
+class Params(Message, frozen=True, kw_only=True):
     """Parameters to write down."""
 
     params: list[Tag] = []
 
 
-class Tags(Message):
+class Tags(Message, frozen=True, kw_only=True):
     """Tags to set."""
 
     tags: list[Tag] = []
 
 
-class DatasetWord(Message):
+class DatasetWord(Message, frozen=True, kw_only=True):
     """A dataset."""
 
     dataset_name: str = ""
     dataset_digest: str = ""
 
 
-class OrderWord(DatasetWord):
+class OrderWord(DatasetWord, frozen=True, kw_only=True):
     """What to order by."""
 
     field_name: str = ""
     ascending: bool = True
 
 
-class Searched(Message):
+class Searched(Message, frozen=True, kw_only=True):
     """What to search for."""
 
     experiment_ids: list[str | int] | None = None
@@ -97,14 +97,14 @@ class Searched(Message):
     page_token: str = ""
 
 
-class Folder(Message):
+class Folder(Message, frozen=True, kw_only=True):
     """Below which path to list."""
 
     artifact_directory_path: str = ""
     page_token: str = ""
 
 
-class MetricWord(Message):
+class MetricWord(Message, frozen=True, kw_only=True):
     """What was measured once."""
 
     key: str
@@ -117,7 +117,7 @@ class MetricWord(Message):
     run_id: str = ""
 
 
-class InfoWord(Message):
+class InfoWord(Message, frozen=True, kw_only=True):
     """What a logged model is."""
 
     model_id: str
@@ -133,27 +133,27 @@ class InfoWord(Message):
     tags: list[Tag] = []
 
 
-class DataWord(Message):
+class DataWord(Message, frozen=True, kw_only=True):
     """What a logged model was made with, and how good it is."""
 
     params: list[Tag] = []
     metrics: list[MetricWord] = []
 
 
-class LoggedWord(Message):
+class LoggedWord(Message, frozen=True, kw_only=True):
     """One logged model."""
 
     info: InfoWord
     data: DataWord = msgspec.field(default_factory=DataWord)
 
 
-class Answer(Message):
+class Answer(Message, frozen=True, kw_only=True):
     """An answer with one logged model."""
 
     model: LoggedWord
 
 
-class FoundAnswer(Message):
+class FoundAnswer(Message, frozen=True, kw_only=True):
     """A page of logged models."""
 
     models: list[LoggedWord] = []

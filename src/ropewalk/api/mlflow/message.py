@@ -12,7 +12,7 @@ Number = float | str
 _SPOKEN = {"nan": math.nan, "infinity": math.inf, "-infinity": -math.inf, "inf": math.inf, "-inf": -math.inf}
 
 
-class Message(msgspec.Struct, kw_only=True, omit_defaults=True):
+class Message(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """A request's or an answer's fields.
 
     Fields that a newer client sends and we do not know are ignored, as MLflow's server does; fields that hold their
@@ -20,7 +20,7 @@ class Message(msgspec.Struct, kw_only=True, omit_defaults=True):
     """
 
 
-class Nothing(Message):
+class Nothing(Message, frozen=True, kw_only=True):
     """No fields at all."""
 
 

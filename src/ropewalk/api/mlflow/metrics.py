@@ -19,7 +19,7 @@ from ropewalk.store.database import Reader, Transaction
 RUNS_MAX = 100
 
 
-class Measured(Message):
+class Measured(Message, frozen=True, kw_only=True):
     """A point of a metric; of a logged model too, where one is named."""
 
     key: str = ""
@@ -31,28 +31,28 @@ class Measured(Message):
     dataset_digest: str = ""
 
 
-class LogMetric(Measured):
+class LogMetric(Measured, frozen=True, kw_only=True):
     """A point of a metric."""
 
     run_id: str = ""
     run_uuid: str = ""
 
 
-class LogParam(ById):
+class LogParam(ById, frozen=True, kw_only=True):
     """A parameter."""
 
     key: str = ""
     value: str = ""
 
 
-class PairSaid(Message):
+class PairSaid(Message, frozen=True, kw_only=True):
     """A tag or parameter."""
 
     key: str = ""
     value: str = ""
 
 
-class LogBatch(ById):
+class LogBatch(ById, frozen=True, kw_only=True):
     """Metrics, parameters and tags."""
 
     metrics: list[Measured] = []
@@ -60,13 +60,13 @@ class LogBatch(ById):
     tags: list[PairSaid] = []
 
 
-class LogModel(ById):
+class LogModel(ById, frozen=True, kw_only=True):
     """A model that was logged with a run, as clients before MLflow 3 tell it."""
 
     model_json: str = ""
 
 
-class History(ById):
+class History(ById, frozen=True, kw_only=True):
     """A metric."""
 
     metric_key: str = ""
@@ -74,7 +74,7 @@ class History(ById):
     max_results: int | None = None
 
 
-class Bulk(Message):
+class Bulk(Message, frozen=True, kw_only=True):
     """A metric of several runs."""
 
     run_id: list[str] = []
@@ -82,7 +82,7 @@ class Bulk(Message):
     max_results: int = series.PAGE_MAX
 
 
-class Interval(Message):
+class Interval(Message, frozen=True, kw_only=True):
     """A metric of several runs, between two steps."""
 
     run_ids: list[str] = []
@@ -92,7 +92,7 @@ class Interval(Message):
     max_results: int = series.BUCKETS_MAX
 
 
-class Point(Message):
+class Point(Message, frozen=True, kw_only=True):
     """A point of a metric."""
 
     key: str
@@ -101,20 +101,20 @@ class Point(Message):
     step: int
 
 
-class Points(Message):
+class Points(Message, frozen=True, kw_only=True):
     """Points of a metric, and the token for those that follow."""
 
     metrics: list[Point] = []
     next_page_token: str = ""
 
 
-class PointOfRun(Point):
+class PointOfRun(Point, frozen=True, kw_only=True):
     """A point of a metric of a run."""
 
     run_id: str
 
 
-class PointsOfRuns(Message, omit_defaults=False):
+class PointsOfRuns(Message, frozen=True, kw_only=True, omit_defaults=False):
     """Points of a metric of several runs."""
 
     metrics: list[PointOfRun] = []

@@ -26,7 +26,7 @@ from ropewalk.store.database import Reader, Transaction
 REGISTRATIONS = "mlflow.modelVersions"
 
 
-class Created(Message):
+class Created(Message, frozen=True, kw_only=True):
     """A new version."""
 
     name: str = ""
@@ -38,40 +38,40 @@ class Created(Message):
     model_id: str | None = None
 
 
-class Version(Message):
+class Version(Message, frozen=True, kw_only=True):
     """Names a version."""
 
     name: str = ""
     version: str = ""
 
 
-class Described(Version):
+class Described(Version, frozen=True, kw_only=True):
     """A new description."""
 
     description: str = ""
 
 
-class Moved(Version):
+class Moved(Version, frozen=True, kw_only=True):
     """A stage to move to."""
 
     stage: str = ""
     archive_existing_versions: bool = False
 
 
-class Tagged(Version):
+class Tagged(Version, frozen=True, kw_only=True):
     """A tag to set."""
 
     key: str = ""
     value: str = ""
 
 
-class Keyed(Version):
+class Keyed(Version, frozen=True, kw_only=True):
     """A tag to take away."""
 
     key: str = ""
 
 
-class Searched(Message):
+class Searched(Message, frozen=True, kw_only=True):
     """What to search for."""
 
     filter: str = ""
@@ -80,7 +80,7 @@ class Searched(Message):
     page_token: str = ""
 
 
-class Address(Message):
+class Address(Message, frozen=True, kw_only=True):
     """Where a version's files are."""
 
     artifact_uri: str = ""

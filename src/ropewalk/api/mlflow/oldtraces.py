@@ -17,14 +17,14 @@ Status = Literal["TRACE_STATUS_UNSPECIFIED", "OK", "ERROR", "IN_PROGRESS"]
 _UNSPECIFIED: Status = "TRACE_STATUS_UNSPECIFIED"
 
 
-class Pair(Message):
+class Pair(Message, frozen=True, kw_only=True):
     """A name and its value."""
 
     key: str = ""
     value: str = ""
 
 
-class OldTrace(Message):
+class OldTrace(Message, frozen=True, kw_only=True):
     """What is known of a trace."""
 
     request_id: str = ""
@@ -36,13 +36,13 @@ class OldTrace(Message):
     tags: list[Pair] = []
 
 
-class One(Message):
+class One(Message, frozen=True, kw_only=True):
     """A trace."""
 
     trace_info: OldTrace
 
 
-class Begun(Message):
+class Begun(Message, frozen=True, kw_only=True):
     """`POST traces`: the beginning of a trace."""
 
     experiment_id: str = ""
@@ -51,7 +51,7 @@ class Begun(Message):
     tags: list[Pair] = []
 
 
-class Ended(Message):
+class Ended(Message, frozen=True, kw_only=True):
     """`PATCH traces/{trace_id}`: its end."""
 
     request_id: str = ""
@@ -61,13 +61,13 @@ class Ended(Message):
     tags: list[Pair] = []
 
 
-class Which(Message):
+class Which(Message, frozen=True, kw_only=True):
     """The id again, as clients send it."""
 
     request_id: str = ""
 
 
-class Search(Message):
+class Search(Message, frozen=True, kw_only=True):
     """`GET traces`."""
 
     experiment_ids: list[str] = []
@@ -77,7 +77,7 @@ class Search(Message):
     page_token: str = ""
 
 
-class Found(Message):
+class Found(Message, frozen=True, kw_only=True):
     """A page of traces."""
 
     traces: list[OldTrace] = []

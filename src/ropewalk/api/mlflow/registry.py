@@ -22,32 +22,32 @@ from ropewalk.releases import release
 from ropewalk.store.database import Reader, Transaction
 
 
-class Named(Message):
+class Named(Message, frozen=True, kw_only=True):
     """Names a registered model."""
 
     name: str = ""
 
 
-class Created(Named):
+class Created(Named, frozen=True, kw_only=True):
     """A new registered model."""
 
     tags: list[Tag] = []
     description: str = ""
 
 
-class Renamed(Named):
+class Renamed(Named, frozen=True, kw_only=True):
     """A new name."""
 
     new_name: str = ""
 
 
-class Described(Named):
+class Described(Named, frozen=True, kw_only=True):
     """A new description."""
 
     description: str = ""
 
 
-class Searched(Message):
+class Searched(Message, frozen=True, kw_only=True):
     """What to search for."""
 
     filter: str = ""
@@ -56,33 +56,33 @@ class Searched(Message):
     page_token: str = ""
 
 
-class Staged(Named):
+class Staged(Named, frozen=True, kw_only=True):
     """Stages of a model."""
 
     stages: list[str] = []
 
 
-class Tagged(Named):
+class Tagged(Named, frozen=True, kw_only=True):
     """A tag to set."""
 
     key: str = ""
     value: str = ""
 
 
-class Keyed(Named):
+class Keyed(Named, frozen=True, kw_only=True):
     """A tag to take away."""
 
     key: str = ""
 
 
-class Aliased(Named):
+class Aliased(Named, frozen=True, kw_only=True):
     """An alias, and where it is to point."""
 
     alias: str = ""
     version: str = ""
 
 
-class Alias(Named):
+class Alias(Named, frozen=True, kw_only=True):
     """An alias."""
 
     alias: str = ""

@@ -14,21 +14,21 @@ from ropewalk.models.versions import VERSION_MAX, ModelVersion
 from ropewalk.store.database import Reader, Row
 
 
-class Tag(Message):
+class Tag(Message, frozen=True, kw_only=True):
     """A key with a value."""
 
     key: str = ""
     value: str = ""
 
 
-class AliasWord(Message):
+class AliasWord(Message, frozen=True, kw_only=True):
     """An alias and where it points."""
 
     alias: str
     version: str
 
 
-class VersionWord(Message):
+class VersionWord(Message, frozen=True, kw_only=True):
     """One model version."""
 
     name: str
@@ -48,7 +48,7 @@ class VersionWord(Message):
     model_id: str = ""
 
 
-class ModelWord(Message):
+class ModelWord(Message, frozen=True, kw_only=True):
     """One registered model."""
 
     name: str
@@ -61,26 +61,26 @@ class ModelWord(Message):
     aliases: list[AliasWord] = []
 
 
-class ModelAnswer(Message):
+class ModelAnswer(Message, frozen=True, kw_only=True):
     """An answer with one registered model."""
 
     registered_model: ModelWord
 
 
-class VersionAnswer(Message):
+class VersionAnswer(Message, frozen=True, kw_only=True):
     """An answer with one version."""
 
     model_version: VersionWord
 
 
-class ModelsAnswer(Message):
+class ModelsAnswer(Message, frozen=True, kw_only=True):
     """A page of registered models."""
 
     registered_models: list[ModelWord] = []
     next_page_token: str = ""
 
 
-class VersionsAnswer(Message):
+class VersionsAnswer(Message, frozen=True, kw_only=True):
     """A page of versions."""
 
     model_versions: list[VersionWord] = []

@@ -16,21 +16,21 @@ from ropewalk.runs.view import status_of, views
 from ropewalk.store.database import Reader, Transaction
 
 
-class Pair(Message):
+class Pair(Message, frozen=True, kw_only=True):
     """A tag or parameter; what is empty is said too."""
 
     key: str
     value: str
 
 
-class TagSaid(Message):
+class TagSaid(Message, frozen=True, kw_only=True):
     """A tag of a new run."""
 
     key: str = ""
     value: str = ""
 
 
-class MetricShown(Message):
+class MetricShown(Message, frozen=True, kw_only=True):
     """The newest point of a metric."""
 
     key: str
@@ -39,7 +39,7 @@ class MetricShown(Message):
     step: int
 
 
-class Info(Message):
+class Info(Message, frozen=True, kw_only=True):
     """What a run is."""
 
     run_id: str
@@ -54,7 +54,7 @@ class Info(Message):
     end_time: int | None = None
 
 
-class Data(Message):
+class Data(Message, frozen=True, kw_only=True):
     """What a run logged."""
 
     metrics: list[MetricShown] = []
@@ -62,7 +62,7 @@ class Data(Message):
     tags: list[Pair] = []
 
 
-class DatasetShown(Message):
+class DatasetShown(Message, frozen=True, kw_only=True):
     """A data set."""
 
     name: str
@@ -73,40 +73,40 @@ class DatasetShown(Message):
     profile: str | None = None
 
 
-class DatasetInput(Message):
+class DatasetInput(Message, frozen=True, kw_only=True):
     """A data set that was read, and what for."""
 
     dataset: DatasetShown
     tags: list[Pair] = []
 
 
-class ModelInput(Message):
+class ModelInput(Message, frozen=True, kw_only=True):
     """A logged model that was read."""
 
     model_id: str
 
 
-class ModelOutput(Message):
+class ModelOutput(Message, frozen=True, kw_only=True):
     """A logged model that was made."""
 
     model_id: str
     step: int
 
 
-class Inputs(Message):
+class Inputs(Message, frozen=True, kw_only=True):
     """What a run has read."""
 
     dataset_inputs: list[DatasetInput] = []
     model_inputs: list[ModelInput] = []
 
 
-class Outputs(Message):
+class Outputs(Message, frozen=True, kw_only=True):
     """What a run has made."""
 
     model_outputs: list[ModelOutput] = []
 
 
-class Shown(Message):
+class Shown(Message, frozen=True, kw_only=True):
     """A run with what it logged."""
 
     info: Info
@@ -115,26 +115,26 @@ class Shown(Message):
     outputs: Outputs
 
 
-class Answer(Message):
+class Answer(Message, frozen=True, kw_only=True):
     """One run."""
 
     run: Shown
 
 
-class InfoAnswer(Message):
+class InfoAnswer(Message, frozen=True, kw_only=True):
     """What a run is now."""
 
     run_info: Info
 
 
-class Found(Message):
+class Found(Message, frozen=True, kw_only=True):
     """Runs, and the token for those that follow."""
 
     runs: list[Shown] = []
     next_page_token: str = ""
 
 
-class Create(Message):
+class Create(Message, frozen=True, kw_only=True):
     """A new run."""
 
     experiment_id: str = "0"
@@ -144,14 +144,14 @@ class Create(Message):
     tags: list[TagSaid] = []
 
 
-class ById(Message):
+class ById(Message, frozen=True, kw_only=True):
     """Names a run; old clients say `run_uuid`."""
 
     run_id: str = ""
     run_uuid: str = ""
 
 
-class Update(ById):
+class Update(ById, frozen=True, kw_only=True):
     """What is to change."""
 
     status: str | int = ""
@@ -159,7 +159,7 @@ class Update(ById):
     run_name: str = ""
 
 
-class Search(Message):
+class Search(Message, frozen=True, kw_only=True):
     """What to search for."""
 
     experiment_ids: list[str] = []
@@ -170,14 +170,14 @@ class Search(Message):
     page_token: str = ""
 
 
-class SetTag(ById):
+class SetTag(ById, frozen=True, kw_only=True):
     """A tag to set."""
 
     key: str = ""
     value: str = ""
 
 
-class DeleteTag(ById):
+class DeleteTag(ById, frozen=True, kw_only=True):
     """A tag to take away."""
 
     key: str = ""

@@ -16,7 +16,7 @@ SPOKEN_VERSION = "3.17.2"
 _TEXT = ((b"content-type", b"text/plain; charset=utf-8"), (b"cache-control", b"no-store"))
 
 
-class ServerInfo(Message, omit_defaults=False):
+class ServerInfo(Message, frozen=True, kw_only=True, omit_defaults=False):
     """What the server can do."""
 
     store_type: str = "SqlStore"

@@ -19,27 +19,27 @@ JSON_FORMAT = "JSON_FORMAT"
 _DURATION = re.compile(r"(\d{1,18})(?:\.(\d{1,9}))?s")
 
 
-class ExperimentLocation(Message):
+class ExperimentLocation(Message, frozen=True, kw_only=True):
     """The experiment that a trace lies in."""
 
     experiment_id: str = ""
 
 
-class Location(Message):
+class Location(Message, frozen=True, kw_only=True):
     """Where a trace lies."""
 
     type: str = ""
     mlflow_experiment: ExperimentLocation | None = None
 
 
-class Source(Message):
+class Source(Message, frozen=True, kw_only=True):
     """Who judged."""
 
     source_type: str = "SOURCE_TYPE_UNSPECIFIED"
     source_id: str | None = None
 
 
-class AssessmentError(Message):
+class AssessmentError(Message, frozen=True, kw_only=True):
     """Why there is no value."""
 
     error_code: str | None = None
@@ -47,34 +47,34 @@ class AssessmentError(Message):
     stack_trace: str | None = None
 
 
-class Feedback(Message):
+class Feedback(Message, frozen=True, kw_only=True):
     """What somebody thinks: a number, a text, true or false, a list or a mapping."""
 
     value: Any = msgspec.UNSET
     error: AssessmentError | None = None
 
 
-class Serialized(Message):
+class Serialized(Message, frozen=True, kw_only=True):
     """A value as a text of JSON."""
 
     serialization_format: str = ""
     value: str = "null"
 
 
-class Expectation(Message):
+class Expectation(Message, frozen=True, kw_only=True):
     """What should have come out."""
 
     value: Any = msgspec.UNSET
     serialized_value: Serialized | None = None
 
 
-class IssueReference(Message):
+class IssueReference(Message, frozen=True, kw_only=True):
     """An issue that a trace shows."""
 
     issue_name: str = ""
 
 
-class AssessmentForm(Message):
+class AssessmentForm(Message, frozen=True, kw_only=True):
     """One judgement."""
 
     assessment_id: str | None = None
@@ -93,7 +93,7 @@ class AssessmentForm(Message):
     valid: bool | None = None
 
 
-class TraceInfo(Message):
+class TraceInfo(Message, frozen=True, kw_only=True):
     """What is known of a trace without its spans."""
 
     trace_id: str = ""
@@ -109,7 +109,7 @@ class TraceInfo(Message):
     tags: dict[str, str] = {}
 
 
-class TraceForm(Message):
+class TraceForm(Message, frozen=True, kw_only=True):
     """A trace, with spans where they were asked for."""
 
     trace_info: TraceInfo | None = None

@@ -9,14 +9,14 @@ from ropewalk.store.database import Reader
 from ropewalk.traces import metrics
 
 
-class Aggregation(Message):
+class Aggregation(Message, frozen=True, kw_only=True):
     """How values are summed up."""
 
     aggregation_type: str = ""
     percentile_value: float | None = None
 
 
-class Query(Message):
+class Query(Message, frozen=True, kw_only=True):
     """`POST traces/metrics`."""
 
     experiment_ids: list[str] = []
@@ -32,7 +32,7 @@ class Query(Message):
     page_token: str = ""
 
 
-class DataPoint(Message):
+class DataPoint(Message, frozen=True, kw_only=True):
     """Figures of one group."""
 
     metric_name: str
@@ -40,7 +40,7 @@ class DataPoint(Message):
     values: dict[str, float] = {}
 
 
-class Figures(Message):
+class Figures(Message, frozen=True, kw_only=True):
     """Figures by group."""
 
     data_points: list[DataPoint] = []

@@ -20,45 +20,45 @@ WAIT_SECONDS = (0.0, 0.2, 0.8, 2.0)
 BOTH = ("2.0", "3.0")
 
 
-class Started(Message):
+class Started(Message, frozen=True, kw_only=True):
     """`POST traces`: a trace, told whole."""
 
     trace: TraceForm | None = None
 
 
-class OneTrace(Message):
+class OneTrace(Message, frozen=True, kw_only=True):
     """A trace."""
 
     trace: TraceForm
 
 
-class Asked(Message):
+class Asked(Message, frozen=True, kw_only=True):
     """`GET traces/get`: which trace, and whether it may be half."""
 
     trace_id: str = ""
     allow_partial: bool = False
 
 
-class Several(Message):
+class Several(Message, frozen=True, kw_only=True):
     """Which traces, and in which experiments alone."""
 
     trace_ids: list[str] = []
     experiment_ids: list[str] | None = None
 
 
-class SeveralTraces(Message):
+class SeveralTraces(Message, frozen=True, kw_only=True):
     """Traces with their spans."""
 
     traces: list[TraceForm] = []
 
 
-class SeveralInfos(Message):
+class SeveralInfos(Message, frozen=True, kw_only=True):
     """Traces without their spans."""
 
     trace_infos: list[TraceInfo] = []
 
 
-class Search(Message):
+class Search(Message, frozen=True, kw_only=True):
     """`POST traces/search`."""
 
     locations: list[Location] = []
@@ -68,21 +68,21 @@ class Search(Message):
     page_token: str = ""
 
 
-class Found(Message):
+class Found(Message, frozen=True, kw_only=True):
     """A page of traces."""
 
     traces: list[TraceInfo] = []
     next_page_token: str = ""
 
 
-class Tag(Message):
+class Tag(Message, frozen=True, kw_only=True):
     """A tag's name and value."""
 
     key: str = ""
     value: str = ""
 
 
-class Deletion(Message):
+class Deletion(Message, frozen=True, kw_only=True):
     """`POST traces/delete-traces`: which traces go."""
 
     experiment_id: str = ""
@@ -91,34 +91,34 @@ class Deletion(Message):
     request_ids: list[str] = []
 
 
-class Deleted(Message, omit_defaults=False):
+class Deleted(Message, frozen=True, kw_only=True, omit_defaults=False):
     """How many went."""
 
     traces_deleted: int = 0
 
 
-class RunLink(Message):
+class RunLink(Message, frozen=True, kw_only=True):
     """`POST traces/link-to-run`."""
 
     trace_ids: list[str] = []
     run_id: str = ""
 
 
-class PromptVersion(Message):
+class PromptVersion(Message, frozen=True, kw_only=True):
     """A prompt's name and version."""
 
     name: str = ""
     version: str = ""
 
 
-class PromptLink(Message):
+class PromptLink(Message, frozen=True, kw_only=True):
     """`POST traces/link-prompts`."""
 
     trace_id: str = ""
     prompt_versions: list[PromptVersion] = []
 
 
-class Pair(Message):
+class Pair(Message, frozen=True, kw_only=True):
     """`POST traces/calculate-filter-correlation`."""
 
     experiment_ids: list[str] = []
@@ -127,7 +127,7 @@ class Pair(Message):
     base_filter: str = ""
 
 
-class Correlated(Message, omit_defaults=False):
+class Correlated(Message, frozen=True, kw_only=True, omit_defaults=False):
     """How often two filters hold together."""
 
     npmi: Number

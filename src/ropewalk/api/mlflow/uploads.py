@@ -27,21 +27,21 @@ LINK_SECONDS = 900
 _SEPARATORS = re.compile(r"[/\\]")
 
 
-class RunFile(Message):
+class RunFile(Message, frozen=True, kw_only=True):
     """Which file of which run."""
 
     run_uuid: str = ""
     path: str = ""
 
 
-class BeginParts(Message):
+class BeginParts(Message, frozen=True, kw_only=True):
     """A file that will come in parts: its name on the client's disk, and how many parts."""
 
     path: str
     num_parts: int = 1
 
 
-class Credential(Message):
+class Credential(Message, frozen=True, kw_only=True):
     """Where one part goes.
 
     Attributes:
@@ -55,14 +55,14 @@ class Credential(Message):
     headers: dict[str, str] = msgspec.field(default_factory=dict[str, str])
 
 
-class Begun(Message):
+class Begun(Message, frozen=True, kw_only=True):
     """The upload, and where its parts go."""
 
     upload_id: str
     credentials: list[Credential]
 
 
-class SentPart(Message):
+class SentPart(Message, frozen=True, kw_only=True):
     """A part as the client sent it, with the ETag that it was answered."""
 
     part_number: int
@@ -70,7 +70,7 @@ class SentPart(Message):
     url: str | None = None
 
 
-class CompleteParts(Message):
+class CompleteParts(Message, frozen=True, kw_only=True):
     """An upload whose parts were all sent."""
 
     path: str
@@ -78,14 +78,14 @@ class CompleteParts(Message):
     upload_id: str = ""
 
 
-class AbortParts(Message):
+class AbortParts(Message, frozen=True, kw_only=True):
     """An upload that is given up."""
 
     path: str = ""
     upload_id: str = ""
 
 
-class Link(Message, omit_defaults=False):
+class Link(Message, frozen=True, kw_only=True, omit_defaults=False):
     """An address at which the bytes can be read for a while."""
 
     url: str
@@ -93,7 +93,7 @@ class Link(Message, omit_defaults=False):
     file_size: int
 
 
-class WantedLink(Message):
+class WantedLink(Message, frozen=True, kw_only=True):
     """Which file of which run, and for how many seconds."""
 
     run_id: str = ""
@@ -102,7 +102,7 @@ class WantedLink(Message):
     expiration: int = LINK_SECONDS
 
 
-class RunLink(Message, omit_defaults=False):
+class RunLink(Message, frozen=True, kw_only=True, omit_defaults=False):
     """An address at which the bytes can be read for a while."""
 
     presigned_url: str

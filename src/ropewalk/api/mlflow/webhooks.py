@@ -27,14 +27,14 @@ _ACTIONS = ("", "created", "updated", "deleted", "set", "exceeded")
 _STATUSES = ("", *webhooks.STATUSES)
 
 
-class EventWord(Message):
+class EventWord(Message, frozen=True, kw_only=True):
     """What happens to what."""
 
     entity: str | int = ""
     action: str | int = ""
 
 
-class Created(Message):
+class Created(Message, frozen=True, kw_only=True):
     """A new webhook."""
 
     name: str = ""
@@ -45,7 +45,7 @@ class Created(Message):
     status: str | int = ""
 
 
-class Updated(Message):
+class Updated(Message, frozen=True, kw_only=True):
     """What is to change."""
 
     name: str = ""
@@ -56,20 +56,20 @@ class Updated(Message):
     status: str | int = ""
 
 
-class Listed(Message):
+class Listed(Message, frozen=True, kw_only=True):
     """Which page."""
 
     max_results: int = 100
     page_token: str = ""
 
 
-class Tried(Message):
+class Tried(Message, frozen=True, kw_only=True):
     """An example of which event."""
 
     event: EventWord | None = None
 
 
-class WebhookWord(Message):
+class WebhookWord(Message, frozen=True, kw_only=True):
     """One webhook; its secret is never told."""
 
     webhook_id: str
@@ -82,20 +82,20 @@ class WebhookWord(Message):
     description: str = ""
 
 
-class Answer(Message):
+class Answer(Message, frozen=True, kw_only=True):
     """An answer with one webhook."""
 
     webhook: WebhookWord
 
 
-class ListAnswer(Message):
+class ListAnswer(Message, frozen=True, kw_only=True):
     """A page of webhooks."""
 
     webhooks: list[WebhookWord] = []
     next_page_token: str = ""
 
 
-class TestWord(Message, omit_defaults=False):
+class TestWord(Message, frozen=True, kw_only=True, omit_defaults=False):
     """What became of a trial."""
 
     success: bool
@@ -104,7 +104,7 @@ class TestWord(Message, omit_defaults=False):
     error_message: str | UnsetType = UNSET
 
 
-class TestAnswer(Message):
+class TestAnswer(Message, frozen=True, kw_only=True):
     """An answer with what became of a trial."""
 
     result: TestWord
