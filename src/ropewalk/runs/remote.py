@@ -17,11 +17,13 @@ from ropewalk.site import Site
 from ropewalk.store.database import Transaction
 
 BEAT_TAG = "ropewalk.heartbeat_seconds"
+SPOOL_TAG = "ropewalk.spool_id"
 BEAT_SECONDS_MAX = 3600
 BEATS_MISSED = 3
 SILENCE_SECONDS_MIN = 30
 RENEW_US = 10_000_000
 NAME_LETTERS_MAX = 500
+_MARK = re.compile(r"[0-9a-f]{32}")
 _ID = re.compile(r"[A-Za-z0-9][\w\-]{0,255}", re.ASCII)
 
 
@@ -81,7 +83,8 @@ def create(
         name: what people call it; empty for what the tag `mlflow.runName` says, or a random one.
         user: who starts it; empty for what the tag `mlflow.user` says.
         start_ms: milliseconds since the epoch; None for now.
-        tags: its tags; values longer than 8,000 characters are cut.
+        tags: its tags; values longer than 8,000 characters are cut. A run that began while the server was away brings
+            its id in `ropewalk.spool_id`; told twice, it is one run.
         run_id: the id that it had elsewhere, for an import; empty for a new one.
 
     Raises:
@@ -93,7 +96,10 @@ def create(
     said = {check_tag_key(key): cut(value, TAG_LETTERS_MAX) for key, value in (tags or {}).items()}
     name = _name(_one_name(name, said.get(NAME_TAG, "")))
     began_us = site.clock.now_us() if start_ms is None else _micros(start_ms, "start_time")
-    run_id = _id(tx, run_id) if run_id else fresh_id(site)
+    known, mark = _spooled(tx, said.get(SPOOL_TAG, ""))
+    if known is not None and not run_id:
+        return known  # the same beginning, told again
+    run_id = _id(tx, run_id) if run_id else mark or fresh_id(site)
     beat = _beat(said.get(BEAT_TAG, ""))
     run = Run(
         number=0, id=run_id, experiment=home.id, name=name, kind=REMOTE, state=RUNNING, args="{}", dirty=0,
@@ -102,6 +108,16 @@ def create(
         expires_us=_expiry(site.clock.now_us(), beat), **_said(said, user),
     )  # fmt: skip
     return begin(tx, site, run, {**said, NAME_TAG: name})
+
+
+def _spooled(tx: Transaction, mark: str) -> tuple[Run | None, str]:
+    """Return the run that began with this mark of a spool, or else the mark when a run may have it as its id."""
+    if not _MARK.fullmatch(mark):
+        return None, ""
+    found = tx.get(Run, "runs.get", id=mark)
+    if found is None:
+        return None, mark
+    return (found, "") if tx.value("runs.tag_of", run=found.number, key=SPOOL_TAG) == mark else (None, "")
 
 
 def _one_name(name: str, tagged: str) -> str:
