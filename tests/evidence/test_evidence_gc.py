@@ -273,6 +273,46 @@ def test_files_of_deleted_models_and_of_traces_that_are_gone_go_too(site):
     assert verify(site).holds
 
 
+@pytest.mark.parametrize(
+    "place", ["{victim}", "{victim}/", "{victim}/{run}/artifacts", "99", "team", "team/a", "{later}"]
+)
+def test_an_experiment_that_goes_takes_no_files_of_others_though_its_place_is_theirs(site, place):
+    def made(name, location=""):
+        return site.db.write(lambda tx: experiments.create(tx, site, name, location=location))
+
+    victim, team = made("victim"), made("team", "mlflow-artifacts:/team/a")
+    runs = [remote_run(site, victim.id), remote_run(site, team.id)]
+    named = place.format(victim=victim.id, run=runs[0].id, later=team.id + 2)
+    gone = made("gone", f"mlflow-artifacts:/{named}")
+    later = made("later")
+    runs += [remote_run(site, later.id)]
+    model = site.db.write(lambda tx: logged.create(tx, site, experiment=gone.id, root=gone.location, name="m"))
+    wanted = {put(site, f"{run.location.removeprefix('mlflow-artifacts:/')}/x", run.id.encode()) for run in runs}
+    own = put(site, f"{model.location.removeprefix('mlflow-artifacts:/').strip('/')}/MLmodel", b"m")
+    site.db.write(lambda tx: experiments.delete(tx, site, gone.id))
+    age(site)
+
+    looked, done = (collect(site, remove=remove, older_seconds=0) for remove in (False, True))
+
+    assert [one.id for one in done.purged] == [str(gone.id)]
+    assert looked.blobs <= done.blobs == 1
+    assert set(site.blobs.digests()) == wanted
+    assert own not in wanted
+    assert verify(site).holds
+
+
+def test_files_of_a_run_in_a_folder_that_is_called_like_a_trace_stay(site):
+    run = remote_run(site, 0)
+    path = f"{run.location.removeprefix('mlflow-artifacts:/')}/traces/tr-1/artifacts/x"
+    digest = put(site, path, b"x")
+    age(site)
+
+    done = collect(site, remove=True, older_seconds=0)
+
+    assert (done.purged, done.blobs) == ((), 0)
+    assert site.blobs.get(digest) == b"x"
+
+
 def test_a_damaged_file_that_names_others_stops_everything(site):
     part, orphan = site.blobs.put(b"part"), site.blobs.put(b"orphan")
     manifest = site.blobs.put(canonical({"parts": {"model.skops": part}}))

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from ropewalk.artifacts import artifact, paths
 from ropewalk.errors import Invalid
@@ -21,6 +22,8 @@ _OF_EXPERIMENT = (
     "evaluations",
     "experiment_tags",
 )
+# Where the traces of an experiment lay that is gone itself.
+_GONE_HOME = re.compile(r"[0-9]+/traces", re.ASCII)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -64,7 +67,8 @@ def doomed(rows: Reader, before_us: int) -> tuple[Doomed, ...]:
     for row in rows.rows("gc.deleted_experiments", before_us=before_us):
         number = int(str(row["id"]))
         kept = "one of its runs stays" if number in staying else str(row["kept"])
-        found.append(_doomed("experiment", row, number=number, kept=kept))
+        one = _doomed("experiment", row, number=number, kept=kept)
+        found.append(replace(one, folder="") if _is_shared(rows, one) else one)
     return tuple(found)
 
 
@@ -73,11 +77,28 @@ def _doomed(what: str, row: Row, *, number: int, kept: str) -> Doomed:
     return Doomed(what=what, number=number, id=str(row["id"]), name=str(row["name"]), folder=folder, kept=kept)
 
 
+def _is_shared(rows: Reader, one: Doomed) -> bool:
+    """Say whether others keep files below an experiment's folder too, or it lies in theirs: clients say where it is."""
+    top = one.folder.partition("/")[0]
+    if not one.folder:
+        return False
+    if top != str(one.number) and top.isascii() and top.isdigit():
+        return True  # the place of the experiment of that number, which may still come
+    others = (_folder(str(row["location"])) for row in rows.rows("gc.chosen_places", id=one.number))
+    own = f"{one.folder}/"
+    return any(other and (own.startswith(f"{other}/") or f"{other}/".startswith(own)) for other in others)
+
+
 def _lost_traces(rows: Reader, before_us: int) -> Iterator[Doomed]:
     """Yield the files of traces that are not there any more; a client may send a trace's files before the trace."""
+    homes: set[str] | None = None
     for row in rows.rows("gc.trace_folders"):
         folder = f"{row['folder']}/artifacts"
-        trace = str(row["folder"]).rpartition("/")[2]
+        home, _, trace = str(row["folder"]).rpartition("/")
+        if homes is None:
+            homes = {f"{_folder(str(one['location']))}/traces" for one in rows.rows("gc.places")}
+        if home not in homes and not _GONE_HOME.fullmatch(home):  # somebody's file that happens to lie in such a folder
+            continue
         newest = rows.value("gc.newest_in", folder=folder)
         if newest is not None and int(str(newest)) < before_us and rows.value("gc.trace", id=trace) is None:
             yield Doomed(what="trace", number=0, id=trace, name=trace, folder=folder, kept="")
@@ -112,11 +133,14 @@ def purge(tx: Transaction, site: Site, one: Doomed, before_us: int) -> bool:
         for table in ("params", "tags", "metrics"):
             tx.run(f"gc.one_{table}", number=one.number)
         tx.run("gc.one", number=one.number)
-    elif one.what == "experiment":
+    folders = [one.folder]
+    if one.what == "experiment":
+        if not one.folder or _is_shared(tx, one):
+            folders = [_folder(str(row["location"])) for row in tx.rows("gc.models_of", id=one.number)]
         for table in _OF_EXPERIMENT:
             tx.run(f"gc.{table}", id=one.number)
         tx.run("gc.experiment", id=one.number)
-    files = artifact.remove(tx, one.folder) if one.folder else 0
+    files = sum(artifact.remove(tx, folder) for folder in folders if folder)
     site.record(tx, f"{one.what}.purged", f"{one.what}:{one.id}", {"name": one.name, "files": files})
     return True
 

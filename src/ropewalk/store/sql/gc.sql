@@ -51,6 +51,12 @@ select e.id, e.name, e.location,
                       where m.experiment = e.id and v.deleted_us is null)
              then 'a model version stands on one of its models' else '' end as kept
 from experiments e where e.state = 'deleted' and e.updated_us < :before_us and e.id <> 0 order by e.id;
+-- name: places
+select location from experiments;
+-- name: chosen_places
+select location from experiments where id <> :id and location <> 'mlflow-artifacts:/' || cast(id as text);
+-- name: models_of
+select location from logged_models where experiment = :id order by number;
 -- name: deleted_models
 select m.number, m.id, m.name, m.location,
     case when exists (select 1 from model_versions v where v.logged_model = m.id and v.deleted_us is null)
