@@ -1,5 +1,7 @@
 """Files at MLflow's door: sent, listed, read in parts, deleted; what is not plain changes nothing."""
 
+import base64
+
 import pytest
 
 from artifacts_door import Door
@@ -253,7 +255,8 @@ def test_pages_of_a_run_s_files_are_stable_and_bound_to_their_list(door, native,
 
     assert [one[0] for one in names(first) + names(second)] == ["flights", "notes.txt", "plots"]
     assert "next_page_token" not in second.json()
-    for token in ("x", "eyJ9", first.json()["next_page_token"] + "&path=plots"):
+    deep = base64.urlsafe_b64encode(b"[" * 100_000).decode()
+    for token in ("x", "eyJ9", deep, first.json()["next_page_token"] + "&path=plots"):
         assert door("GET", f"{listed}&page_token={token}").status == 400
 
 

@@ -168,6 +168,34 @@ def test_a_write_with_an_idempotency_key_happens_once_and_answers_the_same(ask):
     assert ask("GET", "/api/2.0/mlflow/count").json() == {"events": 1}
 
 
+def test_a_key_that_is_used_again_for_something_else_loses_no_write(ask):
+    headers = {"Idempotency-Key": "k1"}
+
+    answers = [ask("POST", "/api/2.0/mlflow/tell", json={"name": name}, headers=headers) for name in "aba"]
+
+    assert [one.json()["name"] for one in answers] == ["a", "b", "a"]
+    assert ask("GET", "/api/2.0/mlflow/count").json() == {"events": 2}
+
+
+def test_what_waits_for_somebody_keeps_no_reader_waiting(site):
+    wait = threading.Event()
+    slow = _route("GET", "/mlflow/slow", lambda _call: wait.wait(20) and None)
+    dispatch = Dispatch(House(site=site, settings=Settings(name="check")), (*ROUTES, slow))
+
+    async def together() -> int:
+        transport = httpx.ASGITransport(dispatch)
+        async with httpx.AsyncClient(transport=transport, base_url="http://127.0.0.1") as client:
+            waiting = [asyncio.create_task(client.get("/api/2.0/mlflow/slow")) for _ in range(dispatch_room.READERS)]
+            await asyncio.sleep(0.1)
+            try:
+                return (await asyncio.wait_for(client.get("/api/2.0/mlflow/count"), 10)).status_code
+            finally:
+                wait.set()
+                await asyncio.gather(*waiting)
+
+    assert asyncio.run(together()) == 200
+
+
 def test_a_whole_path_goes_before_one_with_a_name_in_it(ask):
     assert ask("GET", "/api/2.0/mlflow/things/search").json() == {"which": "search"}
     assert ask("GET", "/api/2.0/mlflow/things/x").json() == {"thing": "x"}

@@ -156,7 +156,7 @@ def _after(token: str, root: str, path: str) -> str:
         return ""
     try:
         last, digest = json.loads(base64.urlsafe_b64decode(token.encode()))
-    except (ValueError, TypeError):
+    except (ValueError, TypeError, RecursionError):
         last, digest = "", ""
     if not last or not isinstance(last, str) or digest != digest_of(f"{root}/{path}".encode()):
         raise Invalid(

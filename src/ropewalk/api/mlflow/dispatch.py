@@ -21,6 +21,7 @@ from ropewalk.endpoints.guard import depth_within, read_body
 from ropewalk.endpoints.problems import JSON_HEADERS, Receive, Scope, Send, answer
 from ropewalk.errors import Invalid, NotFound, Refused, RopewalkError, Unavailable
 from ropewalk.house import House
+from ropewalk.refs import digest_of
 from ropewalk.site import Site
 from ropewalk.store.database import Transaction
 
@@ -78,6 +79,8 @@ class Dispatch:
         self._exact: dict[str, dict[str, _Bound]] = {}
         self._shaped: list[tuple[str, _Bound]] = []
         self._threads = ThreadPoolExecutor(READERS, thread_name_prefix="ropewalk-mlflow")
+        # Its own threads: what waits for a host or puts a large file together keeps no reader waiting.
+        self._slow = ThreadPoolExecutor(READERS, thread_name_prefix="ropewalk-mlflow-slow")
         self._waiting = {How.WRITE: 0, How.READ: 0, How.PLAIN: 0}
         for route in routes:
             for path in route.paths():
@@ -186,19 +189,22 @@ class Dispatch:
         try:
             if how is How.WRITE:
                 return await self._write(route, call)
-            work = _read if how is How.READ else _plain
-            return await asyncio.get_running_loop().run_in_executor(self._threads, work, route, call)
+            threads, work = (self._threads, _read) if how is How.READ else (self._slow, _plain)
+            return await asyncio.get_running_loop().run_in_executor(threads, work, route, call)
         finally:
             self._waiting[how] -= 1
 
     async def _write(self, route: Route, call: Call) -> bytes:
-        key = _key(call)
+        key = "" if route.secret else _key(call)
+        if key:  # what says something else is no repetition, whatever its key
+            said = digest_of(msgspec.json.encode((call.path, call.body)))
+            key = f"{route.path} {call.site.actor} {said} {key}"
 
         def work(tx: Transaction) -> Any:  # noqa: ANN401 - the route's answer
             answered = route.work(tx, call)
             return msgspec.to_builtins(answered) if key else _encoded(answered)
 
-        future = call.site.db.submit(work, key=f"{route.path} {call.site.actor} {key}" if key else None)
+        future = call.site.db.submit(work, key=key or None)
         found = await asyncio.wrap_future(future)
         return found if isinstance(found, bytes) else _encoded(found)
 

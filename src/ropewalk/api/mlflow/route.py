@@ -62,6 +62,7 @@ class Route:
         versions: of the API below which it is served.
         summary: a line for the API's document.
         bare: served at `path` itself, not below `/api` and `/ajax-api`.
+        secret: the answer holds what the caller alone may know, so that none is kept for a repetition.
     """
 
     method: str
@@ -74,6 +75,7 @@ class Route:
     versions: tuple[str, ...] = ("2.0",)
     summary: str
     bare: bool = False
+    secret: bool = False
 
     def paths(self) -> tuple[str, ...]:
         """Return every path at which it is served."""

@@ -328,6 +328,7 @@ ROUTES = (
         "Begin a file that comes in parts",
         body=BeginParts,
         result=Begun,
+        secret=True,
     ),
     _row("PUT", f"{_MPU}/part/{{upload_id}}/{{part}}", put_part, How.STREAM, "Send one part of a file"),
     _row(
