@@ -36,6 +36,18 @@ def is_name(text: str) -> bool:
     return _NAME.fullmatch(text) is not None
 
 
+def name_clause(name: str) -> str:
+    """Return what finds a name in MLflow's filters: they know no escape, and a text is in one kind of quotes.
+
+    A name that holds both kinds is found with others that differ in one letter; the caller compares what comes.
+    """
+    if "'" not in name:
+        return f"name = '{name}'"
+    if '"' not in name:
+        return f'name = "{name}"'
+    return f"name LIKE '{name.replace(chr(39), '_')}'"
+
+
 def short(digest: str) -> str:
     """Return the twelve hex digits that people read."""
     return digest.removeprefix(PREFIX)[:12]

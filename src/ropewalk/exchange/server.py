@@ -24,6 +24,7 @@ from ropewalk.exchange.records import (
     Run,
     Version,
 )
+from ropewalk.refs import name_clause
 from ropewalk.tracking import wire
 
 API = "/api/2.0/mlflow"
@@ -209,9 +210,10 @@ class ServerSource:
         asked: Json = {"max_results": PAGE_MODELS, **({"filter": mark} if mark else {})}
         for one in list(self._pages("GET", "/registered-models/search", asked, "registered_models")):
             name = str(one["name"])
-            words = f"name = '{name}'" + (f" AND {mark}" if mark else "")
+            words = name_clause(name) + (f" AND {mark}" if mark else "")
             wanted: Json = {"filter": words, "max_results": PAGE_ROWS}
-            found = list(self._pages("GET", "/model-versions/search", wanted, "model_versions"))
+            pages = self._pages("GET", "/model-versions/search", wanted, "model_versions")
+            found = [each for each in pages if str(each["name"]) == name]
             yield Model(
                 name=name,
                 description=str(one.get("description") or ""),

@@ -15,6 +15,7 @@ from urllib.parse import quote
 from ropewalk.errors import Invalid
 from ropewalk.exchange.records import Experiment, File, LoggedModel, Model, Point, Run, Version, pieces
 from ropewalk.exchange.server import FILES, PROXIED, Json, ServerSource, said_no
+from ropewalk.refs import name_clause
 
 OLD_ID = "ropewalk.exported_id"
 POINTS_AT_ONCE = 1000
@@ -153,9 +154,10 @@ class ServerTarget:
         said = self._server.send("POST", "/api/2.0/mlflow/registered-models/create", body)
         if not said.fine and said.code != "RESOURCE_ALREADY_EXISTS":
             raise said_no(self._server.url, "registered-models/create", said)
-        words = quote(f"name = '{one.name}'")
+        words = quote(name_clause(one.name))
         found = self._server.call("GET", f"/model-versions/search?filter={words}&max_results=1000")
-        numbers = [int(str(each["version"])) for each in cast("list[Json]", found.get("model_versions") or [])]
+        there = cast("list[Json]", found.get("model_versions") or [])
+        numbers = [int(str(each["version"])) for each in there if each["name"] == one.name]
         newest = max(numbers, default=0)
         for version in one.versions:
             if version.version > newest:

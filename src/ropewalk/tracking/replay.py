@@ -9,6 +9,7 @@ from typing import cast
 from urllib.parse import quote
 
 from ropewalk.errors import Refused
+from ropewalk.refs import name_clause
 from ropewalk.tracking import wire
 from ropewalk.tracking.journal import Call, Journal, Standing
 
@@ -150,7 +151,7 @@ def _found(server: _Server, call: Call, body: object) -> Json:
         }
         return _first(server.ask("/logged-models/search", wanted), "models", "model")
     if kind == "model-versions/create":
-        wanted_text = quote(f"name = '{said.get('name')}' and tags.`{MARK}` = '{mark}'")
+        wanted_text = quote(f"{name_clause(str(said.get('name')))} and tags.`{MARK}` = '{mark}'")
         return _first(server.ask(f"/model-versions/search?filter={wanted_text}"), "model_versions", "model_version")
     if kind == "experiments/create":
         found = server.ask(f"/experiments/get-by-name?experiment_name={quote(str(said.get('name')))}")
