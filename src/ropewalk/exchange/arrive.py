@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import mimetypes
-from collections.abc import Callable, Iterable
+import tempfile
+from collections.abc import Callable, Generator, Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
+from typing import cast
 
 from ropewalk.artifacts import artifact, paths
 from ropewalk.errors import Invalid, RopewalkError
@@ -14,6 +18,7 @@ from ropewalk.exchange.records import (
     Elsewhere,
     Experiment,
     LoggedModel,
+    Point,
     Run,
     Source,
     digest_of_run,
@@ -155,9 +160,9 @@ class Arrival:
                 return
         files = self._files(one)
 
-        def work(tx: Transaction) -> None:
+        def work(tx: Transaction, parts: Iterable[list[Point]]) -> None:
             made = self._begin(tx, one, number)
-            for part in pieces(self._source.points(one), POINTS_AT_ONCE):
+            for part in parts:
                 batch.log_metrics(tx, self._site, one.id, part)
             self._put(tx, made.location, files)
             remote.update(tx, self._site, one.id, status=one.status, end_ms=one.end_ms)
@@ -168,7 +173,8 @@ class Arrival:
             # A point that was logged twice is kept once.
             points = len({repr(point) for point in self._source.points(one)})
         else:
-            self._site.db.write(work)
+            with _brought(self._source.points(one)) as parts:
+                self._site.db.write(partial(work, parts=parts))
             points = self._compare(one, files)
         self.tally.moved["runs"] += 1
         self.tally.moved["points"] += points
@@ -244,6 +250,16 @@ class Arrival:
         if held != given:
             self.tally.differing.append(one.id)
         return len(points)
+
+
+@contextmanager
+def _brought(points: Iterable[Point]) -> Generator[Iterator[list[Point]]]:
+    """Read all points before anything is written: nobody waits in a transaction for a server that answers slowly."""
+    with tempfile.TemporaryFile() as held:
+        # As JSON, which says any number and any text that a source may hold; what is wrong with one is found later.
+        sizes = [held.write(json.dumps(part).encode()) for part in pieces(points, POINTS_AT_ONCE)]
+        held.seek(0)
+        yield ([cast("Point", tuple(point)) for point in json.loads(held.read(size))] for size in sizes)
 
 
 def _length(read: Callable[[int], bytes]) -> int:
