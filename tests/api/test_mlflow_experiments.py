@@ -66,7 +66,7 @@ def test_an_experiment_without_a_location_gets_one_of_the_servers(client):
         ({"name": "a", "tags": [{"key": "a;b", "value": "x"}]}, "INVALID_PARAMETER_VALUE"),
         ({"name": "a", "tags": [{"key": "k", "value": "x" * 20_001}]}, "INVALID_PARAMETER_VALUE"),
         ({"name": "a", "tags": [{"key": "x" * 251, "value": "x"}]}, "INVALID_PARAMETER_VALUE"),
-        ({"name": 5}, "BAD_REQUEST"),
+        ({"name": 5}, "INVALID_PARAMETER_VALUE"),
     ],
 )
 def test_what_is_no_experiment_is_refused_and_leaves_nothing(client, body, code):
