@@ -12,7 +12,7 @@ import sys
 from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
-SECONDS_MAX = 300
+SECONDS_MAX = 1800
 
 
 def run(script: Path, words: list[str]) -> str:
