@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import base64
 import json
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import unquote
@@ -53,6 +53,7 @@ class Asked:
         client: str = "127.0.0.1",
         scheme: str = "http",
         headers: Iterable[tuple[str, str]] = (),
+        before_end: Callable[[], object] = lambda: None,
         **named: str,
     ) -> Answer:
         """Ask; a body that is no bytes is sent as JSON, headers are named as arguments with `_` for `-`."""
@@ -79,16 +80,21 @@ class Asked:
                 (name.lower().encode("latin-1"), value.encode("latin-1")) for name, value in [*given.items(), *headers]
             ],
         }
-        return self._runner.run(_asked(self.app, scope, data))
+        return self._runner.run(_asked(self.app, scope, data, before_end))
 
 
-async def _asked(app: Any, scope: dict[str, Any], body: bytes) -> Answer:
+async def _asked(app: Any, scope: dict[str, Any], body: bytes, before_end: Callable[[], object]) -> Answer:
     sent: list[dict[str, Any]] = []
-    waiting = [{"type": "http.request", "body": body, "more_body": False}]
+    waiting = [
+        {"type": "http.request", "body": body[1:], "more_body": False},
+        {"type": "http.request", "body": body[:1], "more_body": True},
+    ]
     gone = asyncio.Event()
 
     async def receive() -> dict[str, Any]:
         if waiting:
+            if len(waiting) == 1:
+                before_end()
             return waiting.pop()
         await gone.wait()
         return {"type": "http.disconnect"}

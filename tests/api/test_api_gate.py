@@ -136,6 +136,29 @@ def test_a_revoked_token_is_worth_nothing_within_a_second(site: Site, asked: Ask
     assert (before, asked.ask("GET", SERVER_INFO, authorization=bearer(ann)).status) == (200, 401)
 
 
+@pytest.mark.parametrize("what", ["disabled", "revoked", "narrowed", "nothing"])
+def test_what_somebody_was_still_sending_when_he_was_shut_out_is_not_kept(site, asked, ann, clock, what) -> None:
+    file = f"/api/2.0/mlflow-artifacts/artifacts/0/{'a' * 32}/artifacts/x"
+
+    def shut() -> None:
+        if what == "disabled":
+            site.db.write(lambda tx: users.disable(tx, site, "ann"))
+        elif what == "revoked":
+            with site.db.read() as rows:
+                made = tokens.listed(rows)[0].id
+            site.db.write(lambda tx: tokens.revoke(tx, site, made))
+        elif what == "narrowed":
+            site.db.write(lambda tx: users.revoke(tx, site, "ann", Grant(role="developer", environment="dev")))
+        clock.advance(0.99)
+
+    sent = asked.ask("PUT", file, b"secret", authorization=bearer(ann), before_end=shut)
+
+    admin = person(site, "root", Grant(role="admin"))
+    found = asked.ask("GET", file, authorization=bearer(admin)).status
+    assert (sent.status, found) == ((200, 200) if what == "nothing" else (401, 404))
+    assert bool(list(site.blobs.digests())) == (what == "nothing")
+
+
 def test_a_role_in_one_environment_is_none_in_another(site: Site, asked: Asked, ann: str) -> None:
     operator = person(site, "olga", Grant(role="operator", environment="production"))
 

@@ -65,6 +65,10 @@ class Keeper:
         self._key = os.urandom(32)
         self._one_login = threading.Lock()
 
+    def now(self) -> float:
+        """Return the seconds of the clock that no one sets."""
+        return self._site.clock.monotonic()
+
     # ------------------------------------------------------------------------------------------- from memory
     def fresh(self) -> bool:
         """Say whether the store was looked at so lately that memory may answer."""

@@ -20,7 +20,7 @@ from ropewalk.api import login
 from ropewalk.api.policy import LOOKS, Policy, is_public, is_served
 from ropewalk.api.routes import CALLER, allowed, refused
 from ropewalk.endpoints.connection import network_of
-from ropewalk.endpoints.guard import REQUEST, Guard, Tell, discard, read_body
+from ropewalk.endpoints.guard import REQUEST, Guard, Stop, Tell, discard, read_body
 from ropewalk.endpoints.problems import App, Headers, Message, Receive, Scope, Send
 from ropewalk.errors import Invalid, Refused, RopewalkError, Unavailable
 
@@ -29,6 +29,8 @@ THREADS = 4
 LOGINS_WAITING_MAX = 64
 STRANGERS_MAX = 256
 DENIED_MAX = 1000
+# Who sends a body for longer than this is asked once more who he is before the last of it counts.
+AGAIN_SECONDS = 0.5
 HSTS = (b"strict-transport-security", b"max-age=31536000")
 _ASKS = ((b"www-authenticate", b'Basic realm="ropewalk", charset="UTF-8"'), (b"www-authenticate", b"Bearer"))
 # Without Basic among the ways offered a browser shows our page and not its own window.
@@ -137,6 +139,8 @@ class Gate:
                 scope[CALLER] = self._local[where]
             elif not is_public(method, path):
                 scope[CALLER] = caller = replace(await self._caller(self._keeper, scope), environment=where)
+                if method not in LOOKS:
+                    receive = self._asked_again(self._keeper, caller, scope, receive)
                 if not self._own_rules(path):
                     await self._require(caller, self._policy.action(method, path), method, path)
             await self._app(scope, receive, send)
@@ -163,6 +167,24 @@ class Gate:
         if caller is None:
             raise unknown()
         return caller
+
+    def _asked_again(self, keeper: Keeper, caller: Caller, scope: Scope, receive: Receive) -> Receive:
+        """Return a `receive` that gives the end of a long body only while whoever sends it may still send it."""
+        began = keeper.now()
+
+        async def still() -> Message:
+            message = await receive()
+            whole = message["type"] == "http.request" and not message.get("more_body", False)
+            if whole and keeper.now() - began > AGAIN_SECONDS:
+                try:
+                    now = await self._caller(keeper, scope)
+                except RopewalkError as error:
+                    raise Stop(error) from error
+                if not caller.rights <= now.rights:
+                    raise Stop(unknown())
+            return message
+
+        return still
 
     async def _by_header(self, keeper: Keeper, given: bytes, address: str) -> Caller | None:
         way, _, value = given.strip().partition(b" ")
