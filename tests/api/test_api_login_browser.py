@@ -59,11 +59,13 @@ def test_a_person_logs_in_sees_what_he_wanted_and_logs_out(url: str) -> None:
         page.get_by_label("Name").fill("ann")
         page.get_by_label("Password").fill(PASSWORD)
         page.get_by_role("button", name="Log in").click()
+        page.wait_for_url(f"{url}/runs")
         landed = page.url
         heading = page.locator("h1").first.inner_text()
         seen_by_scripts = page.evaluate("document.cookie")
         kept = page.context.cookies()
         page.get_by_role("button", name="Log out").click()
+        page.wait_for_url(f"{url}/login**")
         left = page.url
         page.goto("/runs")
         again = page.locator("h1").inner_text()

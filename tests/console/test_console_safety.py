@@ -151,6 +151,7 @@ def test_files_are_shown_and_never_run(look: Page, lab):
     look.wait_for_function("document.querySelector('.preview img').naturalWidth === 1")
     look.go_back()
     look.get_by_role("link", name="table.csv", exact=True).click()
+    look.locator(".preview td").first.wait_for()
     assert look.locator(".preview td").all_inner_texts() == ["1", "<img src=x onerror=window.hit=1>"]
     look.go_back()
     look.get_by_role("link", name="report.html", exact=True).click()
