@@ -62,5 +62,3 @@ on conflict (upload, part) do update set digest = excluded.digest, bytes = exclu
 select part, digest, bytes from artifact_parts where upload = :upload order by part;
 -- name: parts_drop
 delete from artifact_parts where upload = :upload;
--- name: referenced
-select digest from artifacts union select digest from artifact_parts;
