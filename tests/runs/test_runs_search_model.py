@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from functools import cmp_to_key
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from ropewalk.runs import compile as compiled
@@ -201,6 +201,8 @@ def move(tx, site, run, one):
     both=st.booleans(),
 )
 def test_a_search_finds_what_a_plain_look_finds(shared, drawn, comparisons, orders, view, count, few, both):
+    # As in MLflow's own grammar, a backslash before a quote keeps a text open: it can end the last one alone.
+    assume(not any(one.endswith("\\'") for one in comparisons[:-1]))
     homes, made = told(shared, drawn)
     text = " and ".join(comparisons)
     homes = homes if both else homes[:1]
