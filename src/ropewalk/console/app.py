@@ -42,13 +42,15 @@ class Console:
 
     Args:
         house: the open project.
+        base: below which path of the server its pages lie; templates write it before every link of theirs.
     """
 
-    def __init__(self, house: House) -> None:
+    def __init__(self, house: House, base: str = "") -> None:
         self._house = house
         self._templates = Environment(
             loader=PackageLoader("ropewalk.console"), autoescape=True, undefined=StrictUndefined, trim_blocks=True
         )
+        cast("dict[str, Any]", self._templates.globals)["base"] = base
 
     def routes(self) -> list[BaseRoute]:
         """Return every page, and the files that they load."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import date
 from typing import Any
-from urllib.parse import quote, urlencode
+from urllib.parse import quote
 
 import msgspec
 from starlette.datastructures import QueryParams
@@ -84,7 +84,7 @@ def one(house: House, rows: Reader, name: str, query: QueryParams, *, home: str 
         ],
         "more_moves": len(moves) == MOVES_SHOWN,
         "versions": [_row(rows, item, pointing.get(item.version, []), home) for item in found[:VERSIONS_SHOWN]],
-        "next": f"?{urlencode({'before': found[VERSIONS_SHOWN - 1].version})}#versions" if more else "",
+        "next": f"{address_of(name, home=home)}?before={found[VERSIONS_SHOWN - 1].version}#versions" if more else "",
     }
 
 

@@ -310,7 +310,7 @@ def page(routes: Mapping[str, Route]) -> bytes:
     return (
         '<!doctype html><html lang="en"><head><meta charset="utf-8"><title>Ropewalk endpoints</title>'
         f"<style>{_STYLE}</style></head><body><h1>Endpoints</h1>{body}"
-        '<p>For programs: <a href="/openapi.json">/openapi.json</a>, <a href="/metrics">/metrics</a></p></body></html>'
+        '<p>For programs: <a href="openapi.json">/openapi.json</a>, <a href="metrics">/metrics</a></p></body></html>'
     ).encode()
 
 

@@ -1,5 +1,6 @@
 // What every page loads: live parts, plots that can be read, runs that can be chosen, and the form that tries an endpoint.
 import "./away.js";
+import { BASE } from "./base.js";
 import "./live.js";
 import "./plot.js";
 import "./table.js";
@@ -27,7 +28,7 @@ async function ask(event) {
   const id = body.predictions?.[0]?.id;
   if (id) {
     const link = document.createElement("a");
-    link.href = `/predictions/${id}`;
+    link.href = `${BASE}/predictions/${id}`;
     link.textContent = "Where does this answer come from?";
     place.append("\n\n", link);
   }

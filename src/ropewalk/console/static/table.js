@@ -1,5 +1,7 @@
 // Remembers which runs were chosen while one pages and filters, leads to their comparison, and narrows long lists.
-const KEY = "ropewalk.chosen";
+import { BASE } from "./base.js";
+
+const KEY = `ropewalk.chosen${BASE}`;
 const MOST = 20;
 
 function remembered() {
@@ -50,7 +52,7 @@ function change(event) {
 function go(event) {
   if (event.target.id !== "compare") return;
   event.preventDefault();
-  location.assign(`/compare?${[...chosen.keys()].map((id) => `run=${encodeURIComponent(id)}`).join("&")}`);
+  location.assign(`${BASE}/compare?${[...chosen.keys()].map((id) => `run=${encodeURIComponent(id)}`).join("&")}`);
 }
 
 function narrow(event) {
