@@ -9,7 +9,7 @@ import time
 
 import pytest
 
-from ropewalk.errors import Corrupt
+from ropewalk.errors import Conflict, Corrupt, Invalid
 from ropewalk.loops.deliver import Deliver
 from ropewalk.models import registered, versions
 from ropewalk.webhooks import delivery as deliveries
@@ -54,7 +54,7 @@ def _deliver(site, *listeners, seconds=2.0):
 
 def _told(site, hook):
     with site.db.read() as reader:
-        found = deliveries.of_webhook(reader, hook.id)
+        found, _ = deliveries.of_webhook(reader, hook.id)
         return [
             (one.state, one.attempts, [try_.status for try_ in deliveries.attempts(reader, one.id)]) for one in found
         ]
@@ -189,6 +189,78 @@ def test_a_killed_sender_loses_nothing(site, clock):
     assert _told(site, hook) == [(DELIVERED, 2, [200])]
 
 
+@on_both_stores
+def test_five_targets_that_take_longer_than_a_claim_are_told_once(site, clock):
+    taken_by_another: list[Delivery] = []
+
+    def slow(connection):
+        connection.recv(65536)
+        # As long as a try can take; meanwhile another process looks for work.
+        clock.advance(15)
+        with site.db.read() as reader:
+            seen = deliveries.due(reader, clock.now_us())
+        taken_by_another.extend(site.db.write(lambda tx: deliveries.claim(tx, seen, clock.now_us())))
+        connection.sendall(answer(404))
+
+    with Listener(behave=slow) as listener:
+        hook = _hook(site, listener)
+        for name in "abcde":
+            _model(site, name)
+        _deliver(site, listener).turn()
+
+        assert listener.taken == 5
+    assert taken_by_another == []
+    assert _told(site, hook) == [(FAILED, 1, [404])] * 5
+
+
+def test_a_claim_that_another_has_taken_is_not_sent(site, clock):
+    with Listener() as listener:
+        hook = _hook(site, listener)
+        _model(site, "a")
+        site.db.write(lambda tx: deliveries.queue(tx, site))
+
+        def claimed():
+            with site.db.read() as reader:
+                seen = deliveries.due(reader, clock.now_us())
+            return site.db.write(lambda tx: deliveries.claim(tx, seen, clock.now_us()))
+
+        late = claimed()
+        clock.advance(deliveries.CLAIM_SECONDS)
+        other = claimed()
+
+    assert site.db.write(lambda tx: deliveries.renew(tx, late, clock.now_us())) == []
+    assert [one.id for one in site.db.write(lambda tx: deliveries.renew(tx, other, clock.now_us()))] == [late[0].id]
+    assert _told(site, hook) == [(WAITING, 2, [])]
+
+
+@on_both_stores
+def test_deliveries_are_listed_by_state_page_by_page_and_tried_once_more(site, clock):
+    with Listener(answers=[answer(404), FINE, FINE, answer(410), FINE]) as listener:
+        hook = _hook(site, listener)
+        for name in "abcd":
+            _model(site, name)
+        turned = _deliver(site, listener)
+        turned.turn()
+        with site.db.read() as reader:
+            first, token = deliveries.of_webhook(reader, hook.id, count=3)
+            rest, end = deliveries.of_webhook(reader, hook.id, count=3, token=token)
+            failed, _ = deliveries.of_webhook(reader, hook.id, state=FAILED)
+            counts = deliveries.counts(reader, hook.id)
+        again = site.db.write(lambda tx: deliveries.again(tx, site, failed[-1].id))
+        with pytest.raises(Conflict):
+            site.db.write(lambda tx: deliveries.again(tx, site, failed[-1].id))
+        turned.turn()
+
+    assert [json.loads(one.body)["data"]["name"] for one in (*first, *rest)] == ["d", "c", "b", "a"]
+    assert end == ""
+    assert [json.loads(one.body)["data"]["name"] for one in failed] == ["d", "a"]
+    assert counts == {WAITING: 0, DELIVERED: 2, FAILED: 2, DROPPED: 0}
+    assert again.state == WAITING
+    assert _told(site, hook)[-1] == (DELIVERED, 2, [404, 200])
+    with site.db.read() as reader, pytest.raises(Invalid):
+        deliveries.of_webhook(reader, hook.id, state="lost")
+
+
 def test_a_deleted_or_disabled_webhook_is_told_nothing_more(site):
     with Listener() as listener:
         gone, off = _hook(site, listener), _hook(site, listener)
@@ -213,7 +285,7 @@ def test_an_address_that_is_not_allowed_any_more_is_not_gone_to(site):
 
         assert listener.taken == 0
     with site.db.read() as reader:
-        tried = deliveries.attempts(reader, deliveries.of_webhook(reader, hook.id)[0].id)
+        tried = deliveries.attempts(reader, deliveries.of_webhook(reader, hook.id)[0][0].id)
     assert "webhook-url-refused" in tried[0].error
 
 
@@ -241,7 +313,7 @@ def test_a_thousand_events_for_many_webhooks_are_all_told(site):
         with site.db.read() as reader:
             due = deliveries.due(reader, site.clock.now_us())
             assert [one.webhook for one in due] == sorted([hook.id for hook in hooks] * deliveries.EACH_MAX)
-            assert len(deliveries.of_webhook(reader, hooks[0].id, 1000)) == 600
+            assert len(deliveries.of_webhook(reader, hooks[0].id, count=1000)[0]) == 600
 
 
 def test_the_loop_stops_while_somebody_is_slow(site):

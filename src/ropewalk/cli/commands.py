@@ -101,6 +101,12 @@ COMMANDS = (
     ),
     Command(name="user", summary="say who may enter the server, in which roles", group=SERVE, module="user"),
     Command(name="token", summary="make, list and revoke tokens for programs", group=SERVE, module="token"),
+    Command(
+        name="webhook",
+        summary="show who is told of changes and what became of it; try it out",
+        group=SERVE,
+        module="webhook",
+    ),
     Command(name="status", summary="show who answers, what is on its way, what is wrong", group=SERVE, module="status"),
     Command(
         name="trace",

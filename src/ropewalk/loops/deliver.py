@@ -70,13 +70,23 @@ class Deliver:
 
     def _tell(self, messages: Sequence[Delivery]) -> None:
         """Send the messages of one webhook in the order of events; where nobody answers, the others are given back."""
-        for place, one in enumerate(messages):
-            outcome = None if self._halt.is_set() else self._try(one)
-            if outcome is not None:
-                self._settle(outcome)
-            if outcome is None or not (outcome.status or outcome.dropped):
-                self._give_back(messages[place if outcome is None else place + 1 :], 0 if outcome is None else AGAIN_US)
-                return
+        rest = list(messages)
+        while rest := self._held(rest):
+            outcome = None if self._halt.is_set() else self._try(rest[0])
+            if outcome is None:
+                return self._give_back(rest, 0)
+            self._settle(outcome)
+            rest = rest[1:]
+            if not (outcome.status or outcome.dropped):
+                return self._give_back(rest, AGAIN_US)
+        return None
+
+    def _held(self, rest: list[Delivery]) -> list[Delivery]:
+        """Return what is still ours to send: claims that would end meanwhile are renewed first."""
+        clock = self._site.clock
+        if not rest or not deliveries.is_ending(rest[0], clock.now_us()):
+            return rest
+        return self._site.db.write(lambda tx: deliveries.renew(tx, rest, clock.now_us()))
 
     def _give_back(self, rest: Sequence[Delivery], pause_us: int) -> None:
         next_us = self._site.clock.now_us() + pause_us

@@ -5,9 +5,11 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
+from ropewalk.errors import Conflict, Invalid, NotFound
 from ropewalk.refs import uuid7
+from ropewalk.runs import paging
 from ropewalk.site import Site
 from ropewalk.store.database import Reader, Transaction
 from ropewalk.webhooks.events import EXAMPLES, event_of
@@ -18,17 +20,22 @@ WAITING = "waiting"
 DELIVERED = "delivered"
 FAILED = "failed"
 DROPPED = "dropped"
+STATES = (WAITING, DELIVERED, FAILED, DROPPED)
 PAGE_EVENTS = 500
+PAGE_MAX = 1000
 DUE_MAX = 64
-# So many for one webhook in one turn: sent one after the other they take no longer than a claim holds.
+# So many for one webhook in one turn, in the order of events.
 EACH_MAX = 5
 # After the first attempt, the second and so on; when they are used up it is given up.
 PAUSES_SECONDS = (10, 30, 120, 600, 1800, 3600, 10_800, 21_600, 43_200, 43_200)
 RETRY_AFTER_SECONDS_MAX = 3600
-# For so long nobody else tries what somebody has begun to try.
+# For so long nobody else tries what somebody has begun to try. One try takes 15 seconds at most, five to look the host
+# up and ten to be heard; a claim with less than twice of that left is renewed before the next try.
 CLAIM_SECONDS = 60
+RENEW_SECONDS = 30
 _RETRIED = frozenset({408, 425, 429, 500, 502, 503, 504})
 _SECOND_US = 1_000_000
+_NEWEST = (1 << 63) - 1
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,7 +51,7 @@ class Delivery:
         body: the JSON to send.
         state: `waiting`, `delivered`, `failed` or `dropped` (the webhook is gone or disabled).
         attempts: how often it was tried.
-        next_us: not before, microseconds since the epoch.
+        next_us: not before, microseconds since the epoch; while it is tried, until when it is claimed.
         created_us: microseconds since the epoch.
         ended_us: microseconds since the epoch, None while it waits.
     """
@@ -142,12 +149,27 @@ def due(reader: Reader, now_us: int, count: int = DUE_MAX) -> list[Delivery]:
 
 def claim(tx: Transaction, wanted: Sequence[Delivery], now_us: int) -> list[Delivery]:
     """Take what nobody else has taken meanwhile; it is free again after a minute, should we be killed."""
-    taken: list[Delivery] = []
-    for one in wanted:
-        until_us = now_us + CLAIM_SECONDS * _SECOND_US
-        if tx.run("webhooks.claim", id=one.id, attempts=one.attempts, now_us=now_us, next_us=until_us):
-            taken.append(one)
-    return taken
+    until_us = now_us + CLAIM_SECONDS * _SECOND_US
+    return [
+        replace(one, next_us=until_us)
+        for one in wanted
+        if tx.run("webhooks.claim", id=one.id, attempts=one.attempts, now_us=now_us, next_us=until_us)
+    ]
+
+
+def is_ending(one: Delivery, now_us: int) -> bool:
+    """Say whether a claim may end before its delivery is tried, so that it has to be renewed first."""
+    return one.next_us - now_us < RENEW_SECONDS * _SECOND_US
+
+
+def renew(tx: Transaction, taken: Sequence[Delivery], now_us: int) -> list[Delivery]:
+    """Hold what was claimed for another minute; return what is still ours, for a claim that ended may be another's."""
+    until_us = now_us + CLAIM_SECONDS * _SECOND_US
+    return [
+        replace(one, next_us=until_us)
+        for one in taken
+        if tx.run("webhooks.renew", id=one.id, attempts=one.attempts + 1, next_us=until_us)
+    ]
 
 
 def release(tx: Transaction, taken: Sequence[Delivery], next_us: int) -> None:
@@ -192,9 +214,83 @@ def after(one: Outcome, now_us: int) -> tuple[str, int]:
     return WAITING, now_us + pause * _SECOND_US
 
 
-def of_webhook(reader: Reader, webhook: str, count: int = 100) -> list[Delivery]:
-    """Return what a webhook was and is to be told, newest event first."""
-    return reader.all(Delivery, "webhooks.deliveries", webhook=webhook, count=count)
+def get(reader: Reader, delivery: str) -> Delivery:
+    """Return a delivery.
+
+    Raises:
+        NotFound: there is none, or it is older than thirty days.
+    """
+    found = reader.get(Delivery, "webhooks.delivery", id=delivery)
+    if found is None:
+        raise NotFound(
+            "delivery-not-found",
+            "There is no such delivery.",
+            where=delivery[:80],
+            why="what ended is forgotten after thirty days",
+            fix="ropewalk webhook deliveries WEBHOOK",
+        )
+    return found
+
+
+def of_webhook(
+    reader: Reader, webhook: str, *, state: str = "", count: int = 100, token: str = ""
+) -> tuple[list[Delivery], str]:
+    """Return what a webhook was and is to be told, newest event first, and the token for what follows, or empty.
+
+    Args:
+        reader: of the store.
+        webhook: its id; one that is deleted still has deliveries.
+        state: only those in it; all when empty.
+        count: of a page, 1 to 1,000.
+        token: what the page before gave.
+
+    Raises:
+        Invalid: there is no such state or token, or the count is none.
+    """
+    if state and state not in STATES:
+        raise Invalid(
+            "status-unknown",
+            "There is no such state of a delivery.",
+            where=state[:80],
+            why=f"it is one of {', '.join(STATES)}",
+        )
+    if not 1 <= count <= PAGE_MAX:
+        raise Invalid(
+            "count-invalid", "A page cannot have so many results.", where="count", why=f"it is 1 to {PAGE_MAX:,}"
+        )
+    search = ["deliveries", webhook, state]
+    (before,) = paging.after(token, search, "i") or (_NEWEST,)
+    found = reader.all(Delivery, "webhooks.deliveries", webhook=webhook, state=state, before=before, count=count + 1)
+    more = paging.token(search, (found[count - 1].event,)) if len(found) > count else ""
+    return found[:count], more
+
+
+def counts(reader: Reader, webhook: str) -> dict[str, int]:
+    """Return how many deliveries of a webhook are in each state; those that ended are known for thirty days."""
+    found = {str(row["state"]): int(str(row["deliveries"])) for row in reader.rows("webhooks.counts", webhook=webhook)}
+    return {state: found.get(state, 0) for state in STATES}
+
+
+def again(tx: Transaction, site: Site, delivery: str) -> Delivery:
+    """Let a delivery that was given up be tried once more, now; return it as it then waits.
+
+    Raises:
+        NotFound: there is no such delivery.
+        Conflict: it waits already, or was heard.
+    """
+    found = get(tx, delivery)
+    now_us = site.clock.now_us()
+    if not tx.run("webhooks.again", id=delivery, next_us=now_us):
+        raise Conflict(
+            "delivery-not-ended",
+            "Only what was given up is tried again.",
+            where=delivery[:80],
+            why=f"it is {found.state}, or its webhook is deleted",
+            fix="ropewalk webhook deliveries WEBHOOK",
+        )
+    body = {"delivery": delivery, "event": found.event, "was": found.state}
+    site.record(tx, "webhook.repeated", f"webhook:{found.webhook}", body)
+    return get(tx, delivery)
 
 
 def attempts(reader: Reader, delivery: str) -> list[Attempt]:

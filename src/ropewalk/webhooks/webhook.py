@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
-from ropewalk.errors import Invalid, NotFound
+from ropewalk.errors import Conflict, Invalid, NotFound
 from ropewalk.models.registered import hash_of
 from ropewalk.models.spelling import check_text
 from ropewalk.refs import uuid7
@@ -124,9 +124,29 @@ def get(reader: Reader, webhook: str) -> Webhook:
             "webhook-not-found",
             f"Webhook with ID {webhook[:80]} not found.",
             where=webhook[:80],
-            fix="client.list_webhooks()",
+            fix="ropewalk webhook list",
         )
     return found
+
+
+def find(reader: Reader, text: str) -> Webhook:
+    """Return the webhook of an id, or of a name that only one has.
+
+    Raises:
+        NotFound: there is none.
+        Conflict: several have this name.
+    """
+    found, _ = listed(reader, count=PAGE_MAX)
+    named = [one for one in found if one.name == text and text != one.id]
+    if len(named) > 1:
+        raise Conflict(
+            "webhook-name-shared",
+            "Several webhooks have this name.",
+            where=text[:80],
+            why=f"their ids are {', '.join(one.id for one in named[:8])}",
+            fix=f"ropewalk webhook deliveries {named[0].id}",
+        )
+    return named[0] if named else get(reader, text)
 
 
 def events(reader: Reader, webhook: str) -> tuple[Event, ...]:

@@ -42,6 +42,9 @@ where place <= :each order by webhook, event limit :count;
 -- name: claim
 update webhook_deliveries set attempts = attempts + 1, next_us = :next_us
 where id = :id and state = 'waiting' and attempts = :attempts and next_us <= :now_us;
+-- name: renew
+update webhook_deliveries set next_us = :next_us
+where id = :id and state = 'waiting' and attempts = :attempts;
 -- name: release
 update webhook_deliveries set attempts = attempts - 1, next_us = :next_us
 where id = :id and state = 'waiting' and attempts = :attempts;
@@ -53,7 +56,16 @@ insert into webhook_attempts (delivery, attempt, at_us, status, error)
 values (:delivery, :attempt, :at_us, :status, :error);
 -- name: deliveries
 select id, webhook, event, entity, action, body, state, attempts, next_us, created_us, ended_us from webhook_deliveries
-where webhook = :webhook order by event desc limit :count;
+where webhook = :webhook and event < :before and (:state = '' or state = :state) order by event desc limit :count;
+-- name: delivery
+select id, webhook, event, entity, action, body, state, attempts, next_us, created_us, ended_us from webhook_deliveries
+where id = :id;
+-- name: counts
+select state, count(*) as deliveries from webhook_deliveries where webhook = :webhook group by state;
+-- name: again
+update webhook_deliveries set state = 'waiting', next_us = :next_us, ended_us = null
+where id = :id and state in ('failed', 'dropped')
+    and exists (select 1 from webhooks w where w.id = webhook_deliveries.webhook and w.deleted_us is null);
 -- name: attempts
 select delivery, attempt, at_us, status, error from webhook_attempts where delivery = :delivery order by attempt;
 -- name: prune_attempts
