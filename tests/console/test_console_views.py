@@ -219,6 +219,7 @@ def test_keys_are_found_by_leaps_and_none_is_left_out(site):
     assert none == []
 
 
+@pytest.mark.no_cover  # many repetitions of what other tests have counted already
 @pytest.mark.slow
 def test_a_hundred_thousand_runs_are_shown_sorted_and_filtered_in_half_a_second(tmp_path):
     root = tmp_path / "lab"

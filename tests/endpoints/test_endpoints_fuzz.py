@@ -11,6 +11,7 @@ from schemathesis import GenerationMode
 from endpoints.live import Caller
 
 
+@pytest.mark.no_cover  # many repetitions of what other tests have counted already
 @pytest.mark.slow
 def test_nothing_that_its_own_description_allows_or_forbids_makes_it_fail(flights: Caller) -> None:
     document = json.loads(flights.ask("GET", "/openapi.json")[2])

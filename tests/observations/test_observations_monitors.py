@@ -203,6 +203,7 @@ def test_windows_are_counted_from_the_epoch_and_hold_times_before_it() -> None:
     assert start_of(-5, DAY_US) == -DAY_US
 
 
+@pytest.mark.no_cover  # many repetitions of what other tests have counted already
 def test_a_year_without_change_stays_quiet_in_95_of_100_years() -> None:
     """Four monitors with a budget of 1, two looks a window, and spells of like rows that last a clump."""
     settings = of(CALIBRATION, TEMPERATURE, *(Monitor(name=str(n), kind="errors", threshold=0.01) for n in range(2)))

@@ -164,6 +164,7 @@ def test_a_time_of_day_that_is_harder_for_both_does_not_look_like_harm() -> None
     assert quality.e_value == 1.0
 
 
+@pytest.mark.no_cover  # many repetitions of what other tests have counted already
 def test_good_candidates_fall_back_in_at_most_alpha_of_2000_canaries_with_a_look_at_every_step() -> None:
     for base, runs in ((0.01, 2000), (0.03, 500)):
         world = World(errors=(base, base), slow=(0.03, 0.03), shares=(0.05, 0.25, 0.5))
@@ -174,6 +175,7 @@ def test_good_candidates_fall_back_in_at_most_alpha_of_2000_canaries_with_a_look
         assert share <= PLAN.alpha
 
 
+@pytest.mark.no_cover  # many repetitions of what other tests have counted already
 def test_good_shadows_fall_back_in_at_most_alpha() -> None:
     share, _ = falls(PLAN, World(shadow=True), 600, seed=12)
 
@@ -181,6 +183,7 @@ def test_good_shadows_fall_back_in_at_most_alpha() -> None:
     assert share <= PLAN.alpha
 
 
+@pytest.mark.no_cover  # many repetitions of what other tests have counted already
 @pytest.mark.parametrize(("bad", "caught", "minutes"), [(0.02, 0.9, 25), (0.03, 0.99, 10), (0.10, 1.0, 2)])
 def test_more_errors_are_caught_as_soon_as_by_a_test_that_has_all_of_alpha_for_them(
     bad: float, caught: float, minutes: float
@@ -201,6 +204,7 @@ def test_more_errors_are_caught_as_soon_as_by_a_test_that_has_all_of_alpha_for_t
     assert shadow_at <= min(at, plain_at)
 
 
+@pytest.mark.no_cover  # many repetitions of what other tests have counted already
 def test_worse_losses_are_caught() -> None:
     share, at = falls(PLAN, World(loss=(0.15, 0.18)), 200, seed=16)
 

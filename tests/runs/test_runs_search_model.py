@@ -190,6 +190,7 @@ def move(tx, site, run, one):
         remote.delete(tx, site, run.id)
 
 
+@pytest.mark.no_cover  # many repetitions of what other tests have counted already
 @settings(max_examples=60)
 @given(
     drawn=drawn_runs,
@@ -228,6 +229,7 @@ def test_a_search_finds_what_a_plain_look_finds(shared, drawn, comparisons, orde
     assert found == [run.id for run in ordered(wanted, parse_order(orders, RUNS))]
 
 
+@pytest.mark.no_cover  # many repetitions of what other tests have counted already
 @settings(max_examples=25)
 @given(drawn=drawn_runs, orders=orderings)
 def test_all_experiments_are_searched_as_one(shared, drawn, orders):
