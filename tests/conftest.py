@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
+import shutil
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
@@ -65,10 +67,25 @@ def rows_at(path: Path, clock: SetClock) -> Iterator[Database]:
 @pytest.fixture(scope="session")
 def shipped(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A project as `ropewalk init` makes it, run and shipped; shared, so look and copy but never write."""
+    own = tmp_path_factory.mktemp("shipped") / "churn"
+    if "PYTEST_XDIST_WORKER" not in os.environ:
+        _ship(own)
+        return own
+    # One worker ships, the others copy what came out.
+    common = tmp_path_factory.getbasetemp().parent / "shipped"
+    with (common.with_suffix(".lock")).open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not common.exists():
+            _ship(own)
+            shutil.copytree(own, common)
+            return own
+    return Path(shutil.copytree(common, own))
+
+
+def _ship(root: Path) -> None:
     from ropewalk.cli import main
     from ropewalk.demo.project import git
 
-    root = tmp_path_factory.mktemp("shipped") / "churn"
     assert main(["init", str(root)]) == 0
     settings = root / "ropewalk.toml"
     settings.write_text(
@@ -79,22 +96,17 @@ def shipped(tmp_path_factory: pytest.TempPathFactory) -> Path:
     git(root, "commit", "-q", "-m", "first")
     assert main(["--project", str(root), "run"]) == 0
     assert main(["--project", str(root), "ship"]) == 0
-    return root
 
 
 @pytest.fixture
 def project(shipped: Path, tmp_path: Path) -> Path:
     """A copy of the shipped project: moved, it still works, with its own data."""
-    import shutil
-
     return Path(shutil.copytree(shipped, tmp_path / "churn"))
 
 
 @pytest.fixture(scope="session")
 def served(shipped: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     """The server of a copy of the shipped project, as a process of its own."""
-    import shutil
-
     from ropewalk.demo.server import Server
 
     root = Path(shutil.copytree(shipped, tmp_path_factory.mktemp("served") / "churn"))
