@@ -9,6 +9,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Mapping
 from contextlib import closing, suppress
 from pathlib import Path
 from typing import Any, Self
@@ -23,10 +24,12 @@ class Tracker:
 
     Args:
         root: the project's folder; made when it is not there.
+        environment: variables that the server gets besides our own.
     """
 
-    def __init__(self, root: Path) -> None:
+    def __init__(self, root: Path, environment: Mapping[str, str] | None = None) -> None:
         self.root = root
+        self._environment = {**os.environ, **(environment or {})}
         self.port = free_port()
         self._process: subprocess.Popen[bytes] | None = None
         root.mkdir(parents=True, exist_ok=True)
@@ -47,7 +50,9 @@ class Tracker:
         begun = time.perf_counter()
         with (self.root / "up.log").open("ab") as log:
             words = [sys.executable, "-m", "ropewalk", "--project", str(self.root), "up", "--port", str(self.port)]
-            self._process = subprocess.Popen(words, stdin=subprocess.DEVNULL, stdout=log, stderr=log)
+            self._process = subprocess.Popen(
+                words, stdin=subprocess.DEVNULL, stdout=log, stderr=log, env=self._environment
+            )
         while time.perf_counter() - begun < READY_SECONDS_MAX:
             with suppress(OSError, http.client.HTTPException):
                 if self.ask("GET", "/api/2.0/mlflow/experiments/get?experiment_id=0")[0] == 200:

@@ -113,7 +113,8 @@ class Receipt:
         self._over = True
         with suppress(OSError):  # what was buffered may not fit either; it is not wanted any more
             self._file.close()
-        self.path.unlink(missing_ok=True)
+        with suppress(OSError):  # a disk that refuses even this: `tidy` takes the file away after a day
+            self.path.unlink()
 
 
 def _require_room(folder: Path) -> None:

@@ -223,7 +223,8 @@ def _of_the_machine(text: str, where: str) -> RopewalkError | None:
         return busy(where)
     if "interrupted" in text:
         return too_costly(where)
-    if "I/O" in text:
+    # A disk that refuses to open the file for writing lets SQLite open it for reading alone.
+    if any(word in text for word in ("I/O", "unable to open", "readonly")):
         return Unavailable("store-io", "The disk refused a read or a write.", where=where, why=text)
     return None
 
