@@ -58,16 +58,19 @@ class House:
 
 
 @contextmanager
-def open_house(root: Path, *, create: bool = True, clock: Clock | None = None) -> Generator[House]:
+def open_house(root: Path, *, create: bool = True, clock: Clock | None = None, alone: bool = False) -> Generator[House]:
     """Open a project's folder; on leaving, its signed head is written and everything is closed.
 
     Args:
         root: the project's folder.
         create: make `.ropewalk` when it is not there; reading commands pass False.
         clock: the time; the machine's when None.
+        alone: nobody else may have the records open meanwhile.
 
     Raises:
         NotFound: nothing was ever recorded here and `create` is False.
+        Conflict: others have the records open, and they are wanted alone.
+        Unavailable: another has the records alone.
         Invalid: `ropewalk.toml` is not valid.
     """
     settings = read_settings(root)
@@ -77,7 +80,7 @@ def open_house(root: Path, *, create: bool = True, clock: Clock | None = None) -
         _require_records(root, settings, url)
     time = clock or SystemClock()
     hidden.mkdir(parents=True, exist_ok=True, mode=0o700)
-    db = open_store(url, hidden / DATABASE, time)
+    db = _held(open_store(url, hidden / DATABASE, time), alone=alone)
     site = Site(
         root=root,
         db=db,
@@ -94,16 +97,18 @@ def open_house(root: Path, *, create: bool = True, clock: Clock | None = None) -
 
 
 @contextmanager
-def open_rows(root: Path, *, url: str | None = None, climb: bool = False) -> Generator[Store]:
+def open_rows(root: Path, *, url: str | None = None, climb: bool = False, alone: bool = False) -> Generator[Store]:
     """Open a project's rows alone, for what is done to whole stores; `climb` brings the schema to this release's.
 
     Args:
         root: the project's folder.
         url: another store than the settings name; empty for the SQLite file in the folder.
         climb: False leaves the schema as it is.
+        alone: nobody else may have the rows open meanwhile; False asks nobody.
 
     Raises:
         NotFound: nothing was ever recorded here.
+        Conflict: others have the rows open, and they are wanted alone.
     """
     settings = read_settings(root)
     where = store_url(settings) if url is None else url
@@ -111,10 +116,21 @@ def open_rows(root: Path, *, url: str | None = None, climb: bool = False) -> Gen
         _require_records(root, settings, where)
     (root / HIDDEN).mkdir(parents=True, exist_ok=True, mode=0o700)
     db = open_store(where, root / HIDDEN / DATABASE, SystemClock(), climb=climb)
+    if alone:
+        _held(db, alone=True)
     try:
         yield db
     finally:
         db.close()
+
+
+def _held(store: Store, *, alone: bool) -> Store:
+    try:
+        store.hold(alone=alone)
+    except BaseException:
+        store.close()
+        raise
+    return store
 
 
 def blobs_url(settings: Settings) -> str:

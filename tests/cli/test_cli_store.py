@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import json
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
 from ropewalk.cli import main
+from ropewalk.demo.server import Server
 from ropewalk.house import open_house
 from store.postgres_places import needs_postgres, new_place
 
@@ -196,3 +199,43 @@ def test_the_schema_goes_down_only_after_it_said_what_is_lost(capsys, root):
     assert lower["schema"] == [1]
     assert lower["rows"]["events"] == 20
     assert up["up"] == lower["missing"]
+
+
+WHOLE = {
+    "move": ("move", "PLACE"),
+    "restore": ("restore", "KEPT", "--force"),
+    "migrate": ("migrate", "--to", "3", "--yes"),
+}
+
+
+@needs_postgres
+@pytest.mark.parametrize("engine", ["sqlite", "postgres"])
+def test_nothing_is_done_to_a_whole_store_while_a_server_has_it_open(capsys, root, tmp_path, monkeypatch, engine):
+    """A real server: each is refused with who it is, done once it is killed, and no server starts in the middle."""
+    say(capsys, root, "backup", str(tmp_path / "kept"))
+    with new_place() as used, new_place() as other:
+        if engine == "postgres":
+            say(capsys, root, "move", used)
+            monkeypatch.setenv("ROPEWALK_STORE_URL", used)
+        words = {
+            name: [{"PLACE": other, "KEPT": str(tmp_path / "kept")}.get(word, word) for word in given]
+            for name, given in WHOLE.items()
+        }
+        with Server(root, 0) as server:
+            refused = {name: say(capsys, root, *given)["error"] for name, given in words.items()}
+            dry = say(capsys, root, "move", other, "--dry-run")
+            server._process.kill()
+            server._process.wait()
+        with open_house(root, alone=True):
+            late = subprocess.run(
+                [sys.executable, "-m", "ropewalk", "--project", str(root), "--json", "up", "--port", "0"],
+                capture_output=True,
+                check=False,
+            )
+        done = {name: say(capsys, root, *given)["ok"] for name, given in words.items()}
+
+    assert {error["code"] for error in refused.values()} == {"store-in-use"}
+    assert all(str(server._process.pid) in error["why"] for error in refused.values())
+    assert dry["result"]["done"] is False
+    assert json.loads(late.stdout)["error"]["code"] == "store-held"
+    assert done == dict.fromkeys(WHOLE, True)

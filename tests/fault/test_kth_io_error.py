@@ -23,7 +23,7 @@ from fault.tracker import Tracker
 
 pytestmark = [pytest.mark.fault, pytest.mark.timeout(900), pytest.mark.xdist_group("kth_io_error")]
 # Every k in `make fault`; in the gate one of so many, from a place that the error and the way give.
-STRIDE = int(os.environ.get("ROPEWALK_IO_STRIDE", "1" if "ROPEWALK_KILLS" in os.environ else "11"))
+STRIDE = int(os.environ.get("ROPEWALK_IO_STRIDE", "1" if "ROPEWALK_KILLS" in os.environ else "17"))
 ERRORS = (errno.EIO, errno.ENOSPC)
 FILES = "/api/2.0/mlflow-artifacts/artifacts"
 PARTS = "/api/2.0/mlflow-artifacts/mpu"

@@ -124,6 +124,8 @@ def _migrate(options: argparse.Namespace, out: Output) -> None:
             if down and not options.yes:
                 _say_losses(schema.losses(link, steps, to), [step.name for step in down], to, out)
                 return
+            if down:
+                store.hold(alone=True)
             done: list[str] = []
             with out.progress("walking the schema", len(down) or None) as bar:
 

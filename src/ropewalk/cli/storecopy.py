@@ -65,7 +65,7 @@ def restore(options: argparse.Namespace, folder: Path, out: Output) -> None:
         out.result({"path": str(folder), **_said(page), "done": False})
         out.next(f"ropewalk store restore {shlex.quote(str(folder))}")
         return
-    with open_house(options.project) as house, out.progress("restoring") as bar:
+    with open_house(options.project, alone=True) as house, out.progress("restoring") as bar:
         site = house.site
 
         def note(tx: Transaction, read: Backup) -> None:
@@ -121,7 +121,7 @@ def move(options: argparse.Namespace, target: str, out: Output) -> None:
     from ropewalk.house import open_house, open_rows, store_url
 
     url = "" if target == "sqlite" else target
-    with open_house(options.project, create=False) as house:
+    with open_house(options.project, create=False, alone=not options.dry_run) as house:
         if url == store_url(house.settings):
             raise Conflict(
                 "store-same",
@@ -129,7 +129,7 @@ def move(options: argparse.Namespace, target: str, out: Output) -> None:
                 where=cast("Store", house.site.db).place(),
                 fix="ropewalk store status",
             )
-        with open_rows(options.project, url=url) as there, out.progress("moving") as bar:
+        with open_rows(options.project, url=url, alone=not options.dry_run) as there, out.progress("moving") as bar:
             tables = _move(house, there, options, bar)
             place = there.place()
     rows = sum(table.rows for table in tables)
@@ -144,7 +144,7 @@ def move(options: argparse.Namespace, target: str, out: Output) -> None:
     out.line("blobs stay where they are, and the old rows too: they are used until you set this:")
     setting = _setting(url)
     out.line(setting)
-    out.line("stop `ropewalk up` before, and start it after: what is written in between stays in the old store")
+    out.line("nobody else wrote while they were copied; start `ropewalk up` once it is set")
     out.result({**result, "done": True, "setting": setting})
     out.next("ropewalk verify")
 

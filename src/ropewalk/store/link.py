@@ -85,6 +85,15 @@ class Store(Database, Protocol):
         """Open a connection that writes; who opened it closes it. A patient one has no limits of time."""
         ...
 
+    def hold(self, *, alone: bool = False) -> None:
+        """Have the store open until it is closed or its process ends, beside others or alone.
+
+        Raises:
+            Conflict: others have it open, and it is wanted alone (`store-in-use`).
+            Unavailable: another has it alone (`store-held`).
+        """
+        ...
+
     def place(self) -> str:
         """Return where it is, without secrets."""
         ...

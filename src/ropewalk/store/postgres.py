@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import socket
 import threading
 from collections.abc import Callable, Generator
 from concurrent.futures import Future
@@ -15,6 +17,7 @@ from ropewalk.clock import Clock
 from ropewalk.errors import RopewalkError, Unavailable
 from ropewalk.store import schema
 from ropewalk.store.database import READ_SECONDS, Reader, Transaction
+from ropewalk.store.hold import held, in_use
 from ropewalk.store.inserts import numbered_by_hand, plain_insert
 from ropewalk.store.migrate import load_migrations
 from ropewalk.store.postgreslink import (
@@ -42,6 +45,12 @@ _TYPES = (
     "select table_name::text, column_name::text, data_type::text from information_schema.columns "
     "where table_schema = current_schema()"
 )
+_HOLDERS = (
+    "select distinct a.application_name::text from pg_locks l join pg_stat_activity a on a.pid = l.pid "
+    "where l.locktype = 'advisory' and l.granted and l.classid = %(high)s and l.objid = %(low)s and l.objsubid = 1 "
+    "order by 1"
+)
+_HALF = 0xFFFFFFFF
 _NO_WORDS = Words(inserts={}, types={}, numbered={})
 
 
@@ -69,6 +78,7 @@ class PostgresDatabase:
         self._asking = threading.Lock()  # a silent server keeps who asks for its version waiting, and no reader
         self._closed = False
         self._watch: PostgresSession | None = None
+        self._hold: bool | None = None  # whether alone; None for not at all
         self._writer = Writer(self.link, clock)
         try:
             self._set_up(clock, climb=climb)
@@ -130,6 +140,36 @@ class PostgresDatabase:
         if patient:
             return self._linked(statement_ms=0)
         return self._linked(statement_ms=WRITE_MS, idle_ms=WRITE_IDLE_MS)
+
+    def hold(self, *, alone: bool = False) -> None:
+        """Have the store open until it is closed, beside others of any machine or alone."""
+        with self._asking:
+            self._hold = alone
+            if self._watch is None:
+                self._watch = self._watching()
+
+    def _watching(self) -> PostgresSession:
+        """Return a line on which the store is held, by a lock that the server takes back when the line breaks."""
+        session = self._session(statement_ms=READ_MS)
+        if self._hold is None:
+            return session
+        try:
+            self._claim(session, alone=self._hold)
+        except BaseException:
+            session.close()
+            raise
+        return session
+
+    def _claim(self, session: PostgresSession, *, alone: bool) -> None:
+        number = self._number ^ 1
+        me = f"ropewalk {os.getpid()} at {socket.gethostname()}"[:63]
+        session.execute("hold", "select set_config('application_name', %(me)s, false)", {"me": me})
+        lock = f"select pg_try_advisory_lock{'' if alone else '_shared'}({number})"
+        row = session.execute("hold", lock, None).fetchone()
+        if row is None or not row[0]:
+            names = session.execute("hold", _HOLDERS, {"high": number >> 32 & _HALF, "low": number & _HALF})
+            others = [str(name) for (name,) in names.fetchall()]
+            raise in_use(self._place, others) if alone else held(self._place)
 
     def place(self) -> str:
         """Return server, port and database."""
@@ -220,7 +260,7 @@ class PostgresDatabase:
             asked = monotonic()
             for last in (False, True):
                 if self._watch is None:
-                    self._watch = self._session(statement_ms=READ_MS)
+                    self._watch = self._watching()
                 try:
                     row = self._watch.execute("version", "select number from commits", None).fetchone()
                 except Unavailable:

@@ -18,6 +18,7 @@ from ropewalk.errors import Conflict, Corrupt, RopewalkError, Unavailable
 from ropewalk.store import schema
 from ropewalk.store.database import READ_SECONDS, Reader, Transaction, Value
 from ropewalk.store.dialect import SCAN_ROWS, quoted
+from ropewalk.store.hold import FileHold
 from ropewalk.store.migrate import load_migrations
 from ropewalk.store.queries import load_queries
 from ropewalk.store.refusals import busy, disk_full, too_costly, unstorable
@@ -247,6 +248,7 @@ class SqliteDatabase:
         self._idle: list[SqliteSession] = []
         self._lock = threading.Lock()
         self._closed = False
+        self._hold: FileHold | None = None
         self._writer = Writer(self.link, clock, Reserve(path.parent, reserve_bytes).refusal)
         with _alone_in(path.parent):
             self._watch = self._connect()
@@ -270,6 +272,10 @@ class SqliteDatabase:
         """Open a connection that writes; who opened it closes it."""
         del patient  # a file has no limits of time
         return SqliteLink(self._connect())
+
+    def hold(self, *, alone: bool = False) -> None:
+        """Have the store open until it is closed, beside others or alone."""
+        self._hold = FileHold(self._path.with_name(f"{self._path.name}.lock"), self._path.name, alone=alone)
 
     def place(self) -> str:
         """Return where the file is."""
@@ -359,6 +365,8 @@ class SqliteDatabase:
         for session in idle:
             session.close()
         self._watch.close()
+        if self._hold is not None:
+            self._hold.close()
 
 
 @contextmanager
