@@ -126,10 +126,12 @@ class Victim:
 def in_child(work: Callable[..., None], *words: object) -> tuple[bool, object]:
     """Do a work in a process of its own, quickly made; return whether it lived to its end, and what it sent."""
     context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(["fault.store_victim", "ropewalk.store.postgres"])
+    context.set_forkserver_preload(["fault.store_victim", "fault.request_scene", "ropewalk.store.postgres"])
     ours, theirs = context.Pipe(duplex=False)
     child = context.Process(target=work, args=(*words, theirs))
-    child.start()
+    with pytest.MonkeyPatch.context() as patch:  # Python 3.11 does not tell the fork server where our modules are
+        patch.setenv("PYTHONPATH", str(HERE.parent))
+        child.start()
     theirs.close()
     try:
         said = ours.recv() if ours.poll(60) else None

@@ -81,6 +81,7 @@ def die_at(step: int) -> list[int]:
     for owner, name in (
         (sqlite.SqliteSession, "_ask"),
         (sqlite.SqliteSession, "run"),
+        (sqlite.SqliteSession, "many"),
         (sqlite.SqliteLink, "_do"),
         (sqlite.SqliteLink, "raw"),
         (sqlite.SqliteLink, "insert"),
