@@ -11,7 +11,7 @@ from fault.request_scene import KINDS, ask, client_at, holdings, prepared
 from fault.store_scene import ENGINES, in_child, place_for
 
 pytestmark = [pytest.mark.fault, pytest.mark.timeout(600)]
-# Before and after every statement on both engines in `make fault`; in the gate one of so many, and little of PostgreSQL.
+# Every statement on both engines in `make fault`; in the gate one of so many, and little of PostgreSQL.
 WHOLE = "ROPEWALK_KILLS" in os.environ
 STRIDE = 1 if WHOLE else 12
 CASES = [(engine, kind) for engine in ENGINES for kind in KINDS if WHOLE or engine == "sqlite" or kind == KINDS[0]]

@@ -10,6 +10,7 @@ from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from functools import lru_cache
+from time import monotonic
 from typing import Any, cast
 from urllib.parse import parse_qsl, unquote_to_bytes
 
@@ -29,11 +30,13 @@ READERS = 8
 # Beyond these, a request is turned away at once instead of waiting longer than its caller will.
 WRITES_WAITING_MAX = 1024
 READS_WAITING_MAX = 128
+# More than a group of writes waits, and the last that was answered took so long: who comes now would wait longer still.
+GROUP_WAITING, WRITE_SECONDS_MAX = 256, 0.5
 RETRY_SECONDS = 1
 QUERY_FIELDS_MAX = 1000
 IDEMPOTENCY_LETTERS_MAX = 200
 CALLER = "ropewalk.caller"
-_BUSY = 429
+_BUSY = frozenset((429, 503))
 _RETRY = (*JSON_HEADERS, (b"retry-after", str(RETRY_SECONDS).encode()))
 _OURS = frozenset(("internal", "corrupt"))
 # The escape of NUL, but not a backslash that is itself escaped before `u0000`.
@@ -82,6 +85,7 @@ class Dispatch:
         # Its own threads: what waits for a host or puts a large file together keeps no reader waiting.
         self._slow = ThreadPoolExecutor(READERS, thread_name_prefix="ropewalk-mlflow-slow")
         self._waiting = {How.WRITE: 0, How.READ: 0, How.PLAIN: 0}
+        self._write_seconds = 0.0
         for route in routes:
             for path in route.paths():
                 self._bind(route, path)
@@ -123,6 +127,7 @@ class Dispatch:
                 call = Call(site=site, house=self._house, path=path, body=_asked(bound, scope), scope=scope)
                 await bound.route.work(call, receive, send)
                 return
+            self._require_room(bound.route.how)
             body = await self._body(bound, scope, receive)
             call = Call(site=site, house=self._house, path=path, body=body, scope=scope)
             status, data = 200, await self._run(bound.route, call)
@@ -138,7 +143,7 @@ class Dispatch:
             status, data = answer_of(
                 RopewalkError("internal", "This is a defect of Ropewalk.", where=number, fix="report it with the log")
             )
-        await answer(send, status, data, _RETRY if status == _BUSY else JSON_HEADERS)
+        await answer(send, status, data, _RETRY if status in _BUSY else JSON_HEADERS)
 
     def _find(self, scope: Scope) -> tuple[_Bound, dict[str, str]]:
         path, method = str(scope["path"]), str(scope["method"])
@@ -181,11 +186,22 @@ class Dispatch:
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError, OverflowError) as error:
             raise _malformed(scope, str(error)) from error
 
+    def _require_room(self, how: How) -> None:
+        """Turn a request away while its body is still unread, rather than let it wait longer than its caller will."""
+        waiting = self._waiting[how]
+        if how is not How.WRITE:
+            full = waiting >= READS_WAITING_MAX
+        else:
+            slow = self._write_seconds > WRITE_SECONDS_MAX and waiting >= GROUP_WAITING
+            full = slow or waiting >= WRITES_WAITING_MAX
+        if full:
+            raise _busy(waiting)
+
     async def _run(self, route: Route, call: Call) -> bytes:
         how = route.how
-        if self._waiting[how] >= (WRITES_WAITING_MAX if how is How.WRITE else READS_WAITING_MAX):
-            raise _busy(self._waiting[how])
+        self._require_room(how)  # others have come while the body did
         self._waiting[how] += 1
+        began = monotonic()
         try:
             if how is How.WRITE:
                 return await self._write(route, call)
@@ -193,6 +209,8 @@ class Dispatch:
             return await asyncio.get_running_loop().run_in_executor(threads, work, route, call)
         finally:
             self._waiting[how] -= 1
+            if how is How.WRITE:
+                self._write_seconds = monotonic() - began
 
     async def _write(self, route: Route, call: Call) -> bytes:
         key = "" if route.secret else _key(call)
