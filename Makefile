@@ -32,6 +32,19 @@ $(STOCK): .venv-%/.ropewalk-ready: requirements/%.txt requirements/setup.txt .ci
 	@.ci/install .venv-$* requirements/$*.txt "$(PYTHON)"
 	@touch $@
 
+# PyTorch's environment shares the files of MLflow's. Its wheel is some 200 MB where pip finds the one for CPUs and gigabytes
+# where it finds CUDA's, so that it is made where somebody asks for it: ROPEWALK_TEST_TORCH=1, as CI does.
+TORCH := torch==2.13.0
+.venv-torch/.ropewalk-ready: requirements/torch.txt .venv-mlflow/.ropewalk-ready .ci/install-torch
+	@.ci/install-torch .venv-torch .venv-mlflow requirements/torch.txt "$(TORCH)" "$(PYTHON)"
+	@touch $@
+ifeq ($(ROPEWALK_TEST_TORCH),1)
+STOCK += .venv-torch/.ropewalk-ready
+endif
+
+.PHONY: torch
+torch: .venv-torch/.ropewalk-ready ## Make .venv-torch, where autologging of PyTorch is tried; downloads torch.
+
 .PHONY: stock
 stock: $(STOCK) ## Make .venv-mlflow and .venv-skinny, where MLflow's own clients are tried.
 
@@ -45,6 +58,9 @@ demo: $(READY) ## Play a year of New York flights, from a commit to a drift alar
 test: $(READY) $(STOCK) ## Run the whole test suite, with the coverage gate.
 	@rm -f .coverage .coverage.*
 	@$(BIN)/python -m pytest -n $(WORKERS) --dist loadgroup --cov --cov-report=term:skip-covered
+ifneq ($(ROPEWALK_TEST_TORCH),1)
+	@echo "test: PyTorch's cases were left out, for torch may be a download of gigabytes: ROPEWALK_TEST_TORCH=1 make test"
+endif
 
 .PHONY: check
 check: $(READY) ## The whole gate: format, lint, walls, types, words, tests. CI calls only this.
@@ -85,6 +101,9 @@ lock: $(READY) ## Resolve the dependencies anew: newest and lowest, with hashes,
 	@$(COMPILE) --upgrade --extra dev --resolution lowest-direct pyproject.toml --output-file requirements/lowest.txt
 	@$(COMPILE) --upgrade requirements/mlflow.in --output-file requirements/mlflow.txt
 	@$(COMPILE) --upgrade requirements/skinny.in --output-file requirements/skinny.txt
+	@$(COMPILE) --upgrade --constraints requirements/mlflow.txt --overrides <(echo "torch; sys_platform == 'never'") \
+	  $$(sed -n 's/^\([a-z0-9._-]*\)==.*/--no-emit-package \1/p' requirements/mlflow.txt) \
+	  requirements/torch.in --output-file requirements/torch.txt
 	@grep '^uv==' requirements/dev.txt | cut -d' ' -f1 | $(COMPILE) --upgrade - --output-file requirements/setup.txt
 
 .PHONY: clean

@@ -2,4 +2,4 @@
 
 from __future__ import annotations
 
-collect_ignore = ["suite"]
+collect_ignore = ["suite", "plugin"]

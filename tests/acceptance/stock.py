@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import json
 import os
 import subprocess
 from collections.abc import Mapping
@@ -12,6 +13,7 @@ from xml.etree import ElementTree as ET
 
 ROOT = Path(__file__).parent.parent.parent
 SUITE = Path(__file__).parent / "suite"
+PLUGIN = Path(__file__).parent / "plugin"
 EXAMPLES = ROOT / "examples" / "mlflow"
 
 
@@ -35,14 +37,36 @@ class Case:
     words: str
 
 
-def cases() -> list[str]:
-    """Return `FILE::test_name` of every test function of the suite, read without importing MLflow."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Told:
+    """What a run of the suite told.
+
+    Attributes:
+        cases: by `FILE::test_name`.
+        offered: what the client can be asked, such as `client.get_run` and `mlflow.log_metric`.
+        called: what of it the suite asked.
+        endpoints: service, method, verb and path of every address in the protocol's tables.
+    """
+
+    cases: dict[str, list[Case]]
+    offered: frozenset[str]
+    called: frozenset[str]
+    endpoints: tuple[tuple[str, str, str, str], ...]
+
+
+def cases(environment: str) -> list[str]:
+    """Return `FILE::test_name` of every test function that an environment runs, read without importing MLflow."""
     return [
         f"{path.stem}::{node.name}"
-        for path in sorted(SUITE.glob("*.py"))
+        for path in files(environment)
         for node in ast.parse(path.read_text(encoding="utf-8")).body
         if isinstance(node, ast.FunctionDef) and node.name.startswith("test_")
     ]
+
+
+def files(environment: str) -> list[Path]:
+    """Return the suite's files that an environment runs: PyTorch's own what is PyTorch's, MLflow's all the others."""
+    return sorted(path for path in SUITE.glob("*.py") if (path.stem == "pytorch") == (environment == "torch"))
 
 
 def surroundings(url: str, more: Mapping[str, str] | None = None) -> dict[str, str]:
@@ -60,21 +84,25 @@ def surroundings(url: str, more: Mapping[str, str] | None = None) -> dict[str, s
     }
 
 
-def run_suite(url: str, folder: Path, seconds: float) -> dict[str, list[Case]]:
-    """Run the whole suite in one process of `.venv-mlflow`; return its cases by `FILE::test_name`.
+def run_suite(environment: str, url: str, folder: Path, seconds: float) -> Told:
+    """Run an environment's part of the suite in one process of it; return what it told.
 
     Args:
+        environment: `mlflow` or `torch`.
         url: the server's address.
         folder: where the report and what the suite leaves is written.
         seconds: longest time that it may take.
     """
-    report = folder / "report.xml"
-    words = [str(python("mlflow")), "-m", "pytest", "-c", str(SUITE / "pytest.ini"), "--rootdir", str(SUITE)]
+    report, inventory = folder / "report.xml", folder / "inventory.json"
+    words = [str(python(environment)), "-m", "pytest", "-c", str(SUITE / "pytest.ini"), "--rootdir", str(SUITE)]
     words += ["--confcutdir", str(SUITE), "--basetemp", str(folder / "temporary"), "--junit-xml", str(report), "-q"]
+    words += ["-p", "inventory"]
+    # pytest rewrites what is imported, MLflow's hooks wait for it, and lightning bears only one of them.
+    words += ["--assert=plain"] if environment == "torch" else []
     done = subprocess.run(
-        [*words, str(SUITE)],
+        [*words, *map(str, files(environment))],
         cwd=folder,
-        env=surroundings(url),
+        env=surroundings(url, {"PYTHONPATH": str(PLUGIN), "ROPEWALK_INVENTORY": str(inventory)}),
         stdin=subprocess.DEVNULL,
         capture_output=True,
         text=True,
@@ -86,7 +114,13 @@ def run_suite(url: str, folder: Path, seconds: float) -> dict[str, list[Case]]:
     for one in ET.parse(report).iter("testcase"):
         case = _case(one)
         found.setdefault(case.name.partition("[")[0], []).append(case)
-    return found
+    counted = json.loads(inventory.read_text(encoding="utf-8"))
+    return Told(
+        cases=found,
+        offered=frozenset(counted["offered"]),
+        called=frozenset(counted["called"]),
+        endpoints=tuple(tuple(row) for row in counted["endpoints"]),
+    )
 
 
 def _case(node: ET.Element) -> Case:

@@ -1,8 +1,6 @@
-"""Autologging of scikit-learn, XGBoost and LightGBM, and of PyTorch where it can be imported."""
+"""Autologging of scikit-learn, XGBoost and LightGBM; PyTorch's is in `pytorch`."""
 
 from __future__ import annotations
-
-from importlib.util import find_spec
 
 # All of them first: MLflow's hooks, which wait for an import, and pytest's, which rewrites it, do not agree.
 import lightgbm
@@ -78,51 +76,6 @@ def test_lightgbm_logs_every_round(client, experiment):
     run = only_run(client, experiment)
     assert run.data.params["num_leaves"] == "4"
     assert len(client.get_metric_history(run.info.run_id, "training-binary_logloss")) == 5
-
-
-@pytest.mark.skipif(find_spec("torch") is None, reason="torch cannot be imported in this environment")
-def test_pytorch_models_are_logged_and_loaded(client, experiment):
-    import torch
-
-    net = torch.nn.Linear(3, 1)
-    rows = ROWS[:4].astype("float32")
-    with mlflow.start_run():
-        info = mlflow.pytorch.log_model(net, name="net", input_example=rows, pip_requirements=["torch"])
-
-    wanted = net(torch.from_numpy(rows)).detach().numpy()
-    assert np.allclose(mlflow.pyfunc.load_model(info.model_uri).predict(rows), wanted)
-
-
-@pytest.mark.skipif(
-    find_spec("torch") is None or find_spec("lightning") is None,
-    reason="torch and lightning cannot be imported in this environment",
-)
-def test_pytorch_logs_every_epoch_of_lightning(client, experiment):
-    import lightning
-    import torch
-
-    class Line(lightning.LightningModule):
-        def __init__(self):
-            super().__init__()
-            self.layer = torch.nn.Linear(3, 1)
-
-        def training_step(self, batch):
-            rows, labels = batch
-            loss = torch.nn.functional.mse_loss(self.layer(rows).squeeze(1), labels)
-            self.log("loss", loss, on_epoch=True)
-            return loss
-
-        def configure_optimizers(self):
-            return torch.optim.SGD(self.parameters(), lr=0.01)
-
-    data = torch.utils.data.TensorDataset(torch.from_numpy(ROWS.astype("float32")), torch.from_numpy(LABELS).float())
-    mlflow.pytorch.autolog(log_models=False)
-    trainer = lightning.Trainer(max_epochs=3, logger=False, enable_checkpointing=False, enable_progress_bar=False)
-    trainer.fit(Line(), torch.utils.data.DataLoader(data, batch_size=16))
-
-    run = only_run(client, experiment)
-    assert run.data.params["lr"] == "0.01"
-    assert len(client.get_metric_history(run.info.run_id, "loss_epoch")) == 3
 
 
 def test_the_general_switch_takes_what_is_there(client, experiment):

@@ -115,20 +115,30 @@ def test_a_metric_without_a_number_is_refused(client, run):
     assert client.get_run(run).data.metrics == {}
 
 
-def test_the_system_s_own_metrics_are_logged(client, experiment):
+def test_the_system_s_own_metrics_are_logged_until_they_are_switched_off(client, experiment):
+    key = "system/node-1/cpu_utilization_percentage"
+    mlflow.enable_system_metrics_logging()
+    mlflow.set_system_metrics_node_id("node-1")
     mlflow.set_system_metrics_sampling_interval(0.2)
     mlflow.set_system_metrics_samples_before_logging(1)
     try:
-        with mlflow.start_run(log_system_metrics=True) as run:
-            time.sleep(1.2)
+        with mlflow.start_run() as run:
+            until = time.monotonic() + 30
+            while len(client.get_metric_history(run.info.run_id, key)) < 2 and time.monotonic() < until:
+                time.sleep(0.1)
     finally:
+        mlflow.disable_system_metrics_logging()
+        mlflow.set_system_metrics_node_id(None)
         mlflow.set_system_metrics_sampling_interval(None)
         mlflow.set_system_metrics_samples_before_logging(None)
+    with mlflow.start_run() as quiet:
+        pass
 
     found = client.get_run(run.info.run_id).data.metrics
-    assert found["system/cpu_utilization_percentage"] >= 0
-    assert found["system/system_memory_usage_megabytes"] > 0
-    assert len(client.get_metric_history(run.info.run_id, "system/cpu_utilization_percentage")) >= 2
+    assert found[key] >= 0
+    assert found["system/node-1/system_memory_usage_megabytes"] > 0
+    assert len(client.get_metric_history(run.info.run_id, key)) >= 2
+    assert client.get_run(quiet.info.run_id).data.metrics == {}
 
 
 def test_metrics_name_the_model_and_the_dataset_that_they_are_of(client, experiment):

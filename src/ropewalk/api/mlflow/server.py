@@ -65,6 +65,7 @@ NOT_OFFERED = (
     "label-schemas",
     "prompt-optimization",
     "review-queues",
+    "mcp-servers",
     "workspaces",
 )
 _VERBS = ("GET", "POST", "PUT", "PATCH", "DELETE")
