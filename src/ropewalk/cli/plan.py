@@ -36,6 +36,8 @@ def handle(options: argparse.Namespace, out: Output) -> None:
     )
     counts = {told: found.count(word) for word, told in TOLD.items()}
     out.line()
+    for note in dict.fromkeys(note for node in found.nodes for note in node.notes):
+        out.line(note)
     out.line("; ".join(f"{count} {told}" for told, count in counts.items() if count) or "the pipeline has no steps")
     out.result(asdict(found))
     out.next("ropewalk run " + " ".join(options.words) if options.words else "ropewalk run")

@@ -146,7 +146,7 @@ def line_of(progress: Progress) -> str:
     if mark is None:
         return ""
     took = f"{progress.seconds:6.2f} s" if progress.state == "done" else f"{progress.state:>8}"
-    told = f"  {progress.message}" if progress.state in ("failed", "retrying") else ""
+    told = f"  {progress.message}" if progress.message and progress.state != "cached" else ""
     return f"{mark} {progress.finished}/{progress.total} {progress.node:<16} {took}{told}"
 
 

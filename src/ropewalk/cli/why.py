@@ -28,5 +28,7 @@ def handle(options: argparse.Namespace, out: Output) -> None:
     out.line(f"{found.node} in {found.run_name}: {'ran' if found.ran else 'answered from the cache'}", style="bold")
     for reason in found.reasons:
         out.line(f"  {reason}")
+    for note in found.notes:
+        out.line(f"  {note}")
     out.result(asdict(found))
     out.next("ropewalk plan", f"ropewalk runs {found.run_name}")

@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+import bisect
 import dis
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from types import CodeType
 from typing import Any, cast
 
 _GLOBALS = frozenset({"LOAD_GLOBAL", "LOAD_NAME", "LOAD_FROM_DICT_OR_GLOBALS"})
 _ATTRIBUTES = frozenset({"LOAD_ATTR", "LOAD_METHOD"})
-_SILENT = frozenset({"NOP", "CACHE", "RESUME", "PRECALL"})
+_SILENT = frozenset({"NOP", "CACHE", "RESUME", "PRECALL", "EXTENDED_ARG"})
+# Marks of `from __future__ import ...`: what they change is in the instructions.
+_FLAGS = 0xFFFF
+_ANNOTATED, _CLOSED = 0x04, 0x08  # flags of MAKE_FUNCTION
+# Names by which code asks for its own local names: then what they are called counts.
+_LOCALS = frozenset({"locals", "vars", "dir", "eval", "exec", "f_locals"})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,6 +44,9 @@ class Scan:
         imports: imports inside of it.
         names: every name and attribute that it speaks of.
         words: every text that it holds.
+        consts: what its instructions load, as people write it.
+        variables: environment variables that it asks for by their names.
+        stores: global names with the attributes that are set of them.
     """
 
     token: list[Any]
@@ -45,6 +54,9 @@ class Scan:
     imports: tuple[Import, ...]
     names: frozenset[str]
     words: frozenset[str]
+    consts: tuple[str, ...] = ()
+    variables: tuple[str, ...] = ()
+    stores: tuple[tuple[str, ...], ...] = ()
 
 
 def scan(code: CodeType) -> Scan:
@@ -56,13 +68,19 @@ def scan(code: CodeType) -> Scan:
     imports: list[Import] = []
     names: set[str] = set()
     words: set[str] = set()
+    consts: dict[str, None] = {}
+    variables: dict[str, None] = {}
+    stores: dict[tuple[str, ...], None] = {}
 
     def token(inner: CodeType) -> list[Any]:
-        instructions = list(dis.get_instructions(inner))
+        instructions = _acting(dis.get_instructions(inner))
         names.update(inner.co_names)
         words.update(word for word in inner.co_consts if isinstance(word, str))
-        chains.update(dict.fromkeys(_chains(instructions)))
+        for chain, is_set in _chains(instructions):
+            (stores if is_set else chains)[chain] = None
         imports.extend(_imports(instructions))
+        consts.update(dict.fromkeys(_loaded(instructions)))
+        variables.update(dict.fromkeys(_variables(instructions)))
         return _token(inner, instructions, token)
 
     return Scan(
@@ -71,35 +89,109 @@ def scan(code: CodeType) -> Scan:
         imports=tuple(imports),
         names=frozenset(names),
         words=frozenset(words),
+        consts=tuple(consts),
+        variables=tuple(variables),
+        stores=tuple(stores),
     )
+
+
+def _acting(instructions: Iterable[dis.Instruction]) -> list[dis.Instruction]:
+    """Return the instructions without those that do nothing: the compiler leaves them where a line is broken.
+
+    The annotations of inner functions go too.
+    """
+    found: list[dis.Instruction] = []
+    for item in instructions:
+        if item.opname in _SILENT:
+            continue
+        flags = item.arg or 0
+        if item.opname == "MAKE_FUNCTION" and flags & _ANNOTATED and _without_annotations(found, flags):
+            item = item._replace(arg=flags & ~_ANNOTATED, argval=flags & ~_ANNOTATED)  # noqa: PLW2901 - the same, bare
+        found.append(item)
+    return found
+
+
+def _without_annotations(found: list[dis.Instruction], flags: int) -> bool:
+    """Take away the instructions that made the tuple of annotations; say whether they could be told apart."""
+    end = len(found) - 1  # the code object itself
+    if flags & _CLOSED:
+        end = _start_of_value(found, end)
+    start = _start_of_value(found, end)
+    if start < 0:
+        return False
+    del found[start:end]
+    return True
+
+
+def _start_of_value(found: Sequence[dis.Instruction], end: int) -> int:
+    """Return where the instructions begin that push the value that is on the stack before `end`, or -1."""
+    pushed = 0
+    for position in range(end - 1, -1, -1):
+        item = found[position]
+        if item.opcode in dis.hasjrel or item.opcode in dis.hasjabs:
+            return -1
+        pushed += dis.stack_effect(item.opcode, item.arg)
+        if pushed == 1:
+            return position
+    return -1
 
 
 def _token(
     code: CodeType, instructions: Sequence[dis.Instruction], nested: Callable[[CodeType], list[Any]]
 ) -> list[Any]:
-    def const(value: object) -> Any:  # noqa: ANN401 - JSON
-        return ["code", nested(value)] if isinstance(value, CodeType) else constant(value)
+    places = [item.offset for item in instructions]
 
-    steps = [
-        [item.opname, const(item.argval) if item.opcode in dis.hasconst else _argument(item)]
-        for item in instructions
-        if item.opname not in _SILENT
-    ]
+    def place(offset: int) -> int:
+        # A jump may lead to an instruction that does nothing: it goes on at the next that does.
+        return bisect.bisect_left(places, offset)
+
+    named = bool(_LOCALS & set(code.co_names))
+
+    def argument(item: dis.Instruction) -> Any:  # noqa: ANN401 - JSON
+        if item.opcode in dis.hasconst:
+            value: object = item.argval
+            return ["code", nested(value)] if isinstance(value, CodeType) else constant(value)
+        if item.opcode in dis.hasjrel or item.opcode in dis.hasjabs:
+            return place(int(item.argval))
+        if "_FAST" in item.opname and not named:
+            return item.arg  # what a local variable is called does not matter
+        value = item.argval
+        return value if value is None or isinstance(value, str | int) else repr(value)
+
+    # What the standard library's own types leave out: where errors are caught, by offset.
+    entries: list[Any] = getattr(dis.Bytecode(code), "exception_entries", [])
+    caught = [[place(item.start), place(item.end), place(item.target), item.depth, item.lasti] for item in entries]
     return [
         code.co_argcount,
         code.co_posonlyargcount,
         code.co_kwonlyargcount,
-        code.co_flags,
+        code.co_flags & _FLAGS,
         list(code.co_varnames[: code.co_argcount + code.co_kwonlyargcount]),
         list(code.co_freevars),
-        code.co_exceptiontable.hex(),
-        steps,
+        caught,
+        [[item.opname, argument(item)] for item in instructions],
     ]
 
 
-def _argument(item: dis.Instruction) -> Any:  # noqa: ANN401 - JSON
-    value = item.argval
-    return value if value is None or isinstance(value, str | int) else repr(value)
+def _loaded(instructions: Sequence[dis.Instruction]) -> Iterator[str]:
+    """Yield the constants that are loaded, as people write them."""
+    for item in instructions:
+        value: object = item.argval
+        if item.opcode in dis.hasconst and value is not None and not isinstance(value, CodeType):
+            yield repr(constant(cast("object", value))) if isinstance(value, frozenset) else repr(value)
+
+
+def _variables(instructions: Sequence[dis.Instruction]) -> Iterator[str]:
+    """Yield the environment variables that are asked for by name: `os.environ["A"]`, `os.getenv("A")`."""
+    for position, item in enumerate(instructions):
+        if item.argval not in ("environ", "environb", "getenv"):
+            continue
+        for after in instructions[position + 1 : position + 3]:
+            if after.opcode in dis.hasconst and isinstance(after.argval, str):
+                yield after.argval
+                break
+            if after.opname not in _ATTRIBUTES:
+                break
 
 
 def constant(value: object) -> Any:  # noqa: ANN401 - JSON
@@ -113,7 +205,8 @@ def constant(value: object) -> Any:  # noqa: ANN401 - JSON
     return [type(value).__name__, repr(value)]
 
 
-def _chains(instructions: Sequence[dis.Instruction]) -> Iterator[tuple[str, ...]]:
+def _chains(instructions: Sequence[dis.Instruction]) -> Iterator[tuple[tuple[str, ...], bool]]:
+    """Yield each global name with the attributes that are taken from it at once; and as set, with the last one set."""
     for position, item in enumerate(instructions):
         if item.opname not in _GLOBALS:
             continue
@@ -121,9 +214,11 @@ def _chains(instructions: Sequence[dis.Instruction]) -> Iterator[tuple[str, ...]
         for after in instructions[position + 1 :]:
             if after.opname in _ATTRIBUTES:
                 chain.append(str(after.argval))
-            elif after.opname not in _SILENT:
-                break
-        yield tuple(chain)
+                continue
+            if after.opname == "STORE_ATTR":
+                yield (*chain, str(after.argval)), True
+            break
+        yield tuple(chain), False
 
 
 def _imports(instructions: Sequence[dis.Instruction]) -> Iterator[Import]:

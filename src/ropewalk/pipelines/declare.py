@@ -29,7 +29,7 @@ class StepOptions:
         retries: how often it is tried again after a failure.
         timeout_seconds: after so long an attempt is killed; None for never.
         backoff_seconds: wait before the first retry; doubles with each, 60 s at most.
-        reads: files, folders or patterns, relative to the project, whose content counts as an input.
+        reads: files, folders or patterns, relative to the project, and `env:NAME`, whose content counts as an input.
         cache: whether an outcome of an earlier run may be used.
     """
 
@@ -93,8 +93,8 @@ def step(
         retries: how often it is tried again after a failure.
         timeout: seconds, or text such as `90s`, `15m`, `1h`; the attempt's process is killed then.
         backoff: wait before the first retry, written like `timeout`; doubles with each.
-        reads: files, folders or patterns, relative to the project, that the step reads: when their content changes,
-            the step runs again.
+        reads: files, folders or patterns, relative to the project, and environment variables (`env:REGION`) that the
+            step reads: when what they hold changes, the step runs again.
         cache: False lets it run in each new run; use it for a step that asks the outside world.
 
     Raises:

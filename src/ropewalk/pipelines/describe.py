@@ -13,6 +13,7 @@ from ropewalk.compute.pool import Answer, Job, Lost, Pool
 from ropewalk.errors import Conflict, Corrupt, Invalid, NotFound, RopewalkError, Unavailable
 from ropewalk.pipelines import failures
 from ropewalk.pipelines.graph import Code, Graph, Node
+from ropewalk.refs import canonical, digest_of
 from ropewalk.settings import FILE
 from ropewalk.site import Site
 from ropewalk.source.snapshot import CodeSnapshot, code_folder, snapshot_code
@@ -75,6 +76,7 @@ def described(
             "target": target,
             "args": dict(args),
             "tree": code.tree,
+            "files": _beside(code),
             "globals": list(_trusted(site)),
         }
         log = logs / "describe.log"
@@ -90,6 +92,11 @@ def described(
                 fix=f"look at {log.relative_to(site.root)}, then run the same command again",
             )
         yield Described(graph=_graph(ending, target), code=code, project=project, pool=pool)
+
+
+def _beside(code: CodeSnapshot) -> str:
+    """Return the digest of the project's files that are not Python."""
+    return digest_of(canonical([file for file in code.files if not file[0].endswith(".py")]))
 
 
 def _environ(site: Site) -> dict[str, str]:

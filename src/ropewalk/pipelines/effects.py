@@ -6,6 +6,7 @@ import ast
 from pathlib import Path
 from types import CodeType, ModuleType
 
+from ropewalk.pipelines.linefree import without_lines
 from ropewalk.pipelines.ownership import Ownership
 
 _NAMING = (ast.Import, ast.ImportFrom, ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef, ast.Pass)
@@ -25,7 +26,7 @@ def effects_of(owned: Ownership) -> list[tuple[ModuleType, CodeType]]:
         tree = ast.parse(path.read_bytes(), filename=str(path))
         tree.body = [statement for statement in tree.body if _acts(statement)]
         if tree.body:
-            found.append((module, compile(tree, str(path), "exec", dont_inherit=True)))
+            found.append((module, compile(without_lines(tree), str(path), "exec", dont_inherit=True)))
     return found
 
 

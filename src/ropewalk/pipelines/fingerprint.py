@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib
 import importlib.util
 import platform
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from types import FunctionType, ModuleType
 from typing import Any, cast
@@ -14,21 +14,26 @@ from ropewalk.pipelines.bytecode import Scan, scan
 from ropewalk.pipelines.declare import StepOptions, options_of
 from ropewalk.pipelines.effects import effects_of
 from ropewalk.pipelines.graph import Code
+from ropewalk.pipelines.linefree import LineFree
 from ropewalk.pipelines.ownership import Ownership
+from ropewalk.pipelines.told import NOT_SEEN, told
+from ropewalk.pipelines.variables import VARIABLE, is_secret
 from ropewalk.pipelines.walk import Facts, Ref, Walk
 from ropewalk.refs import canonical, digest_of, short
 from ropewalk.source.environment import is_library, library_version
 
-FORMAT = 1
+FORMAT = 2
 # Names by which code reaches code that cannot be followed: then the whole project counts.
 UNFOLLOWED = frozenset(
     {"globals", "vars", "eval", "exec", "compile", "__import__", "import_module", "importlib", "runpy", "subprocess"}
+    | {"__subclasses__", "__annotations__", "get_type_hints", "get_annotations", "_getframe", "currentframe"}
     | {"run_module", "run_path", "system", "popen", "Popen", "spec_from_file_location", "__globals__", "modules"}
 )
 
 
 # Names by which code reaches the files of a library that it names by a text.
 _NAMED_LIBRARIES = UNFOLLOWED | {"find_spec", "files", "distribution", "version", "get_data", "resources"}
+_COUNTS = ", so every file of the project counts for it"
 NOTHING = Scan(token=[], chains=(), imports=(), names=frozenset(), words=frozenset())
 
 
@@ -38,11 +43,14 @@ class Fingerprinter:
     Args:
         owned: says which modules are the project's.
         tree: digest of all the project's files, for code that cannot be followed.
+        files: digest of those that are not Python, for code that knows where it lies.
     """
 
-    def __init__(self, owned: Ownership, tree: str) -> None:
+    def __init__(self, owned: Ownership, tree: str, files: str = "") -> None:
         self._owned = owned
         self._tree = tree
+        self._files = files or tree
+        self._lines = LineFree()
         self._facts: dict[tuple[object, ...], Facts] = {}
         self._keep: list[object] = []
         self._effects: list[Ref] | None = None
@@ -64,7 +72,10 @@ class Fingerprinter:
         first = Ref(name="", value=function, kind="root")
         order: dict[tuple[object, ...], int] = {}
         lines: list[list[Any]] = []
-        parts: dict[str, str] = {"python": f"{platform.python_implementation()} {platform.python_version()}"}
+        parts: dict[str, str] = {
+            "python": f"{platform.python_implementation()} {platform.python_version()}",
+            "reading of code": str(FORMAT),
+        }
         reads: dict[str, None] = {}
         pending = [first, *self._module_effects()]
         while pending:
@@ -123,6 +134,12 @@ class Fingerprinter:
             return Facts(name=f"library {ref.value}", token=version, shown=version, refs=(), reads=())
         if ref.kind == "project":
             return Facts(name="the whole project", token=self._tree, shown=short(self._tree), refs=(), reads=())
+        if ref.kind == "note":
+            return Facts(name=ref.name, token="", shown="-", refs=(), reads=())
+        if ref.kind == "files":
+            return Facts(
+                name="the project's other files", token=self._files, shown=short(self._files), refs=(), reads=()
+            )
         if ref.kind == "effects":
             module, code = value
             return self._bound_facts(ref.name, scan(code), cast("dict[str, Any]", vars(module)), refs=[], extra=[])
@@ -151,14 +168,16 @@ class Fingerprinter:
         own = {key: value for key, value in vars(function).items() if key != "__wrapped__"}
         if own:
             extra.append(["attributes", walk.state(f"{name}(attributes)", own, refs)])
-        found = scan(function.__code__)
+        found = scan(self._lines.of(function.__code__))
         if self._owned.is_library_file(function.__code__.co_filename):
             top = str(function.__globals__.get("__name__", "")).partition(".")[0]
             refs.append(Ref(name=top, value=top, kind="library"))
             found = NOTHING
-            extra.append(["library code", function.__code__.co_name])
+            # Such a wrapper may convert or check by them.
+            notes = {key: repr(note) for key, note in function.__annotations__.items()}
+            extra.append(["library code", function.__code__.co_name, notes])
         facts = self._bound_facts(name, found, function.__globals__, refs=refs, extra=extra)
-        return facts if options is None else replace(facts, reads=options.reads)
+        return facts if options is None else replace(facts, reads=(*options.reads, *facts.reads))
 
     def _bound_facts(
         self,
@@ -178,13 +197,29 @@ class Fingerprinter:
             absolute = "." * item.level + item.module
             absolute = importlib.util.resolve_name(absolute, package) if item.level else absolute
             bound.append(walk.imported(absolute, item.names, refs))
-        if found.names & UNFOLLOWED:
+        unfollowed = sorted(found.names & UNFOLLOWED)
+        if unfollowed:
             refs.append(Ref(name="", value="", kind="project"))
+            refs.append(Ref(name=f"{NOT_SEEN}{name} uses {', '.join(unfollowed)}{_COUNTS}", value="-", kind="note"))
         if found.names & _NAMED_LIBRARIES:
             named = sorted(word for word in found.words if is_library(word))
             refs += [Ref(name=word, value=word, kind="library") for word in named]
+        refs += [
+            Ref(name=f"{NOT_SEEN}{name} changes {what}", value="-", kind="note") for what in _changed(found, namespace)
+        ]
         token = digest_of(canonical([found.token, bound, extra]))
-        return Facts(name=name, token=token, shown=short(token), refs=tuple(refs), reads=())
+        variables = tuple(f"{VARIABLE}{variable}" for variable in found.variables if not is_secret(variable))
+        return Facts(name=name, token=token, shown=told(token, found), refs=tuple(refs), reads=variables)
+
+
+def _changed(found: Scan, namespace: Mapping[str, Any]) -> Iterator[str]:
+    """Yield what code gives to modules that are not its own: a patch that holds for whoever comes after it."""
+    for *chain, attribute in found.stores:
+        value = namespace.get(chain[0])
+        for name in chain[1:]:
+            value = getattr(value, name, None)
+        if isinstance(value, ModuleType):
+            yield f"{value.__name__}.{attribute} while it runs"
 
 
 def _free(name: str, parts: Mapping[str, str]) -> str:

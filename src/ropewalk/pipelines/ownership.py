@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.util
 import os
 import sys
+from functools import cache
 from types import ModuleType
 
 import ropewalk
@@ -12,6 +13,12 @@ import ropewalk
 _STANDARD = os.path.dirname(os.path.realpath(os.__file__)) + os.sep  # noqa: PTH120 - pathlib costs the worker's start
 _OURS = os.path.dirname(os.path.realpath(ropewalk.__file__)) + os.sep  # noqa: PTH120
 _INSTALLED = (f"{os.sep}site-packages{os.sep}", f"{os.sep}dist-packages{os.sep}")
+
+
+@cache
+def _real(file: str) -> str:
+    """Return where a module's file really lies; thousands of modules are asked for, and none of them moves."""
+    return os.path.realpath(file)
 
 
 class Ownership:
@@ -32,7 +39,7 @@ class Ownership:
         """Say whether a file belongs to a library; a name in angle brackets is made at run time and does not."""
         if file.startswith("<"):
             return file.startswith("<frozen")
-        real = os.path.realpath(file)
+        real = _real(file)
         if real.startswith(self.folder):
             return False
         return real.startswith((_STANDARD, _OURS)) or any(part in real for part in _INSTALLED)
@@ -65,6 +72,6 @@ class Ownership:
         found: list[ModuleType] = []
         for name, module in sorted(sys.modules.items()):
             file = getattr(module, "__file__", None)
-            if isinstance(file, str) and os.path.realpath(file).startswith(self.folder) and name != "__main__":
+            if isinstance(file, str) and _real(file).startswith(self.folder) and name != "__main__":
                 found.append(module)
         return found

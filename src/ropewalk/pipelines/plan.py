@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,6 +14,7 @@ from ropewalk.pipelines.keys import Keyed, keyed
 from ropewalk.pipelines.outcomes import Outcome
 from ropewalk.pipelines.reads import DeclaredFiles
 from ropewalk.pipelines.reasons import Before, reasons
+from ropewalk.pipelines.told import notes_of
 from ropewalk.site import Site
 from ropewalk.store.database import Reader
 
@@ -32,6 +33,7 @@ class Planned:
         verdict: `hit` (its outcome is kept), `run`, or `unknown` (it depends on what one before it will give).
         why: sentences.
         key: its cache key; empty while unknown.
+        notes: what the fingerprint cannot see of its code.
     """
 
     node: str
@@ -41,6 +43,7 @@ class Planned:
     verdict: str
     why: tuple[str, ...]
     key: str
+    notes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -158,6 +161,17 @@ class Judge:
             error.add_note(f"outcome of the step {node.id}")
             raise
 
+    def undeclared(self, node: Node, read: Sequence[str]) -> tuple[str, ...]:
+        """Return, in a sentence, which files a step has read that it does not declare."""
+        declared = self._files.digests(self._graph.codes[node.code].reads)
+        found = sorted(set(read) - set(declared))
+        names = ", ".join(found)
+        return (f"it read {names}, which it does not declare: @step(reads={found!r})",) if found else ()
+
+    def notes(self, node: Node) -> tuple[str, ...]:
+        """Return what the fingerprint cannot see of a node's code, in sentences."""
+        return notes_of(self._graph.codes[node.code].parts)
+
     def why(self, reader: Reader, node: Node, key: Keyed, run_id: str = "") -> tuple[str, ...]:
         """Return why a node has to run, against the newest other run that finished it."""
         last = outcomes.last_of(reader, self._graph.pipeline, node.id, run_id)
@@ -179,5 +193,12 @@ def _planned(
     else:
         verdict, why, key = RUN, judge.why(reader, node, found), found.key
     return Planned(
-        node=node.id, step=node.step, where=node.where, needs=node.needs(), verdict=verdict, why=why, key=key
+        node=node.id,
+        step=node.step,
+        where=node.where,
+        needs=node.needs(),
+        verdict=verdict,
+        why=why,
+        key=key,
+        notes=judge.notes(node),
     )

@@ -1,4 +1,4 @@
-"""Files that steps declare with `reads=`: what they hold now, looked at once while they stay as they are."""
+"""What steps declare with `reads=`: what files and variables hold now, looked at once while they stay as they are."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from ropewalk.errors import Invalid
+from ropewalk.pipelines.variables import VARIABLE, digest_of_variable
 from ropewalk.refs import digest_of_file
 from ropewalk.site import HIDDEN
 
@@ -30,13 +31,16 @@ class DeclaredFiles:
 
         Args:
             patterns: files, folders (everything below them) or patterns with `*`, `?`, `**`. A file that is not
-                there is `absent`: when it appears, that is a change.
+                there is `absent`: when it appears, that is a change. `env:NAME` is an environment variable.
 
         Raises:
             Invalid: a pattern leaves the project or is too wide.
         """
         found: dict[str, str] = {}
         for pattern in patterns:
+            if pattern.startswith(VARIABLE):
+                found[pattern] = digest_of_variable(pattern.removeprefix(VARIABLE))
+                continue
             if Path(pattern).is_absolute() or ".." in Path(pattern).parts:
                 raise Invalid(
                     "reads-outside",

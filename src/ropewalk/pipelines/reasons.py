@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 
 from ropewalk.pipelines.changes import changes
+from ropewalk.pipelines.told import NOT_SEEN, differing
+from ropewalk.pipelines.variables import VARIABLE
 
-_DIGEST = re.compile(r"[0-9a-f]{12}")
+_PLAIN = ("library ", "module ", "python", "the whole", "the project's", "reading of code")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,20 +44,24 @@ def reasons(
         return ("it has not run before",)
     found: list[str] = []
     if before.code != code:
-        found += [_sentence(_subject(item.part), item.before, item.after) for item in changes(before.parts, parts)]
+        unlike = [item for item in changes(before.parts, parts) if not item.part.startswith(NOT_SEEN)]
+        found += [_sentence(_subject(item.part), item.before, item.after) for item in unlike]
         if not found:
             found.append("its code names other things by the same names")
     earlier: dict[str, dict[str, str]] = json.loads(before.facts) if before.facts else {}
     for kind, subject in (("inputs", "input"), ("reads", "file"), ("libraries", "library")):
-        differing = changes(earlier.get(kind, {}), facts.get(kind, {}))
-        found += [_sentence(f"{subject} {item.part}", item.before, item.after) for item in differing]
+        unlike = changes(earlier.get(kind, {}), facts.get(kind, {}))
+        for item in unlike:
+            variable = item.part.startswith(VARIABLE)
+            named = f"environment {item.part.removeprefix(VARIABLE)}" if variable else f"{subject} {item.part}"
+            found.append(_sentence(named, item.before, item.after))
     if not cache:
         found.append("it is declared with cache=False")
     return tuple(found) or ("its kept outcome is gone",)
 
 
 def _subject(part: str) -> str:
-    return part if part.startswith(("library ", "module ", "python", "the whole")) else f"code {part}"
+    return part if part.startswith(_PLAIN) else f"code {part}"
 
 
 def _sentence(subject: str, before: str, after: str) -> str:
@@ -64,6 +69,8 @@ def _sentence(subject: str, before: str, after: str) -> str:
         return f"{subject} is new"
     if not after:
         return f"{subject} is gone"
-    if _DIGEST.fullmatch(before) and _DIGEST.fullmatch(after):
-        return f"{subject} has changed"
+    of_function = differing(before, after)
+    if of_function is not None:
+        gone, come = of_function
+        return f"{subject} has changed" + (f": {gone or 'nothing'} -> {come or 'nothing'}" if gone or come else "")
     return f"{subject} has changed: {before} -> {after}"

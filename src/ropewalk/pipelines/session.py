@@ -28,7 +28,7 @@ class Session:
 
     Args:
         project: `code` and `root` (folders), `blobs` (the bucket's address), `target` (`FILE.py:FUNCTION`), `args`,
-            `tree` (digest of the files), `globals` (names that pickles may hold).
+            `tree` (digest of the files), `files` (of those that are not Python), `globals` (what pickles may name).
     """
 
     def __init__(self, project: Mapping[str, Any]) -> None:
@@ -38,7 +38,7 @@ class Session:
         self.clock = SystemClock()
         self.target = str(project["target"])
         self._args: Mapping[str, Any] = project["args"]
-        self._fingerprinter = Fingerprinter(self.owned, str(project["tree"]))
+        self._fingerprinter = Fingerprinter(self.owned, str(project["tree"]), str(project.get("files", "")))
         self.shelf = Shelf(
             blobs=self.blobs,
             owned=self.owned,

@@ -6,7 +6,7 @@ import json
 import signal
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -64,6 +64,7 @@ class Ended:
         value: the outcome's tree.
         failure: what went wrong, None for nothing.
         ended_us: microseconds since the epoch.
+        notes: what people should know of how it ran.
     """
 
     begun: Begun
@@ -71,6 +72,7 @@ class Ended:
     value: Tree
     failure: dict[str, Any] | None
     ended_us: int
+    notes: tuple[str, ...] = ()
 
 
 class Turns:
@@ -247,7 +249,8 @@ class Turns:
             node=begun.node.id,
             at_us=now_us,
         )
-        return Ended(begun=begun, outcome=outcome, value=told["tree"], failure=None, ended_us=now_us)
+        notes = self._judge.undeclared(begun.node, told["read"])
+        return Ended(begun=begun, outcome=outcome, value=told["tree"], failure=None, ended_us=now_us, notes=notes)
 
     def _failure(self, begun: Begun, ending: Ending) -> dict[str, Any] | None:
         node, log = begun.node, self._log(begun.node)
@@ -276,11 +279,12 @@ class Turns:
         same = stored.digest == ended.outcome.digest
         value = ended.value if same else outcomes.value_of(self._site.blobs, stored)
         self._know(node, value)
+        begun = replace(begun, reason=begun.reason + ended.notes)
         outcomes.keep_step(tx, self._record(begun, DONE, ended_us=ended.ended_us))
         self._apply(tx, node, stored, begun.keyed)
         body = {"node": node.id, "step": node.step, "key": stored.key, "code": node.code, "value": stored.digest}
         self._site.record(tx, "step.done", self._run.subject, body)
-        self._tell(node, DONE, "", seconds)
+        self._tell(node, DONE, "; ".join(ended.notes), seconds)
 
     def _store_failure(self, tx: Transaction, ended: Ended, seconds: float) -> None:
         """Write a failure down; the node waits for its next attempt, or the run fails."""

@@ -3,21 +3,26 @@
 from __future__ import annotations
 
 import builtins
+import dataclasses
 import enum
 import functools
+import gc
 import importlib
 import io
+import os
 import pickle
 import re
 import sys
+import weakref
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path, PurePath
 from types import BuiltinFunctionType, CellType, CodeType, FunctionType, MappingProxyType, MethodType, ModuleType
 from typing import Any, Literal, cast
 
 from ropewalk.pipelines.bytecode import constant, scan
 from ropewalk.pipelines.ownership import Ownership
-from ropewalk.refs import canonical, digest_of, short
+from ropewalk.refs import canonical, digest_of, digest_of_file, short
 
 SHOWN_MAX = 60
 FOREIGN_DEPTH_MAX = 3
@@ -30,7 +35,10 @@ _CLASS_NOISE = frozenset(
     | {"__abstractmethods__", "_abc_impl", "__dataclass_fields__", "__dataclass_params__", "__annotations__"}
     | {"__annotate__", "__annotate_func__", "__annotations_cache__", "__orig_bases__"}
 )
-Kind = Literal["root", "follow", "value", "library", "project", "effects"]
+# What the import system tells of a module: all of it names the folder that the code lies in now.
+_PLACES = frozenset({"__file__", "__path__", "__spec__", "__loader__", "__cached__"})
+_FIELD_PARTS = ("name", "default", "default_factory", "init", "repr", "hash", "compare", "metadata", "kw_only")
+Kind = Literal["root", "follow", "value", "library", "project", "files", "effects", "note"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,7 +49,8 @@ class Ref:
         name: how people call it, where the thing does not know that itself.
         value: the thing.
         kind: `follow` for functions, classes and modules of the project, `value` for what a name holds, `library` for
-            a library by its name, `project` for everything, `effects` for a module's statements.
+            a library by its name, `project` for everything, `files` for what of the project is not Python, `effects`
+            for a module's statements, `note` for what people are told beside.
     """
 
     name: str
@@ -86,20 +95,36 @@ class Walk:
         token = digest_of(canonical(self.value(name, value, refs)))
         small = type(value) in _SCALARS or (type(value) in (tuple, list, dict) and len(cast("Any", value)) <= SHOWN_MAX)
         shown = repr(value) if small else ""
-        readable = shown and len(shown) <= SHOWN_MAX and not _ADDRESS.search(shown)
+        readable = shown and len(shown) <= SHOWN_MAX and not _ADDRESS.search(shown) and self._owned.folder not in shown
         return Facts(name=name, token=token, shown=shown if readable else short(token), refs=tuple(refs), reads=())
 
     def class_facts(self, value: type) -> Facts:
         """Return the facts of a class: bases, annotations, and each attribute."""
         name = f"{value.__module__}.{value.__qualname__}"
         refs: list[Ref] = []
-        token: list[Any] = [self.value(name, base, refs) for base in (type(value), *value.__bases__)]
-        token.append([[key, _plain(note)] for key, note in vars(value).get("__annotations__", {}).items()])
+        bases = [f"{base.__module__}.{base.__qualname__}" for base in value.__bases__]
+        token: list[Any] = [bases, *(self.value(name, base, refs) for base in (type(value), *value.__bases__))]
+        token.append(self._annotations(name, value, refs))
         for key, attribute in sorted(vars(value).items()):
             if key not in _CLASS_NOISE:
                 token.append([key, self.value(f"{name}.{key}", attribute, refs)])
         whole = digest_of(canonical(token))
         return Facts(name=name, token=whole, shown=short(whole), refs=tuple(refs), reads=())
+
+    def _annotations(self, name: str, value: type, refs: list[Ref]) -> list[Any]:
+        """Return what a class says of its fields, where something makes code of that: a plain class only notes it."""
+        own: dict[str, Any] = vars(value).get("__annotations__", {})
+        fields = vars(value).get("__dataclass_fields__")
+        if isinstance(fields, dict):
+            told = [[getattr(item, part) for part in _FIELD_PARTS] for item in dataclasses.fields(cast("Any", value))]
+            kinds = [_plain(getattr(item, "_field_type", "")) for item in cast("dict[str, Any]", fields).values()]
+            return [list(cast("dict[str, Any]", fields)), kinds, self.value(name, told, refs)]
+        plain = type(value) is type and all(
+            base is object or self._owned.owns(base.__module__) for base in value.__mro__
+        )
+        if plain and not any(mark in vars(value) for mark in ("__attrs_attrs__", "__init_subclass__")):
+            return []
+        return [[key, _plain(note)] for key, note in own.items()]
 
     def module_facts(self, module: ModuleType) -> Facts:
         """Return the facts of a whole module, for code that takes it in its hand."""
@@ -116,10 +141,14 @@ class Walk:
         name = chain[0]
         if name not in namespace:
             return [name, "builtin" if hasattr(builtins, name) else "unbound"]
+        if name in _PLACES:
+            return [name, self._files(refs)]
         value, full, rest = namespace[name], f"{module}.{name}", list(chain[1:])
         while isinstance(value, ModuleType) and rest and self._owned.owns(value.__name__):
             attribute = rest.pop(0)
             full = f"{value.__name__}.{attribute}"
+            if attribute in _PLACES:
+                return [list(chain), self._files(refs)]
             try:
                 value = getattr(value, attribute)
             except AttributeError:
@@ -168,6 +197,18 @@ class Walk:
         refs.append(Ref(name=name, value=value, kind="value"))
         return ["ref"]
 
+    def _files(self, refs: list[Ref]) -> str:
+        """Note that code knows where it lies: it may read any file beside it."""
+        refs.append(Ref(name="", value="", kind="files"))
+        return "here"
+
+    def _place(self, text: str, refs: list[Ref]) -> list[Any] | None:
+        """Return a path within the project as one that holds in every folder that the project is put in."""
+        folder = self._owned.folder
+        if not (text.startswith(folder) or text + os.sep == folder):
+            return None
+        return [self._files(refs), text[len(folder) :]]
+
     def _library(self, module: str, refs: list[Ref]) -> None:
         top = module.partition(".")[0]
         if top and top not in sys.stdlib_module_names:
@@ -177,14 +218,21 @@ class Walk:
         """Return a function, class or module: followed when it is the project's, told by its version otherwise."""
         if self._owned.owns(module):
             refs.append(Ref(name=name, value=value, kind="follow"))
-            return ["ref"]
+            return ["ref", *self._compiled(module)]
         self._library(module or "", refs)
         return ["library", module, name]
+
+    def _compiled(self, module: str | None) -> list[str]:
+        """Return the digest of a module of the project that is no Python text: all of it counts as one thing."""
+        file = getattr(sys.modules.get(module or ""), "__file__", None)
+        compiled = isinstance(file, str) and not file.endswith((".py", ".pyc")) and Path(file).is_file()
+        return [digest_of_file(Path(file))] if compiled and isinstance(file, str) else []
 
     def value(self, name: str, value: object, refs: list[Ref]) -> list[Any]:
         """Return the token of anything."""
         if type(value) in _SCALARS:
-            return constant(value)
+            place = self._place(value, refs) if isinstance(value, str) else None
+            return place or constant(value)
         if id(value) in self._stack:
             return ["around"]
         self._stack.add(id(value))
@@ -261,6 +309,10 @@ class Walk:
             return [self.value(name, part, refs) for part in (value.func, value.args, value.keywords)]
         if type(value).__name__ == "_lru_cache_wrapper":
             return self.value(name, value.__wrapped__, refs)
+        if isinstance(value, weakref.ref):
+            return self.value(name, cast("Any", value)(), refs)
+        if isinstance(value, PurePath):
+            return self.value(name, str(value), refs)
         return None
 
     def _object(self, name: str, value: Any, refs: list[Ref]) -> list[Any]:  # noqa: ANN401 - any object
@@ -275,9 +327,14 @@ class Walk:
             return ["object", kind.__module__, kind.__qualname__, pickled]
         self._foreign += 1
         deep = self._foreign > FOREIGN_DEPTH_MAX
-        inside = [] if deep else self._content(name, value, refs)
+        inside = [] if deep else [self._content(name, value, refs), self._held_code(name, value, refs)]
         self._foreign -= 1
         return ["object", kind.__module__, kind.__qualname__, _plain(value), inside]
+
+    def _held_code(self, name: str, value: object, refs: list[Ref]) -> list[Any]:
+        """Return the project's code that an object of native code holds where no attribute tells of it."""
+        held = [item for item in gc.get_referents(value) if isinstance(item, FunctionType | type)]
+        return [self.value(name, item, refs) for item in held if self._owned.owns(item.__module__)]
 
     def _content(self, name: str, value: Any, refs: list[Ref]) -> list[Any]:  # noqa: ANN401 - any object
         """Return the state of an object: attributes, slots, and what it holds as a list, dict, ... that it is."""
@@ -308,6 +365,9 @@ class Walk:
 
     def persistent(self, name: str, value: object, refs: list[Ref]) -> str | None:
         """Return how a pickle names a piece of code, or None for anything else."""
+        if isinstance(value, str | PurePath):
+            place = self._place(str(value), refs)
+            return None if place is None else canonical([type(value).__name__, place]).decode()
         if not isinstance(value, FunctionType | type | ModuleType):
             return None
         return canonical(self.value(name, value, refs)).decode()

@@ -5,7 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from ropewalk.errors import NotFound
+from ropewalk.pipelines import outcomes
 from ropewalk.pipelines.outcomes import CACHED, StepRecord
+from ropewalk.pipelines.told import notes_of
 from ropewalk.runs import run as runs
 from ropewalk.site import Site
 
@@ -22,6 +24,7 @@ class Why:
         state: the node's state in that run.
         ran: whether its code ran, and was not answered for by an earlier outcome.
         reasons: sentences that name each function, constant, library, input or file that had changed.
+        notes: what the fingerprint cannot see of the step's code.
     """
 
     node: str
@@ -31,6 +34,7 @@ class Why:
     state: str
     ran: bool
     reasons: tuple[str, ...]
+    notes: tuple[str, ...]
 
 
 def why(site: Site, step: str) -> Why:
@@ -53,6 +57,7 @@ def why(site: Site, step: str) -> Why:
                 fix="ropewalk plan",
             )
         run = runs.get(reader, found.run_id)
+        notes = notes_of(outcomes.parts_of(reader, found.code))
     return Why(
         node=found.node,
         run_id=run.id,
@@ -61,4 +66,5 @@ def why(site: Site, step: str) -> Why:
         state=found.state,
         ran=found.state != CACHED,
         reasons=found.reasons(),
+        notes=notes,
     )

@@ -9,6 +9,7 @@ from typing import Any
 
 from ropewalk.compute.serve import serve
 from ropewalk.pipelines.failures import told
+from ropewalk.pipelines.opened import Opened
 from ropewalk.pipelines.ownership import Ownership
 from ropewalk.pipelines.session import Session, plain_node
 from ropewalk.pipelines.values import digest_of_tree
@@ -21,6 +22,7 @@ class Worker:
     def __init__(self) -> None:
         self._session: Session | None = None
         self._shape = ""
+        self._opened: Opened | None = None
 
     def handle(self, message: dict[str, Any]) -> dict[str, Any]:
         """Return `{"ok": ...}` or `{"error": ...}`; nothing that the user's code does ends the worker."""
@@ -69,14 +71,20 @@ class Worker:
         shelf.frames.clear()
         inputs = {name: shelf.decode(tree) for name, tree in message["inputs"].items()}
         collector = Collector(session.blobs, session.clock)
-        with collecting(collector):
-            value = session.calls[message["node"]].run(inputs)
+        opened = self._opened = self._opened or Opened(session.root)
+        opened.begin()
+        try:
+            with collecting(collector):
+                value = session.calls[message["node"]].run(inputs)
+        finally:
+            read = opened.end()
         tree = shelf.encode(value)
         return {
             "tree": tree,
             "digest": digest_of_tree(tree),
             "entries": [entry.plain() for entry in collector.entries],
             "frames": list(shelf.frames),
+            "read": read,
         }
 
 
