@@ -6,6 +6,7 @@ import os
 from collections.abc import Generator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from ropewalk.compute.local import LocalPool
@@ -84,14 +85,18 @@ def described(
         pool.submit(Job(id="describe", message={"op": "describe", "project": project}, log=log))
         (ending,) = pool.wait(None)
         if isinstance(ending, Lost):
-            raise Unavailable(
-                "worker-lost",
-                "The process that reads the pipeline ended before it answered.",
-                where=target,
-                why=f"its status was {ending.status}",
-                fix=f"look at {log.relative_to(site.root)}, then run the same command again",
-            )
+            raise _lost(ending, target, log.relative_to(site.root))
         yield Described(graph=_graph(ending, target), code=code, project=project, pool=pool)
+
+
+def _lost(ending: Lost, target: str, log: Path) -> Unavailable:
+    return Unavailable(
+        "worker-lost",
+        "The process that reads the pipeline ended before it answered.",
+        where=target,
+        why=f"its status was {ending.status}",
+        fix=f"look at {log}, then run the same command again",
+    )
 
 
 def _beside(code: CodeSnapshot) -> str:
