@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass, field
 
 import pytest
@@ -27,6 +28,7 @@ NAMES = st.sampled_from(("a", "b"))
 ALIASES = st.sampled_from(("champion", "1"))
 KEYS = st.just("k")
 NUMBERS = st.sampled_from((1, 2, 3, 1, 2, 1))
+WHOLE = "ROPEWALK_KILLS" in os.environ  # as `make fault` says
 MODEL_WORDS = ("model", "alias")
 
 
@@ -250,8 +252,11 @@ class Registry(RuleBasedStateMachine):
             assert list(claims.differences(reader)) == []
 
 
+@pytest.mark.fault
 @pytest.mark.parametrize("store", STORES)
 def test_the_registry_walks_as_dictionaries_do(store, tmp_path):
     with site_on(store, tmp_path) as site:
         machine = type("RegistryOn", (Registry,), {"site": site})
-        run_state_machine_as_test(machine, settings=settings(max_examples=30, stateful_step_count=40, deadline=None))
+        run_state_machine_as_test(
+            machine, settings=settings(max_examples=200 if WHOLE else 30, stateful_step_count=40, deadline=None)
+        )
