@@ -89,6 +89,11 @@ class Access(RuleBasedStateMachine):
                 link.raw(f"delete from {table}")
             link.commit()
             link.close()
+        self.add("ann")
+        self.grant("ann", Grant(role="operator"))
+        self.grant("ann", Grant(role="approver", project="churn", environment="prod"))
+        self.give_a_token("ann", Grant(role="admin", environment="dev"), 90)
+        self.give_a_token("ann", Grant(role="viewer"), 1)
 
     def every(self, work):
         """Do a step on every store; return its answer, a value or an error's code, which must be the same."""
