@@ -6,6 +6,8 @@ import json
 from urllib.parse import urlsplit
 
 import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
 
 from endpoints.live import ROW, Caller, add_release, serving, split
 from ropewalk.endpoints.guard import Guard, decode_json, depth_within, read_body
@@ -164,3 +166,25 @@ def test_depth_counts_brackets_but_not_those_in_strings() -> None:
     assert depth_within(b"[" + b"[]," * 500 + b"{}]")
     with pytest.raises(Invalid, match="nests"):
         decode_json(b'{"a":' * 100_000)
+
+
+PIECES = ("[", "[", "{", "]", "]", "}", '""', '"a"', '"[]"', '"]"', '"["', '"\\\\"', '"\\"]"')
+
+
+@example(["[", '"]"', "[", '"]"'], 1)
+@example(["[", '"\\"]"', "[", '"\\"]"'], 1)
+@given(st.lists(st.sampled_from(PIECES), max_size=30), st.integers(1, 4))
+def test_depth_is_the_same_however_it_is_found(pieces, most) -> None:
+    text = "".join(pieces)
+
+    depth, deepest, inside, escaped = 0, 0, False, False
+    for mark in text:
+        if inside:
+            inside, escaped = escaped or mark != '"', mark == "\\" and not escaped
+        elif mark == '"':
+            inside = True
+        else:
+            depth += (mark in "[{") - (mark in "]}")
+            deepest = max(deepest, depth)
+
+    assert depth_within(text.encode(), most) == (deepest <= most)
