@@ -9,17 +9,23 @@ import os
 import random
 import sqlite3  # noqa: TID251 - the peer's file, not ours
 from collections.abc import Iterator
-from functools import partial
 from pathlib import Path
+from typing import cast
 
 from ropewalk.house import open_house
-from ropewalk.runs.points import Owner
-from ropewalk.runs.points import write as write_points
 from ropewalk.runs.states import Run
-from ropewalk.store.database import Transaction
+from ropewalk.store.database import Value
+from ropewalk.store.link import Link, Store
 
 METRICS, PARAMS = 5, 3
 CHUNK = 5_000
+COLUMNS: dict[str, tuple[str, ...]] = {
+    "runs": tuple(Run.__slots__),
+    "series": ("id", "run", "key", "node"),
+    "points": ("series", "at_ms", "step", "value", "is_nan"),
+    "latest": ("run", "key", "node", "experiment", "started_us", "step", "at_ms", "value", "is_nan"),
+    "run_params": ("run", "key", "node", "value", "experiment", "started_us"),
+}
 Made = tuple[str, int, list[float], list[str]]
 
 
@@ -66,7 +72,7 @@ def fill_peer(folder: Path, first: int, count: int) -> None:
 
 
 def fill_ours(folder: Path, first: int, count: int, url: str = "") -> None:
-    """Write runs into a store of ours, below experiment 0.
+    """Write runs into a store of ours, below experiment 0, as a copy of a store is written: row by row into the tables.
 
     Args:
         folder: the project's.
@@ -78,24 +84,42 @@ def fill_ours(folder: Path, first: int, count: int, url: str = "") -> None:
         os.environ["ROPEWALK_STORE_URL"] = url
     try:
         with open_house(folder) as house:
-            for start in range(first, first + count, CHUNK):
-                house.site.db.write(partial(_write, first=start, count=min(CHUNK, first + count - start)))
+            link = cast("Store", house.site.db).link(patient=True)
+            try:
+                for start in range(first, first + count, CHUNK):
+                    link.begin()
+                    _write(link, made(start, min(CHUNK, first + count - start)))
+                    link.commit()
+            finally:
+                link.close()
     finally:
         os.environ.pop("ROPEWALK_STORE_URL", None)
 
 
-def _write(tx: Transaction, *, first: int, count: int) -> None:
-    for run_id, start, metrics, params in made(first, count):
+def _write(link: Link, told: Iterator[Made]) -> None:
+    ((runs, series),) = link.raw("select (select max(number) from runs), (select max(id) from series)")
+    number, serial = int(str(runs or 0)), int(str(series or 0))
+    rows: dict[str, list[tuple[Value, ...]]] = {
+        name: [] for name in ("runs", "series", "points", "latest", "run_params")
+    }
+    for run_id, start, metrics, params in told:
+        number += 1
+        started_us = start * 1000
         run = Run(
-            number=0, id=run_id, experiment=0, name=f"run-{start}", kind="remote", state="finished", pipeline="",
-            args="{}", code="", commit_sha="", branch="", author="", dirty=0, environment="", started_us=start * 1000,
-            ended_us=start * 1000, error="", parent="", host="", boot="", pid=0, born=0, expires_us=0, fence=1,
+            number=number, id=run_id, experiment=0, name=f"run-{start}", kind="remote", state="finished", pipeline="",
+            args="{}", code="", commit_sha="", branch="", author="", dirty=0, environment="", started_us=started_us,
+            ended_us=started_us, error="", parent="", host="", boot="", pid=0, born=0, expires_us=0, fence=1,
             user_name="bench", source_name="", source_type="LOCAL", location="", heartbeat_seconds=0, deleted_us=None,
             reopened_us=None,
         )  # fmt: skip
-        row = {field: getattr(run, field) for field in Run.__slots__ if field != "number"}
-        number = int(str(tx.value("runs.insert", **row)))
-        owner = Owner(number=number, experiment=0, started_us=start * 1000)
-        write_points(tx, owner, "", [(f"m{key}", value, start, 0) for key, value in enumerate(metrics)])
-        own = {"run": number, "node": "", "experiment": 0, "started_us": start * 1000}
-        tx.many("runs.param", [{**own, "key": f"p{key}", "value": value} for key, value in enumerate(params)])
+        rows["runs"].append(tuple(getattr(run, field) for field in Run.__slots__))
+        for key, value in enumerate(metrics):
+            serial += 1
+            rows["series"].append((serial, number, f"m{key}", ""))
+            rows["points"].append((serial, start, 0, value, 0))
+            rows["latest"].append((number, f"m{key}", "", 0, started_us, 0, start, value, 0))
+        rows["run_params"] += [(number, f"p{key}", "", value, 0, started_us) for key, value in enumerate(params)]
+    for table, several in rows.items():
+        link.insert(table, COLUMNS[table], several)
+    link.go_on_above("runs", "number")
+    link.go_on_above("series", "id")
