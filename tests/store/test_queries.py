@@ -9,7 +9,7 @@ import pytest
 
 from ropewalk.clock import SystemClock
 from ropewalk.store.dialect import to_postgres
-from ropewalk.store.inserts import numbered_by_hand, plain_insert
+from ropewalk.store.inserts import insert_of, numbered_by_hand, plain_insert, poured
 from ropewalk.store.migrate import load_migrations
 from ropewalk.store.queries import load_queries
 from ropewalk.store.sqlite import SqliteDatabase
@@ -49,7 +49,14 @@ def test_the_query_is_understood(fresh, name):
     assert ";" not in sql.replace("'; '", ""), "one name, one statement"
 
 
-@pytest.mark.parametrize("name", sorted(load_queries("sqlite")))
+SAID_TWICE = {name for name, sql in load_queries("sqlite").items() if load_queries("postgres").get(name) != sql}
+
+
+def test_what_one_engine_is_asked_in_its_own_words_the_other_is_too():
+    assert load_queries("sqlite").keys() == load_queries("postgres").keys()
+
+
+@pytest.mark.parametrize("name", sorted(load_queries("sqlite").keys() - SAID_TWICE))
 def test_the_query_speaks_no_dialect(name):
     sql = load_queries("sqlite")[name]
 
@@ -132,6 +139,18 @@ def test_only_plain_inserts_travel_as_arrays(sql, columns):
     found = plain_insert(sql)
 
     assert (found and found.columns) == columns
+
+
+def test_an_insert_that_changes_what_is_there_is_said_for_many_rows_but_not_as_a_plain_one():
+    sql = "insert into t (a, b) values (:x, :y) on conflict (a) do update set b = excluded.b"
+
+    said = list(poured(sql, [(n, "w") for n in range(112)]))
+
+    assert insert_of(sql) is not None
+    assert plain_insert(sql) is None
+    assert [len(values) // 2 for _, values in said] == [100, 10, 1, 1]
+    assert said[-1][0] == "insert into t (a, b) values (?, ?) on conflict (a) do update set b = excluded.b"
+    assert [value for _, values in said for value in values[::2]] == list(range(112))
 
 
 def test_statements_are_composed_by_compilers_alone():

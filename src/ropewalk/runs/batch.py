@@ -109,7 +109,7 @@ def log_batch(
         NotFound: there is no such run.
     """
     _check_limits(len(metrics), len(params), len(tags))
-    checked = [points.check_point(*one) for one in metrics]
+    checked = points.check_points(metrics)
     texts, labels = [_param(*one) for one in params], [_tag(*one) for one in tags]
     keys = [key for key, _ in texts]
     if len(set(keys)) < len(keys):

@@ -5,14 +5,14 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from operator import itemgetter
 from typing import cast
+
+from msgspec import json
 
 from ropewalk.errors import Invalid
 from ropewalk.runs.keys import check_key
-from ropewalk.store.database import Reader, Row, Transaction, Value
+from ropewalk.store.database import Row, Transaction, Value
 
-LOOKUPS_MAX = 8
 INT_MAX = (1 << 63) - 1
 Point = tuple[str, float, int, int]
 """Name, value (NaN and infinities too), milliseconds since the epoch, step."""
@@ -41,6 +41,17 @@ class Owner:
             "experiment": self.experiment,
             "started_us": self.started_us,
         }
+
+
+def check_points(points: Sequence[Point]) -> Sequence[Point]:
+    """Return points if they are such by MLflow's rules; see `check_point` for what is raised."""
+    for key in {point[0] for point in points}:
+        check_key(key)
+    for place, least in ((2, 0), (3, -INT_MAX - 1)):
+        numbers = [point[place] for point in points]
+        if numbers and not least <= min(numbers) <= max(numbers) <= INT_MAX:
+            return [check_point(*one) for one in points]  # which says which one
+    return points
 
 
 def check_point(key: object, value: float, at_ms: int, step: int) -> Point:
@@ -81,23 +92,31 @@ def write(tx: Transaction, owner: Owner, node: str, points: Sequence[Point], *, 
             tx.run("runs.latest", **owner.row(point[0], ""), **_plain(point))
         return
     numbers = _series(tx, owner, node, {point[0] for point in points})
-    rows = [{"series": numbers[point[0]], **_plain(point)} for point in points]
-    rows.sort(key=itemgetter("series"))  # so that neighbours in the table are written one after the other
-    tx.many("runs.point", rows)
-    newest = [(point[0], _plain(point)) for point in newest_of(points)]
+    rows = [
+        (numbers[key], at_ms, step, value, 0) if value == value else (numbers[key], at_ms, step, 0.0, 1)  # noqa: PLR0124
+        for key, value, at_ms, step in points
+    ]
+    rows.sort()  # so that neighbours in the table are written one after the other
+    tx.pour("runs.point", rows)
+    newest = [(point[0], tuple(_plain(point).values())) for point in newest_of(points)]
     for place in {node, ""}:
-        tx.many("runs.latest", [owner.row(key, place) | plain for key, plain in newest])
+        own = (place, owner.experiment, owner.started_us)
+        tx.pour("runs.latest", [(owner.number, key, *own, *plain) for key, plain in newest])
 
 
 def newest_of(points: Iterable[Point]) -> list[Point]:
     """Return the newest point of each name: highest step, then latest time, then largest value; NaN counts as 0."""
-    newest: dict[str, tuple[tuple[int, int, float], Point]] = {}
+    newest: dict[str, Point] = {}
     for point in points:
-        key, value, at_ms, step = point
-        rank = (step, at_ms, 0.0 if math.isnan(value) else value)
-        if key not in newest or rank > newest[key][0]:
-            newest[key] = (rank, point)
-    return [point for _, point in newest.values()]
+        held = newest.get(point[0])
+        if held is None or point[3] > held[3] or (point[3] == held[3] and _rank(point) > _rank(held)):
+            newest[point[0]] = point
+    return list(newest.values())
+
+
+def _rank(point: Point) -> tuple[int, float]:
+    _, value, at_ms, _ = point
+    return at_ms, 0.0 if math.isnan(value) else value
 
 
 def value_of(row: Row) -> float:
@@ -113,15 +132,8 @@ def _plain(point: Point) -> dict[str, Value]:
 
 def _series(tx: Transaction, owner: Owner, node: str, keys: set[str]) -> dict[str, int]:
     """Return the numbers of series by key, made where there are none."""
-    found = _known_series(tx, owner.number, node, keys)
+    asked = json.encode(list(keys)).decode()
+    found = json.decode(str(tx.value("runs.series_of", run=owner.number, node=node, keys=asked)), type=dict[str, int])
     for key in sorted(keys - found.keys()):
         found[key] = int(str(tx.value("runs.series_insert", run=owner.number, key=key, node=node)))
     return found
-
-
-def _known_series(reader: Reader, run: int, node: str, keys: set[str]) -> dict[str, int]:
-    if len(keys) > LOOKUPS_MAX:
-        rows = reader.rows("runs.series_of", run=run, node=node)
-        return {str(row["key"]): int(str(row["id"])) for row in rows}
-    found = {key: reader.value("runs.series", run=run, key=key, node=node) for key in keys}
-    return {key: int(str(number)) for key, number in found.items() if number is not None}

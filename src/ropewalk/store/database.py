@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import Future
 from contextlib import AbstractContextManager
 from typing import Protocol, TypeVar
@@ -50,6 +50,16 @@ class Transaction(Reader, Protocol):
 
     def many(self, query: str, rows: Iterable[Mapping[str, Value]], /) -> int:
         """Run a named statement for each row of values; return how many rows were changed."""
+        ...
+
+    def pour(self, query: str, rows: Sequence[tuple[Value, ...]], /) -> int:
+        """Run a named insert of parameters alone for many rows at once; return how many were written or changed.
+
+        Args:
+            query: its name.
+            rows: plain values in the order of the insert's columns. Where the insert changes rows that are there, no
+                two of these may be the same one.
+        """
         ...
 
 

@@ -18,7 +18,7 @@ from ropewalk.errors import RopewalkError, Unavailable
 from ropewalk.store import schema
 from ropewalk.store.database import READ_SECONDS, Reader, Transaction
 from ropewalk.store.hold import held, in_use
-from ropewalk.store.inserts import numbered_by_hand, plain_insert
+from ropewalk.store.inserts import insert_of, numbered_by_hand
 from ropewalk.store.migrate import load_migrations
 from ropewalk.store.postgreslink import (
     READ_MS,
@@ -101,7 +101,7 @@ class PostgresDatabase:
                 schema.climb(link, clock, steps, where=self._place)
             queries = load_queries("postgres")
             self._words = Words(
-                inserts={name: found for name, sql in queries.items() if (found := plain_insert(sql))},
+                inserts={name: found for name, sql in queries.items() if (found := insert_of(sql))},
                 types={(str(table), str(column)): str(kind) for table, column, kind in link.raw(_TYPES)},
                 numbered=numbered_by_hand(queries, [one for step in steps for one in step.identities]),
             )

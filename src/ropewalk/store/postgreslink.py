@@ -18,6 +18,7 @@ from psycopg.types.numeric import Int8Dumper
 from psycopg.types.string import StrDumper
 
 from ropewalk.errors import Conflict, Corrupt, RopewalkError, Unavailable
+from ropewalk.store.arrays import unnested
 from ropewalk.store.database import READ_SECONDS, Value
 from ropewalk.store.dialect import SCAN_ROWS, quoted, to_postgres
 from ropewalk.store.inserts import Insert
@@ -81,7 +82,7 @@ class Words:
     """What a database's sessions know of its queries and tables.
 
     Attributes:
-        inserts: plain inserts by query name.
+        inserts: inserts of parameters alone by query name.
         types: PostgreSQL's type of each column, by table and column.
         numbered: table and column of the queries that give a number which is else the database's.
     """
@@ -236,7 +237,12 @@ class PostgresSession(Session):
         count = 0
         while batch := list(islice(waiting, BATCH_ROWS)):
             insert = self._words.inserts.get(query) if len(batch) >= ARRAYS_FROM else None
-            count += self._insert(query, insert, batch) if insert else self._each(query, batch)
+            if insert and insert.plain:
+                columns = [[row[name] for row in batch] for name in insert.names]
+                sql, values = unnested(insert, self._words.types, columns)
+                count += self.execute(query, sql, values).rowcount
+            else:
+                count += self._each(query, batch)
         self._go_on_above(query)
         return count
 
@@ -250,18 +256,15 @@ class PostgresSession(Session):
             self._call.since = 0.0
         return self._cursor.rowcount
 
-    def _insert(self, query: str, insert: Insert, rows: Sequence[Mapping[str, Value]]) -> int:
-        types = [self._words.types[insert.table, column] for column in insert.columns]
-        arrays = ", ".join(f"%(c{place})s::{kind}[]" for place, kind in enumerate(types))
-        sql = (
-            f"insert into {insert.table} ({', '.join(insert.columns)}) "  # noqa: S608 - our own statement, taken apart
-            f"select * from unnest({arrays}) {insert.rest}"
-        )
-        values: dict[str, Any] = {
-            f"c{place}": [_fitting(row[name], kind) for row in rows]
-            for place, (name, kind) in enumerate(zip(insert.names, types, strict=True))
-        }
-        return self.execute(query, sql, values).rowcount
+    def pour(self, query: str, rows: Sequence[tuple[Value, ...]], /) -> int:
+        """Run a named insert for many rows, each column an array."""
+        count = 0
+        for start in range(0, len(rows), BATCH_ROWS):
+            columns = list(zip(*rows[start : start + BATCH_ROWS], strict=True))
+            sql, values = unnested(self._words.inserts[query], self._words.types, columns)
+            count += self.execute(query, sql, values).rowcount
+        self._go_on_above(query)
+        return count
 
     def _go_on_above(self, query: str) -> None:
         found = self._words.numbered.get(query)
@@ -295,13 +298,6 @@ class PostgresSession(Session):
         self._pulse.leave(self._call)
         with suppress(psycopg.Error):
             self.connection.close()
-
-
-def _fitting(value: Value, kind: str) -> Value:
-    """Return a value of the column's own type, for an array holds one type alone."""
-    if value is None or kind != "double precision":
-        return value
-    return float(value)
 
 
 class PostgresLink:

@@ -38,6 +38,10 @@ class Session(ABC):
     def many(self, query: str, rows: Iterable[Mapping[str, Value]], /) -> int:
         """Run a named statement for each row of values; return how many rows were changed."""
 
+    @abstractmethod
+    def pour(self, query: str, rows: Sequence[tuple[Value, ...]], /) -> int:
+        """Run a named insert of parameters alone for many rows at once; return how many were written or changed."""
+
     def _fetch(self, query: str, sql: str, values: Mapping[str, Value], *, one: bool = False) -> list[Row]:
         """Return rows as mappings; the columns' names are looked at once for each statement."""
         found, description = self._ask(query, sql, values, one=one)

@@ -19,6 +19,7 @@ from ropewalk.store import schema
 from ropewalk.store.database import READ_SECONDS, Reader, Transaction, Value
 from ropewalk.store.dialect import SCAN_ROWS, quoted
 from ropewalk.store.hold import FileHold
+from ropewalk.store.inserts import poured
 from ropewalk.store.migrate import load_migrations
 from ropewalk.store.queries import load_queries
 from ropewalk.store.refusals import busy, disk_full, too_costly, unstorable
@@ -90,6 +91,14 @@ class SqliteSession(Session):
         """Run a named statement for each row of values; return how many rows were changed."""
         try:
             return self._connection.executemany(self._queries[query], rows).rowcount
+        except (sqlite3.Error, OverflowError, UnicodeEncodeError) as error:
+            raise translate(error, query) from error
+
+    def pour(self, query: str, rows: Sequence[tuple[Value, ...]], /) -> int:
+        """Run a named insert for many rows: each statement takes as many as it can, so that threads change seldom."""
+        execute = self._connection.execute
+        try:
+            return sum(execute(sql, values).rowcount for sql, values in poured(self._queries[query], rows))
         except (sqlite3.Error, OverflowError, UnicodeEncodeError) as error:
             raise translate(error, query) from error
 

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass
+from typing import cast
 
 from ropewalk.store.database import Transaction, Value
 from ropewalk.testing import store_processes, store_queue
@@ -57,6 +58,7 @@ def store_checks() -> tuple[StoreCheck, ...]:
             store_processes.changes_its_version_when_another_process_commits,
             _keeps_texts_and_numbers_as_they_were,
             _gives_rows_in_every_shape,
+            _pours_rows_as_they_are,
             _finishes_what_was_accepted_before_it_closes,
             _refuses_writes_after_it_was_closed,
             store_processes.loses_no_acknowledged_write_at_kill_9,
@@ -233,6 +235,27 @@ def _gives_rows_in_every_shape(open_store: OpenStore) -> None:
             assert [event.subject for event in (first, *others)] == ["s0", "s1", "s2"]
             assert reader.get(_Event, "events.after", seq=0, count=9) == first
             assert reader.value("events.newest") == others[-1].seq
+
+
+def _pours_rows_as_they_are(open_store: OpenStore) -> None:
+    rows: list[tuple[Value, ...]] = [(n, 10 * n, n, n / 3, 0) for n in range(112)]
+    rows += [(200, 1, 1, float("inf"), 0), (201, 1, 1, 5, 0), (202, 1, 1, -0.0, 1)]
+    own = (0, 1)
+    texts: list[tuple[Value, ...]] = [(1, f"k{n}, \"'{{}}\\", "", *own, n, 1, 0.5, 0) for n in range(12)]
+    with opened(open_store) as store:
+        assert store.write(lambda tx: tx.pour("runs.point", [])) == 0
+        assert store.write(lambda tx: tx.pour("runs.point", rows)) == len(rows)
+        assert store.write(lambda tx: tx.pour("runs.point", [*rows, *rows[:1]])) == 0, "they are there already"
+        assert store.write(lambda tx: tx.pour("runs.latest", texts)) == len(texts)
+        newer = [(*text[:5], cast("int", text[5]) + place % 2, *text[6:]) for place, text in enumerate(texts)]
+        assert store.write(lambda tx: tx.pour("runs.latest", newer)) == len(texts) // 2
+        with store.read() as reader:
+            for series, at_ms, step, value, is_nan in rows:
+                page = reader.rows("series.page", series=series, at_ms=-1, step=0, value=0.0, is_nan=0, count=2)
+                found = [(row["at_ms"], row["step"], row["value"], row["is_nan"]) for row in page]
+                assert found == [(at_ms, step, value, is_nan)], found
+            kept = {row["key"]: row["step"] for row in reader.rows("runs.record_latest", run=1)}
+            assert kept == {row[1]: row[5] for row in newer}, kept
 
 
 def _finishes_what_was_accepted_before_it_closes(open_store: OpenStore) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from math import isfinite
-from typing import Any
+from typing import Any, cast
 
 from ropewalk.api.mlflow.fields import counted, missing, required
 from ropewalk.api.mlflow.message import Message, Nothing, Number, number, spoken
@@ -131,6 +131,16 @@ def _point(said: Measured, where: str = "") -> batch.points.Point:
     return said.key, number(said.value, f"{where}value"), said.timestamp, said.step
 
 
+def _points(said: Sequence[Measured]) -> list[batch.points.Point]:
+    """Return what was measured, a thousand at a time."""
+    points = [(one.key, one.value, one.timestamp, one.step) for one in said]
+    if points:
+        keys, values, times, _ = zip(*points, strict=True)
+        if set(map(type, values)) != {float} or None in times or "" in keys:
+            return [_point(one, f"metrics[{place}].") for place, one in enumerate(said)]
+    return cast("list[batch.points.Point]", points)
+
+
 def _note_models(tx: Transaction, run_id: str, said: Iterable[Measured], points: Sequence[batch.points.Point]) -> None:
     """Note what was measured of logged models."""
     found: dict[str, list[logged.Point]] = {}
@@ -172,7 +182,7 @@ def log_batch(tx: Transaction, call: Call) -> Nothing:
     """Log metrics, parameters and tags at once."""
     body: LogBatch = call.body
     run_id = id_of(body)
-    points = [_point(one, f"metrics[{place}].") for place, one in enumerate(body.metrics)]
+    points = _points(body.metrics)
     batch.log_batch(
         tx,
         call.site,

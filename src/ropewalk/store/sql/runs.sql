@@ -52,8 +52,6 @@ from runs r left join series s on s.run = r.number and s.key = :key and s.node =
 -- name: part
 insert into run_parts (run_id, node, part, at_us) values (:run_id, :node, :part, :at_us)
 on conflict (run_id, node, part) do nothing;
--- name: series_of
-select key, id from series where run = :run and node = :node;
 -- name: series
 select id from series where run = :run and key = :key and node = :node;
 -- name: series_insert
