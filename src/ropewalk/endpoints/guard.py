@@ -7,8 +7,9 @@ import logging
 import re
 import secrets
 import zlib
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable, Generator, Iterable
 from contextlib import suppress
+from functools import partial
 from typing import Any
 
 import msgspec
@@ -173,20 +174,53 @@ class _Bounded:
         if self._done:
             return await self._receive()
         # The app's own slowness does not count: only what is waited for here.
-        loop = asyncio.get_running_loop()
-        began = loop.time()
-        left = self._seconds + self._count / BODY_RATE_MIN - self._waited
+        coming = self._receive().__await__()
         try:
-            async with asyncio.timeout(min(left, self._seconds)):
-                message = await self._receive()
-        except TimeoutError:
-            raise Stop(Invalid("body-too-slow", "The body did not arrive in time.")) from None
-        self._waited += loop.time() - began
+            waits = next(coming)
+        except StopIteration as there:  # most bodies have come with their heads, and need no clock
+            message = there.value
+        else:
+            message = await self._in_time(coming, waits)
         self._count += len(message.get("body", b""))
         if self._cap and self._count > self._cap:
             raise Stop(too_large(self._cap))
         self._done = not message.get("more_body", False)
         return message
+
+    async def _in_time(self, coming: Generator[Any, Any, Message], waits: object) -> Message:
+        """Return what is on its way, unless it takes too long."""
+        loop = asyncio.get_running_loop()
+        began = loop.time()
+        left = self._seconds + self._count / BODY_RATE_MIN - self._waited
+        try:
+            async with asyncio.timeout(min(left, self._seconds)):
+                message = await _Begun(coming, waits)
+        except TimeoutError:
+            raise Stop(Invalid("body-too-slow", "The body did not arrive in time.")) from None
+        self._waited += loop.time() - began
+        return message
+
+
+class _Begun:
+    """What somebody has begun to await, and found that it waits."""
+
+    def __init__(self, coming: Generator[Any, Any, Message], waits: object) -> None:
+        self._coming = coming
+        self._waits = waits
+
+    def __await__(self) -> Generator[Any, Any, Message]:
+        waits = self._waits
+        while True:
+            try:
+                said = yield waits
+            except BaseException as error:  # noqa: BLE001 - a cancellation: whoever waits is told
+                step = partial(self._coming.throw, error)
+            else:
+                step = partial(self._coming.send, said)
+            try:
+                waits = step()
+            except StopIteration as there:
+                return there.value
 
 
 def unpacked(receive: Receive, cap: int) -> Receive:

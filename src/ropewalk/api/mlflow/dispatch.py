@@ -16,6 +16,7 @@ from urllib.parse import parse_qsl, unquote_to_bytes
 
 import msgspec
 
+from ropewalk.api.mlflow.arrivals import Arrivals
 from ropewalk.api.mlflow.problems import answer_of
 from ropewalk.api.mlflow.route import Action, Call, How, Route
 from ropewalk.endpoints.guard import depth_within, read_body
@@ -84,6 +85,7 @@ class Dispatch:
         self._threads = ThreadPoolExecutor(READERS, thread_name_prefix="ropewalk-mlflow")
         # Its own threads: what waits for a host or puts a large file together keeps no reader waiting.
         self._slow = ThreadPoolExecutor(READERS, thread_name_prefix="ropewalk-mlflow-slow")
+        self._arrivals = Arrivals()
         self._waiting = {How.WRITE: 0, How.READ: 0, How.PLAIN: 0}
         self._write_seconds = 0.0
         for route in routes:
@@ -223,7 +225,7 @@ class Dispatch:
             return msgspec.to_builtins(answered) if key else _encoded(answered)
 
         future = call.site.db.submit(work, key=key or None)
-        found = await asyncio.wrap_future(future)
+        found = await self._arrivals.result(future)
         return found if isinstance(found, bytes) else _encoded(found)
 
 

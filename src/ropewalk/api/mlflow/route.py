@@ -18,6 +18,8 @@ Action = Literal["read", "write", "approve", "operate", "admin"]
 class How(Enum):
     """Who runs a route's work, and with what."""
 
+    __hash__ = object.__hash__  # there is one of each: a request looks its own up several times
+
     READ = "read"
     """`work(reader, call)`, in a thread, on one consistent view."""
     WRITE = "write"
