@@ -29,6 +29,7 @@ from ropewalk.store.session import Session
 from ropewalk.store.writer import Writer
 
 T = TypeVar("T")
+Do = Callable[[str, Any], sqlite3.Cursor]
 BUSY_SECONDS = 10.0
 TICK_STEPS = 20_000
 BACKUP_PAGES = 2_000
@@ -82,23 +83,19 @@ class SqliteSession(Session):
 
     def run(self, query: str, /, **values: Value) -> int:
         """Run a named statement; return how many rows it changed."""
-        try:
-            return self._connection.execute(self._queries[query], values).rowcount
-        except (sqlite3.Error, OverflowError, UnicodeEncodeError) as error:
-            raise translate(error, query) from error
+        return self._changed(query, self._connection.execute, ((self._queries[query], values),))
 
     def many(self, query: str, rows: Iterable[Mapping[str, Value]], /) -> int:
         """Run a named statement for each row of values; return how many rows were changed."""
-        try:
-            return self._connection.executemany(self._queries[query], rows).rowcount
-        except (sqlite3.Error, OverflowError, UnicodeEncodeError) as error:
-            raise translate(error, query) from error
+        return self._changed(query, self._connection.executemany, ((self._queries[query], rows),))
 
     def pour(self, query: str, rows: Sequence[tuple[Value, ...]], /) -> int:
         """Run a named insert for many rows: each statement takes as many as it can, so that threads change seldom."""
-        execute = self._connection.execute
+        return self._changed(query, self._connection.execute, poured(self._queries[query], rows))
+
+    def _changed(self, query: str, do: Do, statements: Iterable[tuple[str, object]]) -> int:
         try:
-            return sum(execute(sql, values).rowcount for sql, values in poured(self._queries[query], rows))
+            return sum(do(sql, values).rowcount for sql, values in statements)
         except (sqlite3.Error, OverflowError, UnicodeEncodeError) as error:
             raise translate(error, query) from error
 
