@@ -47,8 +47,8 @@ def check_points(points: Sequence[Point]) -> Sequence[Point]:
     """Return points if they are such by MLflow's rules; see `check_point` for what is raised."""
     for key in {point[0] for point in points}:
         check_key(key)
-    for place, least in ((2, 0), (3, -INT_MAX - 1)):
-        numbers = [point[place] for point in points]
+    times, steps = [point[2] for point in points], [point[3] for point in points]
+    for numbers, least in ((times, 0), (steps, -INT_MAX - 1)):
         if numbers and not least <= min(numbers) <= max(numbers) <= INT_MAX:
             return [check_point(*one) for one in points]  # which says which one
     return points
