@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import json
 import os
-import subprocess
-import sys
 import threading
-from collections.abc import Callable, Generator, Mapping
+from collections.abc import Callable, Generator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
@@ -16,8 +13,7 @@ from typing import TYPE_CHECKING
 
 from ropewalk.blobs.place import open_bucket
 from ropewalk.clock import Clock, SystemClock
-from ropewalk.errors import Interrupted, Invalid, NotFound, RopewalkError
-from ropewalk.leases import PARENT
+from ropewalk.errors import Invalid, NotFound
 from ropewalk.ledger.head import write_head
 from ropewalk.ledger.sign import Signer
 from ropewalk.settings import FILE, Settings, read_settings
@@ -30,18 +26,20 @@ from ropewalk.store.link import Store
 if TYPE_CHECKING:
     import polars as pl
 
+    from ropewalk.loops.start import Starts
     from ropewalk.loops.work import Loop
-    from ropewalk.observations.alert import Alert
     from ropewalk.pipelines.progress import Progress as StepProgress
     from ropewalk.pipelines.progress import RunResult
     from ropewalk.releases.release import Release
     from ropewalk.releases.walk import Doors
     from ropewalk.releases.walk import Progress as StageProgress
     from ropewalk.runs.run import Run
+    from ropewalk.schedules.fire import Fire
+    from ropewalk.schedules.schedule import Schedule
+    from ropewalk.schedules.spec import Spec
 
 CLIMB_SECONDS = 0.5
 DATABASE = "ropewalk.db"
-HALT_SECONDS = 0.2
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -161,6 +159,7 @@ def run(
     target: str = "",
     args: Mapping[str, str] | None = None,
     on_progress: Callable[[StepProgress], None],
+    fire: str = "",
 ) -> RunResult:
     """Run a pipeline; the models that its steps logged are registered in the transaction that finishes the run.
 
@@ -169,6 +168,7 @@ def run(
         target: `FILE.py:FUNCTION`; the project's own pipeline when empty.
         args: the pipeline's arguments as typed on a command line, or as values.
         on_progress: told of each step.
+        fire: `ID:FENCE` of the start of a schedule that this run is, which begins and ends with it.
     """
     from ropewalk.pipelines.execute import run_pipeline
 
@@ -177,8 +177,37 @@ def run(
         target=target or house.settings.pipeline,
         args=dict(args or {}),
         on_progress=on_progress,
-        on_finish=partial(_register, house.site),
+        on_begin=partial(_begun, house.site, fire),
+        on_finish=partial(_finished, house.site, fire),
     )
+
+
+def _begun(site: Site, fire: str, tx: Transaction, run: Run) -> None:
+    """Note the cause of a run that a schedule has started: in its start, in its tags and in the ledger."""
+    if not fire:
+        return
+    from ropewalk.runs import keep
+    from ropewalk.runs.log import LogEntry
+    from ropewalk.schedules import fire as fires
+
+    name, _, fence = fire.partition(":")
+    found = fires.attach(tx, site, name, int(fence) if fence.isdigit() else 0, run.id)
+    tags = {fires.SCHEDULE_TAG: found.schedule, fires.CAUSE_TAG: found.cause, fires.FIRE_TAG: found.id}
+    now_us = site.clock.now_us()
+    entries = [LogEntry(kind="tag", key=key, value=value, at_us=now_us) for key, value in tags.items()]
+    keep.apply(tx, run.id, entries, at_us=now_us)
+
+
+def _finished(site: Site, fire: str, tx: Transaction, run: Run) -> None:
+    """Do what the end of a run brings with it, in its transaction: its models are registered, its start is over."""
+    _register(site, tx, run)
+    if fire:
+        from ropewalk.loops.start import end
+        from ropewalk.schedules import fire as fires
+
+        name, _, fence = fire.partition(":")
+        found = fires.attach(tx, site, name, int(fence) if fence.isdigit() else 0, run.id)
+        end(tx, site, found, fires.DONE)
 
 
 def _register(site: Site, tx: Transaction, finished: Run) -> None:
@@ -297,63 +326,93 @@ def loops(house: House) -> list[Loop]:
     from ropewalk.loops.climb import Climb
     from ropewalk.loops.deliver import Deliver
     from ropewalk.loops.rescue import Rescue
-    from ropewalk.loops.retrain import Retrain
+    from ropewalk.loops.schedule import Schedules, Ways
     from ropewalk.loops.sweep import Sweep
     from ropewalk.loops.tidy import Tidy
     from ropewalk.loops.watch import Watch
-    from ropewalk.webhooks.send import Ways
+    from ropewalk.webhooks.send import Ways as Roads
 
-    site, halt = house.site, threading.Event()
+    site = house.site
     hooks = house.settings.webhooks
     return [
         Climb(site).loop(CLIMB_SECONDS),
         Watch(site, house.settings).loop(),
-        Retrain(site, partial(_retrain, house, halt=halt), halt).loop(),
+        Schedules(site, Ways(declared=_declared(house), starts=starts(house))).loop(),
         Rescue(site).loop(),
         Sweep(site).loop(),
         Tidy(site).loop(),
-        Deliver(site, Ways(allow=hooks.allow), hooks.keep_days).loop(),
+        Deliver(site, Roads(allow=hooks.allow), hooks.keep_days).loop(),
     ]
 
 
-def _retrain(house: House, found: Alert, *, halt: threading.Event | None = None) -> str:
-    """Run the project's pipeline in a process of its own, so that the server's answers do not wait for it.
+def starts(house: House, *, only: Callable[[Fire], bool] = lambda _: True) -> Starts:
+    """Return what runs the starts of schedules, each in a process of its own; all of them, or those that are meant."""
+    from ropewalk.loops.apart import run_apart
+    from ropewalk.loops.start import Starts
+    from ropewalk.schedules import schedule as schedules
 
-    Once `halt` is set the process is ended: the server shall not wait, and the same command resumes the run.
+    def start(found: Fire, halt: threading.Event) -> str:
+        with house.site.db.read() as rows:
+            pipeline = schedules.get(rows, found.schedule).pipeline
+        return run_apart(house.site, pipeline, found, halt)
 
-    Returns:
-        The run's id.
+    return Starts(house.site, start, only=only)
 
-    Raises:
-        RopewalkError: the run failed; the error is its own.
+
+def _declared(house: House) -> Callable[[], Sequence[Spec] | None]:
+    """Return what reads the declared schedules anew when a file that may name one has changed."""
+    from ropewalk.schedules.declared import declared, stamps
+
+    root, last = house.site.root, dict[str, tuple[int, int]]()
+
+    def read() -> Sequence[Spec] | None:
+        nonlocal last
+        now = stamps(root)
+        if now == last:
+            return None
+        found = declared(root, read_settings(root))
+        last = now
+        return found
+
+    return read
+
+
+def declare(house: House) -> list[Schedule]:
+    """Bring the rows to what code and settings declare now; return all schedules, removed ones too."""
+    from ropewalk.schedules import schedule as schedules
+    from ropewalk.schedules.declared import declared
+
+    specs = declared(house.site.root, house.settings)
+    with house.site.db.read() as rows:
+        known = schedules.every(rows)
+    if {one.name: one.spec for one in known if one.state != schedules.REMOVED} == {
+        one.name: one.text() for one in specs
+    }:
+        return known
+    return house.site.db.write(lambda tx: schedules.declare(tx, house.site, specs))
+
+
+def carry_out(house: House, only: Callable[[Fire], bool], *, tell: Callable[[], None] = lambda: None) -> None:
+    """Run the starts that are meant until all of them are over, beside a server or without one; Ctrl-C gives them back.
+
+    Args:
+        house: the open project.
+        only: which starts.
+        tell: called whenever one has ended.
     """
-    words = [f"{name}={value}" for name, value in house.settings.retrain.items()]
-    command = [sys.executable, "-m", "ropewalk", "--project", str(house.site.root), "--json", "run", *words]
-    with subprocess.Popen(
-        command,
-        cwd=house.site.root,
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        env={**os.environ, "ROPEWALK_ACTOR": f"alert:{found.monitor}", PARENT: str(os.getpid())},
-    ) as child:
-        said = _listened(child, halt)
+    from ropewalk.loops.start import LOOK_SECONDS
+    from ropewalk.schedules import fire as fires
+
+    running, ended = starts(house, only=only), threading.Event()
+    running.on_end = ended.set
     try:
-        answer = json.loads(said)
-    except ValueError:
-        raise Interrupted(
-            "retraining-broken-off", "The retraining ended without a word.", where=found.subject, fix="ropewalk run"
-        ) from None
-    if answer["ok"]:
-        return str(answer["result"]["run"])
-    told = answer["error"]
-    raise RopewalkError(told["code"], told["what"], where=told["where"], why=told["why"], fix=told["fix"])
-
-
-def _listened(child: subprocess.Popen[bytes], halt: threading.Event | None) -> bytes:
-    """Return what a process says until its end; it is asked to end once `halt` is set."""
-    while True:
-        try:
-            return child.communicate(timeout=HALT_SECONDS)[0]
-        except subprocess.TimeoutExpired:
-            if halt is not None and halt.is_set():
-                child.terminate()
+        while True:
+            ended.clear()
+            running.turn(house.site.clock.now_us())
+            tell()
+            with house.site.db.read() as rows:
+                if not any(only(one) for one in fires.open_fires(rows)):
+                    return
+            ended.wait(LOOK_SECONDS)
+    finally:
+        running.stop()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import msgspec
 from msgspec import Meta
@@ -150,6 +150,49 @@ class Monitor(Part, frozen=True, kw_only=True):
     retrain: bool = False
 
 
+class Schedule(Part, frozen=True, kw_only=True):
+    """What starts a pipeline by itself: exactly one of `cron`, `every`, `files`, `query`, `event` and `webhook`.
+
+    Attributes:
+        name: how people call it.
+        pipeline: `FILE.py:FUNCTION`; the project's own when empty.
+        cron: five fields: minute, hour, day of month, month, day of week.
+        every: a duration such as `15m`, counted from `start`, or from 1970 in UTC without one.
+        files: patterns relative to the project; it starts when such files arrive or change.
+        query: SQL whose first value is watched; it starts when that changes.
+        database: the SQLite file that the query asks, relative to the project.
+        event: kind of an event, such as `model_version.created`, `model_version_alias.created` or `alert.opened`.
+        match: values that the event's body has to hold.
+        webhook: it starts when somebody posts to `/api/v1/triggers/NAME` with its secret.
+        timezone: IANA zone of cron fields and dates.
+        overlap: `skip`, `queue` or `cancel-running` where the one before still runs; empty for `skip` with times and
+            `queue` with everything else and with `catch_up = "all"`.
+        catch_up: `last`, `all` or `none` of the starts that were missed while nothing ran.
+        jitter: each start waits up to so long, always the same for the same start.
+        start: no start before this date or time, such as `2026-01-01`.
+        end: no start from this date or time on.
+        args: arguments of the pipeline.
+    """
+
+    name: str
+    pipeline: str = ""
+    cron: str = ""
+    every: str = ""
+    files: tuple[str, ...] = ()
+    query: str = ""
+    database: str = ""
+    event: str = ""
+    match: dict[str, str | int | float | bool] = {}
+    webhook: bool = False
+    timezone: str = "UTC"
+    overlap: Literal["", "skip", "queue", "cancel-running"] = ""
+    catch_up: Literal["last", "all", "none"] = "last"
+    jitter: str = ""
+    start: str = ""
+    end: str = ""
+    args: dict[str, Any] = {}
+
+
 class Serve(Part, frozen=True, kw_only=True):
     """The endpoint: where it listens and what it bears."""
 
@@ -235,6 +278,7 @@ class Settings(Part, frozen=True, kw_only=True):
         pipeline: `FILE.py:FUNCTION` that `ropewalk run` runs.
         model: name of the model that `ropewalk ship` ships; empty for the project's.
         retrain: arguments of the pipeline when a monitor starts it.
+        schedules: what starts pipelines by itself, besides what `@pipeline(schedule=...)` says.
         false_alarms_per_year: budget over all monitors together.
     """
 
@@ -251,6 +295,7 @@ class Settings(Part, frozen=True, kw_only=True):
     canary: Canary = Canary()
     monitors: tuple[Monitor, ...] = ()
     retrain: dict[str, str | int | float | bool] = {}
+    schedules: tuple[Schedule, ...] = ()
     false_alarms_per_year: Positive = 1.0
     serve: Serve = Serve()
     webhooks: Webhooks = Webhooks()

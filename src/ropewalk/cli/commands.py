@@ -70,6 +70,9 @@ COMMANDS = (
     Command(name="runs", summary="list, search and show runs", group=TRAIN, module="runs"),
     Command(name="diff", summary="say what is different between two runs", group=TRAIN, module="diff"),
     Command(
+        name="schedule", summary="show, pause, start and backfill what starts by itself", group=TRAIN, module="schedule"
+    ),
+    Command(
         name="restore", summary="write out code, data and model of a run, byte for byte", group=TRAIN, module="restore"
     ),
     Command(name="data", summary="list and profile snapshots, infer and check contracts", group=TRAIN, module="data"),

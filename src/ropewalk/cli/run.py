@@ -49,14 +49,18 @@ def handle(options: argparse.Namespace, out: Output) -> None:
     from ropewalk.leases import PARENT, end_with
     from ropewalk.models import versions
     from ropewalk.runs import keep
+    from ropewalk.schedules.fire import VARIABLE
 
+    fire = os.environ.pop(VARIABLE, "")  # of this run, and of none that its steps may start
     if os.environ.get(PARENT, "").isdigit():
         end_with(int(os.environ[PARENT]))
     target, args = split(options.words)
     require_pipeline(options.project, target)
     with open_house(options.project) as house:
         with out.progress(f"running {target or house.settings.pipeline}") as bar, mended(options.words):
-            done = run(house, target=target, args=args, on_progress=lambda progress: _tell(progress, out, bar))
+            done = run(
+                house, target=target, args=args, fire=fire, on_progress=lambda progress: _tell(progress, out, bar)
+            )
         with house.site.db.read() as rows:
             points = keep.metrics(rows, done.run.id)
             made = [(fact.key, str(fact.content()["manifest"])) for fact in keep.facts(rows, done.run.id, "model")]

@@ -5,10 +5,10 @@ from __future__ import annotations
 import functools
 import inspect
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextvars import ContextVar
-from dataclasses import dataclass
-from typing import Any, ParamSpec, Protocol, TypeVar, overload
+from dataclasses import dataclass, field
+from typing import Any, Literal, ParamSpec, Protocol, TypedDict, TypeVar, Unpack, overload
 
 from ropewalk.errors import Invalid
 
@@ -45,10 +45,45 @@ class PipelineOptions:
     """What is said of a pipeline besides its body.
 
     Attributes:
-        schedule: five cron fields; empty for by hand.
+        schedule: five cron fields, or `every 15m`; empty for by hand.
+        trigger: what else starts it and how, in the words of `[[schedules]]` in `ropewalk.toml`: `timezone`,
+            `overlap`, `catch_up`, `jitter`, `start`, `end`, `files`, `query`, `database`, `event`, `match`, `webhook`.
     """
 
     schedule: str = ""
+    trigger: Mapping[str, Any] = field(default_factory=dict[str, Any])
+
+
+class Trigger(TypedDict, total=False):
+    """What starts a pipeline besides cron fields, and how; the same words as `[[schedules]]` in `ropewalk.toml`.
+
+    Attributes:
+        timezone: IANA zone that cron fields and dates are in; UTC when left out.
+        overlap: what happens to a start that is due while the one before it runs.
+        catch_up: which of the starts that were missed while nothing ran are made up for.
+        jitter: each start waits up to so long, always the same for the same start.
+        start: no start before this date or time.
+        end: no start from this date or time on.
+        files: start when files of these patterns arrive or change.
+        query: start when the first value that this SQL gives changes.
+        database: the SQLite file of the query, relative to the project.
+        event: start when an event of this kind is written, such as `model_version.created`.
+        match: what the event's body has to hold.
+        webhook: start when somebody posts to `/api/v1/triggers/NAME`.
+    """
+
+    timezone: str
+    overlap: Literal["skip", "queue", "cancel-running"]
+    catch_up: Literal["last", "all", "none"]
+    jitter: str
+    start: str
+    end: str
+    files: str | list[str] | tuple[str, ...]
+    query: str
+    database: str
+    event: str
+    match: dict[str, str | int | float | bool]
+    webhook: bool
 
 
 class Recorder(Protocol):
@@ -131,9 +166,9 @@ def _mark_step(function: Callable[P, R], options: StepOptions) -> Callable[P, R]
 @overload
 def pipeline(function: Callable[P, R], /) -> Callable[P, R]: ...
 @overload
-def pipeline(*, schedule: str = "") -> Callable[[Callable[P, R]], Callable[P, R]]: ...
+def pipeline(*, schedule: str = "", **trigger: Unpack[Trigger]) -> Callable[[Callable[P, R]], Callable[P, R]]: ...
 def pipeline(
-    function: Callable[P, R] | None = None, /, *, schedule: str = ""
+    function: Callable[P, R] | None = None, /, *, schedule: str = "", **trigger: Unpack[Trigger]
 ) -> Callable[P, R] | Callable[[Callable[P, R]], Callable[P, R]]:
     """Make a function a pipeline: an ordinary function whose body calls steps.
 
@@ -142,12 +177,22 @@ def pipeline(
 
     Args:
         function: the function, when the decorator has no brackets.
-        schedule: five cron fields, such as `0 6 * * *`; kept for `ropewalk schedule`.
+        schedule: five cron fields, such as `0 6 * * *`, or `every 15m`. `ropewalk up` starts it then, and `ropewalk
+            schedule` shows when. It is read from the source, so write it as it is: text, numbers, lists, names of such.
+        trigger: what else starts it, and how; see `Trigger` and docs/guides/schedules.md.
 
     Raises:
-        Invalid: the function is asynchronous or a generator.
+        Invalid: the function is asynchronous or a generator, or a word of the schedule is unknown.
     """
-    options = PipelineOptions(schedule=schedule)
+    unknown = sorted(set(trigger) - set(Trigger.__annotations__))
+    if unknown:
+        raise Invalid(
+            "step-option",
+            f"A pipeline has no option {unknown[0]!r}.",
+            why=f"it takes schedule, {', '.join(Trigger.__annotations__)}",
+            fix='write it like @pipeline(schedule="0 6 * * *", timezone="Europe/Berlin")',
+        )
+    options = PipelineOptions(schedule=schedule, trigger=dict(trigger))
 
     def mark(inner: Callable[P, R]) -> Callable[P, R]:
         _plain(inner)

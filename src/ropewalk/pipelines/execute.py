@@ -28,6 +28,7 @@ def run_pipeline(
     target: str,
     args: Mapping[str, Any],
     on_progress: Callable[[Progress], None] = lambda _: None,
+    on_begin: Callable[[Transaction, Run], None] = lambda _tx, _run: None,
     on_finish: Callable[[Transaction, Run], None] = lambda _tx, _run: None,
     name: str = "",
     experiment: str = "",
@@ -43,6 +44,7 @@ def run_pipeline(
         target: `FILE.py:FUNCTION`.
         args: the pipeline's arguments; text is read as its parameters say.
         on_progress: told of each node that begins or ends; outside of any transaction.
+        on_begin: called in the transaction that begins the run, or takes it up again.
         on_finish: called in the transaction that finishes the run.
         name: what people call the run; empty for the next number.
         experiment: what the run belongs to.
@@ -59,7 +61,9 @@ def run_pipeline(
         environment = environment_blob(site)
 
         def begin(tx: Transaction) -> tuple[Run, bool]:
-            return _begin(tx, site, opened, environment, name=name, experiment=experiment, parent=parent)
+            run, resumed = _begin(tx, site, opened, environment, name=name, experiment=experiment, parent=parent)
+            on_begin(tx, run)
+            return run, resumed
 
         run, resumed = site.db.write(begin)
         done = _walk(site, run, Turns(site, opened, run, on_progress), on_finish)

@@ -1,0 +1,1 @@
+"""What starts pipelines by itself: schedules, each start of theirs exactly once, and backfills."""

@@ -1,0 +1,3 @@
+drop table backfills;
+drop table fires;
+drop table schedules;
