@@ -15,12 +15,17 @@ import pytest
 from ropewalk import house
 from ropewalk.errors import Interrupted, Invalid, NotFound, RopewalkError
 from ropewalk.house import House, open_house
+from ropewalk.leases import take
 from ropewalk.ledger.head import read_head
 from ropewalk.ledger.sign import Checker
+from ropewalk.loops.apart import run_apart
 from ropewalk.models import versions
-from ropewalk.observations.alert import Alert
 from ropewalk.releases import release
 from ropewalk.runs import run as runs
+from ropewalk.runs import search
+from ropewalk.schedules import fire as fires
+from ropewalk.schedules.declared import renewed
+from ropewalk.schedules.fire import Cause, Fire
 from ropewalk.site import HIDDEN
 from ropewalk.testing.fakes import SetClock
 
@@ -39,15 +44,22 @@ def train(n: int = 1) -> int:
 """
 
 
-def alarm() -> Alert:
-    values = dict.fromkeys(Alert.__slots__, "")
-    return Alert(**{**values, "monitor": "arrivals", "endpoint": "churn"})  # type: ignore[arg-type]
-
-
-def project_that_retrains(root: Path, n: int) -> Path:
+def scheduled_project(root: Path, value: object, name: str = "n") -> Path:
     (root / "pipeline.py").write_text(PIPELINE)
-    (root / "ropewalk.toml").write_text(f'name = "little"\n[retrain]\nn = {n}\n')
+    table = f'[[schedules]]\nname = "nightly"\ncron = "0 6 * * *"\nargs = {{ {name} = {json.dumps(value)} }}\n'
+    (root / "ropewalk.toml").write_text(f'name = "little"\n{table}')
     return root
+
+
+def taken(home: House) -> Fire:
+    """Return a start of the project's schedule that this process has claimed."""
+    site = home.site
+    (one,) = renewed(site, home.settings)
+    cause = Cause(key="manual 1", cause="manual", due_us=site.clock.now_us(), actor="schedule:nightly")
+    made = site.db.write(lambda tx: fires.add(tx, site, one.name, cause, one.said.args))
+    assert made is not None
+    lease = take(site.clock.now_us(), 0)
+    return site.db.write(lambda tx: fires.claim(tx, made, lease, site.clock.now_us()))
 
 
 def test_a_folder_without_records_is_not_made_a_project_by_looking(tmp_path):
@@ -143,35 +155,54 @@ def test_the_loops_are_made_and_none_is_started(shipped):
     with open_house(shipped, create=False) as home:
         made = house.loops(home)
 
-    assert [loop.name for loop in made] == ["climb", "watch", "retrain", "rescue", "sweep", "tidy", "deliver"]
+    assert [loop.name for loop in made] == ["climb", "watch", "schedule", "rescue", "sweep", "tidy", "deliver"]
 
 
-def test_a_retraining_runs_in_a_process_of_its_own_with_its_arguments_and_its_cause(tmp_path):
-    with open_house(project_that_retrains(tmp_path, 3)) as home:
-        found = house._retrain(home, alarm())
+def test_a_start_runs_in_a_process_of_its_own_and_ends_with_its_run(tmp_path):
+    with open_house(scheduled_project(tmp_path, 3)) as home:
+        one = taken(home)
+        found = run_apart(home.site, "pipeline.py:train", one, threading.Event())
         with home.site.db.read() as rows:
             made = runs.get(rows, found)
+            noted = fires.get(rows, one.id)
+            tags = search.summarize(rows, made).tags
 
     assert (made.state, made.arguments()) == ("finished", {"n": 3})
+    assert (noted.state, noted.run) == (fires.DONE, found)
+    assert (tags[fires.SCHEDULE_TAG], tags[fires.CAUSE_TAG]) == ("nightly", "manual")
+    assert made.user_name == "schedule:nightly"
 
 
-def test_a_retraining_that_fails_says_what_its_own_step_said(tmp_path):
-    with open_house(project_that_retrains(tmp_path, -1)) as home, pytest.raises(RopewalkError) as caught:
-        house._retrain(home, alarm())
+def test_a_start_that_fails_says_what_its_own_step_said(tmp_path):
+    with open_house(scheduled_project(tmp_path, -1)) as home, pytest.raises(RopewalkError) as caught:
+        run_apart(home.site, "pipeline.py:train", taken(home), threading.Event())
 
     assert caught.value.code == "step-failed"
     assert "below zero" in f"{caught.value.what} {caught.value.why}"
 
 
-def test_a_retraining_that_ends_without_a_word_is_told_as_broken_off(tmp_path, monkeypatch):
+def test_whoever_holds_an_old_fence_begins_no_run(tmp_path):
+    with open_house(scheduled_project(tmp_path, 3)) as home:
+        one = taken(home)
+        lease = take(home.site.clock.now_us(), one.fence)
+        home.site.db.write(lambda tx: fires.claim(tx, one, lease, home.site.clock.now_us()))
+        with pytest.raises(RopewalkError) as caught:
+            run_apart(home.site, "pipeline.py:train", one, threading.Event())
+        with home.site.db.read() as rows:
+            assert search.search(rows, "").runs == ()
+
+    assert caught.value.code == "fire-lost"
+
+
+def test_a_start_that_ends_without_a_word_is_told_as_broken_off(tmp_path, monkeypatch):
     monkeypatch.setattr("sys.executable", "/bin/false")
-    with open_house(project_that_retrains(tmp_path, 1)) as home, pytest.raises(Interrupted) as caught:
-        house._retrain(home, alarm())
+    with open_house(scheduled_project(tmp_path, 1)) as home, pytest.raises(Interrupted) as caught:
+        run_apart(home.site, "pipeline.py:train", taken(home), threading.Event())
 
-    assert caught.value.code == "retraining-broken-off"
+    assert caught.value.code == "fire-broken-off"
 
 
-def test_a_server_that_stops_does_not_wait_for_its_retraining(tmp_path):
+def test_a_server_that_stops_does_not_wait_for_what_it_started(tmp_path):
     os.mkfifo(tmp_path / "gate")
     waits = """
         from pathlib import Path
@@ -185,8 +216,8 @@ def test_a_server_that_stops_does_not_wait_for_its_retraining(tmp_path):
         def train(gate: str) -> int:
             return wait(gate)
     """
+    scheduled_project(tmp_path, str(tmp_path / "gate"), "gate")
     (tmp_path / "pipeline.py").write_text(dedent(waits))
-    (tmp_path / "ropewalk.toml").write_text(f'name = "little"\n[retrain]\ngate = "{tmp_path / "gate"}"\n')
     halt, ended = threading.Event(), threading.Event()
 
     def stop() -> None:
@@ -197,10 +228,10 @@ def test_a_server_that_stops_does_not_wait_for_its_retraining(tmp_path):
     with open_house(tmp_path) as home, ThreadPoolExecutor(1) as pool:
         pool.submit(stop)
         with pytest.raises(Interrupted) as caught:
-            house._retrain(home, alarm(), halt=halt)
+            run_apart(home.site, "pipeline.py:train", taken(home), halt)
         ended.set()
 
-    assert caught.value.code == "retraining-broken-off"
+    assert caught.value.code == "fire-broken-off"
 
 
 def test_a_house_is_a_record(shipped):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import threading
-from collections.abc import Callable, Generator, Mapping, Sequence
+from collections.abc import Callable, Generator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
@@ -35,8 +35,6 @@ if TYPE_CHECKING:
     from ropewalk.releases.walk import Progress as StageProgress
     from ropewalk.runs.run import Run
     from ropewalk.schedules.fire import Fire
-    from ropewalk.schedules.schedule import Schedule
-    from ropewalk.schedules.spec import Spec
 
 CLIMB_SECONDS = 0.5
 DATABASE = "ropewalk.db"
@@ -170,6 +168,7 @@ def run(
         on_progress: told of each step.
         fire: `ID:FENCE` of the start of a schedule that this run is, which begins and ends with it.
     """
+    from ropewalk.loops.start import begun
     from ropewalk.pipelines.execute import run_pipeline
 
     return run_pipeline(
@@ -177,37 +176,17 @@ def run(
         target=target or house.settings.pipeline,
         args=dict(args or {}),
         on_progress=on_progress,
-        on_begin=partial(_begun, house.site, fire),
+        on_begin=partial(begun, house.site, fire),
         on_finish=partial(_finished, house.site, fire),
     )
 
 
-def _begun(site: Site, fire: str, tx: Transaction, run: Run) -> None:
-    """Note the cause of a run that a schedule has started: in its start, in its tags and in the ledger."""
-    if not fire:
-        return
-    from ropewalk.runs import keep
-    from ropewalk.runs.log import LogEntry
-    from ropewalk.schedules import fire as fires
-
-    name, _, fence = fire.partition(":")
-    found = fires.attach(tx, site, name, int(fence) if fence.isdigit() else 0, run.id)
-    tags = {fires.SCHEDULE_TAG: found.schedule, fires.CAUSE_TAG: found.cause, fires.FIRE_TAG: found.id}
-    now_us = site.clock.now_us()
-    entries = [LogEntry(kind="tag", key=key, value=value, at_us=now_us) for key, value in tags.items()]
-    keep.apply(tx, run.id, entries, at_us=now_us)
-
-
 def _finished(site: Site, fire: str, tx: Transaction, run: Run) -> None:
     """Do what the end of a run brings with it, in its transaction: its models are registered, its start is over."""
-    _register(site, tx, run)
-    if fire:
-        from ropewalk.loops.start import end
-        from ropewalk.schedules import fire as fires
+    from ropewalk.loops.start import finished
 
-        name, _, fence = fire.partition(":")
-        found = fires.attach(tx, site, name, int(fence) if fence.isdigit() else 0, run.id)
-        end(tx, site, found, fires.DONE)
+    _register(site, tx, run)
+    finished(site, fire, tx, run)
 
 
 def _register(site: Site, tx: Transaction, finished: Run) -> None:
@@ -330,6 +309,7 @@ def loops(house: House) -> list[Loop]:
     from ropewalk.loops.sweep import Sweep
     from ropewalk.loops.tidy import Tidy
     from ropewalk.loops.watch import Watch
+    from ropewalk.schedules.declared import Declared
     from ropewalk.webhooks.send import Ways as Roads
 
     site = house.site
@@ -337,7 +317,7 @@ def loops(house: House) -> list[Loop]:
     return [
         Climb(site).loop(CLIMB_SECONDS),
         Watch(site, house.settings).loop(),
-        Schedules(site, Ways(declared=_declared(house), starts=starts(house))).loop(),
+        Schedules(site, Ways(declared=Declared(site.root), starts=starts(house))).loop(),
         Rescue(site).loop(),
         Sweep(site).loop(),
         Tidy(site).loop(),
@@ -357,62 +337,3 @@ def starts(house: House, *, only: Callable[[Fire], bool] = lambda _: True) -> St
         return run_apart(house.site, pipeline, found, halt)
 
     return Starts(house.site, start, only=only)
-
-
-def _declared(house: House) -> Callable[[], Sequence[Spec] | None]:
-    """Return what reads the declared schedules anew when a file that may name one has changed."""
-    from ropewalk.schedules.declared import declared, stamps
-
-    root, last = house.site.root, dict[str, tuple[int, int]]()
-
-    def read() -> Sequence[Spec] | None:
-        nonlocal last
-        now = stamps(root)
-        if now == last:
-            return None
-        found = declared(root, read_settings(root))
-        last = now
-        return found
-
-    return read
-
-
-def declare(house: House) -> list[Schedule]:
-    """Bring the rows to what code and settings declare now; return all schedules, removed ones too."""
-    from ropewalk.schedules import schedule as schedules
-    from ropewalk.schedules.declared import declared
-
-    specs = declared(house.site.root, house.settings)
-    with house.site.db.read() as rows:
-        known = schedules.every(rows)
-    if {one.name: one.spec for one in known if one.state != schedules.REMOVED} == {
-        one.name: one.text() for one in specs
-    }:
-        return known
-    return house.site.db.write(lambda tx: schedules.declare(tx, house.site, specs))
-
-
-def carry_out(house: House, only: Callable[[Fire], bool], *, tell: Callable[[], None] = lambda: None) -> None:
-    """Run the starts that are meant until all of them are over, beside a server or without one; Ctrl-C gives them back.
-
-    Args:
-        house: the open project.
-        only: which starts.
-        tell: called whenever one has ended.
-    """
-    from ropewalk.loops.start import LOOK_SECONDS
-    from ropewalk.schedules import fire as fires
-
-    running, ended = starts(house, only=only), threading.Event()
-    running.on_end = ended.set
-    try:
-        while True:
-            ended.clear()
-            running.turn(house.site.clock.now_us())
-            tell()
-            with house.site.db.read() as rows:
-                if not any(only(one) for one in fires.open_fires(rows)):
-                    return
-            ended.wait(LOOK_SECONDS)
-    finally:
-        running.stop()

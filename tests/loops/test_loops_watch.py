@@ -3,25 +3,24 @@
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
 import threading
-from dataclasses import replace
 
 import numpy as np
 import pytest
 
 from observations.captured import ENDPOINT, capture, make_release, set_traffic
-from ropewalk.errors import Conflict, Interrupted, NotFound, Unavailable
-from ropewalk.leases import Lease, boot_id
-from ropewalk.loops.retrain import STARTING, Retrain
+from ropewalk.errors import Conflict, NotFound, Unavailable
 from ropewalk.loops.watch import Watch
 from ropewalk.observations import alert as alerts
 from ropewalk.observations import windows
 from ropewalk.observations.alert import Alert
+from ropewalk.schedules import fire as fires
+from ropewalk.schedules.fire import Fire
+from ropewalk.schedules.spec import ALARM, QUEUE, Spec
 from ropewalk.settings import Monitor, Settings
 from ropewalk.site import Site
 from ropewalk.testing.fakes import SetClock
+from schedules.clockwork import Works
 
 DAY_US = 86_400_000_000
 START_US = 1_767_225_600_000_000 // (7 * DAY_US) * 7 * DAY_US
@@ -156,15 +155,33 @@ def test_an_alarm_cannot_close_twice_and_a_stranger_is_not_found(site: Site, rel
         site.db.write(lambda tx: alerts.close(tx, site, "nobody", why="again"))
 
 
-def test_an_alarm_starts_its_retraining_once(site: Site, release: str) -> None:
+RETRAIN = Spec(name="retrain", pipeline="pipeline.py:train", kind=ALARM, overlap=QUEUE, args={"n": 3})
+
+
+def test_an_alarm_starts_its_retraining_once_and_is_told_the_run(site: Site, release: str) -> None:
     found = raised(site, release)
-    started: list[str] = []
-    retrain = Retrain(site, lambda alert: started.append(alert.id) or "run-1")
+    works = Works(site, [RETRAIN])
 
-    assert retrain.turn()
-    assert not retrain.turn()
+    works.turn()
+    works.turn()
+    Works(site, [RETRAIN]).turn()
 
-    assert started == [found.id]
+    (one,) = works.all("retrain")
+    assert (one.cause, one.state, one.actor, one.key) == ("alarm", "done", "alert:errors", f"alarm {found.id}")
+    assert one.arguments() == {"n": 3}
+    assert len(works.started) == 1
+
+
+def test_the_run_of_a_retraining_stands_with_its_alarm(site: Site, release: str) -> None:
+    raised(site, release)
+
+    def start(fire: Fire, halt: threading.Event) -> str:
+        site.db.write(lambda tx: fires.attach(tx, site, fire.id, fire.fence, "run-1"))
+        return "run-1"
+
+    Works(site, [RETRAIN], start).turn()
+    Works(site, [RETRAIN], start).turn()
+
     assert all_alerts(site)[0].run == "run-1"
 
 
@@ -174,68 +191,54 @@ def test_a_monitor_that_does_not_ask_starts_nothing(site: Site, release: str) ->
     week(site, release, 0, failing=200)
     silent = msgspec.structs.replace(ERRORS, retrain=False)
     Watch(site, Settings(name=ENDPOINT, monitors=(silent,))).turn()
+    works = Works(site, [RETRAIN])
+
+    works.turn()
 
     assert len(all_alerts(site)) == 1
-    assert not Retrain(site, lambda _: pytest.fail("started")).turn()
+    assert works.all("retrain") == []
 
 
-def test_a_start_that_fails_is_noted_and_not_tried_again(site: Site, release: str) -> None:
+@pytest.mark.parametrize(
+    ("error", "told"),
+    [
+        (Unavailable("disk-full", "The disk is full."), "failed: disk-full: The disk is full."),
+        (BlockingIOError(11, "no more"), "failed: internal: BlockingIOError: [Errno 11] no more"),
+    ],
+)
+def test_a_retraining_that_fails_is_noted_and_not_tried_again(
+    site: Site, release: str, error: Exception, told: str
+) -> None:
     raised(site, release)
 
-    def start(_: Alert) -> str:
-        raise Unavailable("disk-full", "The disk is full.")
+    def start(fire: Fire, halt: threading.Event) -> str:
+        raise error
 
-    retrain = Retrain(site, start)
+    works = Works(site, [RETRAIN], start)
+    works.turn()
+    works.turn()
+    Works(site, [RETRAIN]).turn()
 
-    assert retrain.turn()
-    assert not retrain.turn()
-    assert all_alerts(site)[0].run == "failed: disk-full: The disk is full."
+    assert all_alerts(site)[0].run == told
+    assert len(works.all("retrain")) == 1
 
 
-def test_a_start_that_breaks_in_a_way_nobody_foresaw_is_noted_too(site: Site, release: str) -> None:
+def test_two_alarms_are_retrained_one_after_the_other(site: Site, clock: SetClock, release: str) -> None:
     raised(site, release)
+    clock.advance(1)
+    site.db.write(lambda tx: alerts.close(tx, site, all_alerts(site)[0].id, why="by hand"))
+    week(site, release, 1, failing=200)
+    Watch(site, SETTINGS).turn()
+    works = Works(site, [RETRAIN])
 
-    def start(_: Alert) -> str:
-        raise BlockingIOError(11, "no more processes")
+    works.turn()
 
-    retrain = Retrain(site, start)
-
-    assert retrain.turn()
-    assert not retrain.turn()
-    assert all_alerts(site)[0].run == "failed: internal: BlockingIOError: [Errno 11] no more processes"
-
-
-def test_a_retraining_that_is_stopped_with_its_server_is_left_for_the_next_one(site: Site, release: str) -> None:
-    raised(site, release)
-    began, halt = threading.Event(), threading.Event()
-
-    def start(_: Alert) -> str:
-        began.set()
-        assert halt.wait(10)
-        raise Interrupted("retraining-broken-off", "It was ended.")
-
-    loop = Retrain(site, start, halt).loop()
-    loop.start()
-    assert began.wait(10)
-    loop.stop()
-
-    assert all_alerts(site)[0].run.startswith(STARTING)
+    assert [one.state for one in works.all("retrain")] == ["done", "done"]
 
 
-def test_a_living_starter_is_left_alone_and_a_dead_one_is_replaced(site: Site, clock: SetClock, release: str) -> None:
+def test_whoever_notes_a_run_second_is_told_so(site: Site, release: str) -> None:
     found = raised(site, release)
-    retrain = Retrain(site, lambda _: "run-2")
-    claimed = site.db.write(lambda tx: alerts.note_run(tx, site, found, retrain._claim()))
-    assert not retrain.turn()
+    site.db.write(lambda tx: alerts.note_run(tx, site, found, "run-1"))
 
-    child = subprocess.Popen([sys.executable, "-c", "pass"])
-    child.wait()
-    held = json.loads(claimed.run.removeprefix(STARTING))
-    dead = replace(Lease(**held), boot=boot_id(), pid=child.pid, born=1)
-    text = STARTING + json.dumps({name: getattr(dead, name) for name in Lease.__slots__})
-    site.db.write(lambda tx: alerts.note_run(tx, site, claimed, text))
-
-    assert retrain.turn()
-    assert all_alerts(site)[0].run == "run-2"
     with pytest.raises(Conflict, match="Somebody else"):
-        site.db.write(lambda tx: alerts.note_run(tx, site, found, "run-3"))
+        site.db.write(lambda tx: alerts.note_run(tx, site, found, "run-2"))

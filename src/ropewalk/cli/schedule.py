@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import argparse
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+import msgspec
 
 from ropewalk.cli.output import Output
 from ropewalk.cli.parse import count
@@ -11,7 +13,6 @@ from ropewalk.errors import Invalid
 
 if TYPE_CHECKING:
     from ropewalk.house import House
-    from ropewalk.schedules.fire import Fire
     from ropewalk.schedules.schedule import Schedule
 
 EXAMPLE = """
@@ -45,12 +46,13 @@ def handle(options: argparse.Namespace, out: Output) -> None:
     """Read what is declared, then do it."""
     from ropewalk.cli import scheduled
     from ropewalk.cli.project import require_project
-    from ropewalk.house import declare, open_house
+    from ropewalk.house import open_house
+    from ropewalk.schedules.declared import renewed
 
     require_project(options.project)
     _complete(options)
     with open_house(options.project) as house:
-        found = declare(house)
+        found = renewed(house.site, house.settings)
         if options.action == "list":
             _list(house, found, out)
             return
@@ -87,16 +89,13 @@ def _complete(options: argparse.Namespace) -> None:
 
 
 def _list(house: House, found: list[Schedule], out: Output) -> None:
-    from ropewalk.schedules import backfill as backfills
-    from ropewalk.schedules import fire as fires
     from ropewalk.schedules.schedule import REMOVED
+    from ropewalk.schedules.shown import shown_backfills, shown_schedule
 
     now_us = house.site.clock.now_us()
-    shown = [one for one in found if one.state != REMOVED]
     with house.site.db.read() as rows:
-        last = {one.name: next(iter(fires.of_schedule(rows, one.name, 1)), None) for one in shown}
-        open_ = [one for one in backfills.listed(rows) if one.state == backfills.OPEN]
-        counted = backfills.counts(rows)
+        shown = [shown_schedule(rows, one, now_us) for one in found if one.state != REMOVED]
+        filled = [one for one in shown_backfills(rows) if one.state == "open"]
     if not shown:
         out.line("nothing starts by itself yet; say when in the code or in ropewalk.toml:")
         out.line('  @pipeline(schedule="0 6 * * *", timezone="Europe/Berlin")')
@@ -105,100 +104,51 @@ def _list(house: House, found: list[Schedule], out: Output) -> None:
         out.table(
             ("schedule", "starts", "pipeline", "state", "next", "last"),
             [
-                (one.name, one.said.when, one.pipeline, one.state, _when(one, now_us), _last(last[one.name]))
+                (
+                    one.name,
+                    one.starts,
+                    one.pipeline,
+                    one.state,
+                    one.next[0] if one.next else "-",
+                    f"{one.last.due} {one.last.state}" if one.last else "never",
+                )
                 for one in shown
             ],
         )
-    for one in open_:
-        states = counted.get(one.id, {})
-        out.line(f"backfill of {one.schedule}: {states.get('done', 0)} of {sum(states.values())} intervals are done")
-    out.result([plain(one, now_us, last[one.name]) for one in shown])
+    for one in filled:
+        done = one.intervals.get("done", 0)
+        out.line(f"backfill of {one.schedule}: {done} of {sum(one.intervals.values())} intervals are done")
+    out.result(msgspec.to_builtins(shown))
     if shown:
         out.next(f"ropewalk schedule show {shown[0].name}", f"ropewalk schedule run {shown[0].name}", "ropewalk up")
     else:
         out.next("ropewalk run")
 
 
-def plain(one: Schedule, now_us: int, last: Fire | None) -> dict[str, Any]:
-    """Return what a machine is told of a schedule."""
-    from ropewalk.schedules.declared import words_of
-
-    return {
-        **words_of(one.said),
-        "kind": one.kind,
-        "state": one.state,
-        "starts": one.said.when,
-        "next": upcoming(one, now_us, 1),
-        "last": None if last is None else fire(last),
-    }
-
-
-def fire(one: Fire) -> dict[str, Any]:
-    """Return what a machine is told of a start."""
-    from ropewalk.schedules.declared import second
-
-    times = {name: getattr(one, f"{name}_us") for name in ("due", "from", "until", "started", "ended")}
-    return {
-        "id": one.id,
-        "schedule": one.schedule,
-        "cause": one.cause,
-        "state": one.state,
-        "run": one.run,
-        "args": one.arguments(),
-        "note": one.note,
-        "backfill": one.backfill,
-        **{name: None if at_us is None else second(at_us) for name, at_us in times.items()},
-    }
-
-
-def upcoming(one: Schedule, now_us: int, many: int) -> list[str]:
-    """Return the next times of a schedule in UTC; none for what the clock does not start or what is paused."""
-    from itertools import islice
-
-    from ropewalk.schedules.declared import second
-    from ropewalk.schedules.schedule import ACTIVE
-    from ropewalk.schedules.times import times
-
-    if not one.said.timed or one.state != ACTIVE:
-        return []
-    return [second(at_us) for at_us in islice(times(one.said, max(now_us, one.cursor_us)), many)]
-
-
-def _when(one: Schedule, now_us: int) -> str:
-    found = upcoming(one, now_us, 1)
-    return found[0] if found else "-"
-
-
-def _last(one: Fire | None) -> str:
-    from ropewalk.schedules.declared import second
-
-    return "never" if one is None else f"{second(one.due_us)} {one.state}"
-
-
 def _next(house: House, options: argparse.Namespace, out: Output) -> None:
+    from datetime import UTC, datetime, timedelta
+
     from ropewalk.schedules import schedule as schedules
     from ropewalk.schedules.declared import second
+    from ropewalk.schedules.shown import upcoming
     from ropewalk.schedules.spec import zone_of
-    from ropewalk.schedules.times import before
 
     now_us = house.site.clock.now_us()
     with house.site.db.read() as rows:
         one = schedules.live(rows, options.name)
     found = upcoming(one, now_us, options.count or NEXT_SHOWN)
+    zone, epoch = zone_of(one.said), datetime(1970, 1, 1, tzinfo=UTC)
     if found:
-        from datetime import datetime
-
-        zone = zone_of(one.said)
-        local = [datetime.fromisoformat(at).astimezone(zone).strftime("%a %Y-%m-%d %H:%M:%S %Z") for at in found]
-        out.table(("next (UTC)", f"in {one.said.timezone}"), list(zip(found, local, strict=True)))
+        local = [(epoch + timedelta(microseconds=at_us)).astimezone(zone) for at_us in found]
+        told = [(second(at_us), f"{at:%a %Y-%m-%d %H:%M:%S %Z}") for at_us, at in zip(found, local, strict=True)]
+        out.table(("next (UTC)", f"in {one.said.timezone}"), told)
     elif one.state == schedules.PAUSED:
         out.line(f"{one.name} is paused: it starts nothing until it is resumed")
     elif one.said.timed:
         out.line(f"{one.name} has no time left before its end")
     else:
         out.line(f"{one.name} is started by {one.said.when}, at no time of its own")
-    last = before(one.said, now_us) if one.said.timed else None
-    out.result({"schedule": one.name, "state": one.state, "next": found, "before": second(last) if last else None})
+    out.result({"schedule": one.name, "state": one.state, "next": [second(at_us) for at_us in found]})
     out.next(f"ropewalk schedule {'resume' if one.state == schedules.PAUSED else 'show'} {one.name}")
 
 
@@ -213,10 +163,13 @@ def _pause(house: House, options: argparse.Namespace, out: Output) -> None:
 
 def _resume(house: House, options: argparse.Namespace, out: Output) -> None:
     from ropewalk.schedules import schedule as schedules
+    from ropewalk.schedules.declared import second
+    from ropewalk.schedules.shown import upcoming
 
     one = house.site.db.write(lambda tx: schedules.resume(tx, house.site, options.name))
-    out.line(f"{one.name} starts again from now on; next: {_when(one, house.site.clock.now_us())}")
-    out.result({"schedule": one.name, "state": one.state, "next": upcoming(one, house.site.clock.now_us(), 1)})
+    found = [second(at_us) for at_us in upcoming(one, house.site.clock.now_us(), 1)]
+    out.line(f"{one.name} starts again from now on" + "".join(f"; next: {at}" for at in found))
+    out.result({"schedule": one.name, "state": one.state, "next": found})
     out.next(f"ropewalk schedule next {one.name}", "ropewalk up")
 
 

@@ -6,115 +6,93 @@ import argparse
 from collections import Counter
 from typing import TYPE_CHECKING
 
+import msgspec
+
 from ropewalk.cli.output import Output
-from ropewalk.cli.schedule import fire as plain_fire
-from ropewalk.cli.schedule import plain, upcoming
 from ropewalk.errors import Invalid
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from ropewalk.house import House
     from ropewalk.schedules.backfill import Backfill, Interval
     from ropewalk.schedules.fire import Fire
     from ropewalk.schedules.schedule import Schedule
+    from ropewalk.schedules.shown import ShownBackfill, ShownFire
 
 HISTORY_SHOWN = 20
 INTERVALS_SHOWN = 12
+NEXT_SHOWN = 3
 
 
 def show(house: House, options: argparse.Namespace, out: Output) -> None:
     """Print one schedule whole."""
-    from ropewalk.schedules import backfill as backfills
-    from ropewalk.schedules import fire as fires
     from ropewalk.schedules import schedule as schedules
-    from ropewalk.schedules.declared import words_of
+    from ropewalk.schedules.shown import shown_backfills, shown_schedule
 
-    now_us = house.site.clock.now_us()
     with house.site.db.read() as rows:
-        one = schedules.get(rows, options.name)
-        last = next(iter(fires.of_schedule(rows, one.name, 1)), None)
-        filled = backfills.listed(rows, one.name, INTERVALS_SHOWN)
-        counted = backfills.counts(rows)
-    words = {name.removesuffix("_us"): value for name, value in words_of(one.said).items()}
+        found = schedules.get(rows, options.name)
+        one = shown_schedule(rows, found, house.site.clock.now_us(), NEXT_SHOWN)
+        filled = shown_backfills(rows, found.name, INTERVALS_SHOWN)
+    last = one.last
     out.fields(
         {
-            **{name: str(value) for name, value in words.items()},
-            "starts": one.said.when,
+            "schedule": one.name,
+            "starts": one.starts,
+            "pipeline": one.pipeline,
+            "arguments": " ".join(f"{name}={value}" for name, value in one.args.items()) or "its own defaults",
             "state": one.state,
-            "overlap": one.said.overlap,
-            "next": ", ".join(upcoming(one, now_us, 3)) or "-",
-            "last": "never" if last is None else f"{_told(last)}",
+            "declared": {"code": "in the code", "settings": "in ropewalk.toml"}.get(one.origin, "by a monitor"),
+            "overlap": one.overlap,
+            "catch up": one.catch_up,
+            "next": ", ".join(one.next) or "-",
+            "last": "never" if last is None else f"{last.due} {last.cause} {last.state} {last.note}".rstrip(),
         }
     )
     if filled:
         out.line()
-        out.table(("backfill", "from", "until", "state", "intervals"), [_row(item, counted) for item in filled])
-    out.result({**plain(one, now_us, last), "backfills": [plain_backfill(item, counted) for item in filled]})
+        out.table(("backfill", "begin", "end", "state", "done"), [_row(item) for item in filled])
+    out.result({**msgspec.to_builtins(one), "backfills": msgspec.to_builtins(filled)})
     out.next(f"ropewalk schedule history {one.name}", f"ropewalk schedule run {one.name}")
 
 
-def plain_backfill(one: Backfill, counted: dict[str, dict[str, int]]) -> dict[str, object]:
-    """Return what a machine is told of a backfill."""
-    from ropewalk.schedules.declared import second
-
-    return {
-        "id": one.id,
-        "schedule": one.schedule,
-        "from": second(one.from_us),
-        "until": second(one.until_us),
-        "state": one.state,
-        "parallel": one.parallel,
-        "intervals": counted.get(one.id, {}),
-    }
-
-
-def _row(one: Backfill, counted: dict[str, dict[str, int]]) -> tuple[object, ...]:
-    told = plain_backfill(one, counted)
-    states = counted.get(one.id, {})
-    return (one.id[:13], told["from"], told["until"], one.state, f"{states.get('done', 0)}/{sum(states.values())}")
-
-
-def _told(one: Fire) -> str:
-    from ropewalk.schedules.declared import second
-
-    return f"{second(one.due_us)} {one.cause} {one.state}" + (f": {one.note}" if one.note else "")
+def _row(one: ShownBackfill) -> tuple[object, ...]:
+    done = f"{one.intervals.get('done', 0)} of {sum(one.intervals.values())}"
+    return (one.id[:13], one.begin, one.end, one.state, done)
 
 
 def history(house: House, options: argparse.Namespace, out: Output) -> None:
     """Print the starts of a schedule, latest first."""
     from ropewalk.schedules import fire as fires
     from ropewalk.schedules import schedule as schedules
-    from ropewalk.schedules.declared import second
+    from ropewalk.schedules.shown import shown_fire
 
     with house.site.db.read() as rows:
         one = schedules.get(rows, options.name)
-        found = fires.of_schedule(rows, one.name, options.count or HISTORY_SHOWN)
+        found = [shown_fire(it) for it in fires.of_schedule(rows, one.name, options.count or HISTORY_SHOWN)]
     if found:
-        table = [(second(it.due_us), it.cause, it.state, it.run[:13], _interval(it), it.note) for it in found]
+        table = [(it.due, it.cause, it.state, it.run[:13], _interval(it), it.note) for it in found]
         out.table(("due (UTC)", "cause", "state", "run", "interval", "note"), table)
     else:
         out.line(f"{one.name} has started nothing yet")
-    out.result([plain_fire(it) for it in found])
+    out.result(msgspec.to_builtins(found))
     ran = next((it.run for it in found if it.run), "")
     out.next(f"ropewalk runs {ran}" if ran else f"ropewalk schedule run {one.name}")
 
 
-def _interval(one: Fire) -> str:
-    from ropewalk.schedules.declared import second
-
-    if one.from_us is None or one.until_us is None:
-        return ""
-    return f"{second(one.from_us)} .. {second(one.until_us)}"
+def _interval(one: ShownFire) -> str:
+    return f"{one.interval_start} .. {one.interval_end}" if one.interval_start and one.interval_end else ""
 
 
 def run(house: House, options: argparse.Namespace, out: Output) -> None:
     """Start a schedule now; what it would do at its time is what it does."""
-    from ropewalk.house import carry_out
     from ropewalk.loops.schedule import admit
     from ropewalk.refs import uuid7
     from ropewalk.schedules import fire as fires
     from ropewalk.schedules import schedule as schedules
     from ropewalk.schedules.declared import arguments, interval
     from ropewalk.schedules.fire import Cause
+    from ropewalk.schedules.shown import shown_fire
     from ropewalk.schedules.times import before
 
     now_us = house.site.clock.now_us()
@@ -128,14 +106,21 @@ def run(house: House, options: argparse.Namespace, out: Output) -> None:
     house.site.db.write(lambda tx: admit(tx, house.site, one, cause, args))
     if not options.detach:
         with out.progress(f"running {one.pipeline}"):
-            carry_out(house, lambda found: found.schedule == one.name and not found.backfill)
+            _until_over(house, lambda found: found.schedule == one.name and not found.backfill)
     with house.site.db.read() as rows:
         made = fires.of_key(rows, one.name, key)
     assert made is not None, "it was written above"
     out.line(f"{one.name}: {made.state}" + (f": {made.note}" if made.note else f", run {made.run}" if made.run else ""))
-    out.result(plain_fire(made))
+    out.result(msgspec.to_builtins(shown_fire(made)))
     _require_done(made)
     out.next(f"ropewalk runs {made.run}" if made.run else "ropewalk up", f"ropewalk schedule history {one.name}")
+
+
+def _until_over(house: House, only: Callable[[Fire], bool], tell: Callable[[], None] = lambda: None) -> None:
+    from ropewalk.house import starts
+    from ropewalk.loops.start import carry_out
+
+    carry_out(house.site, starts(house, only=only), only, tell=tell)
 
 
 def _span(last: int | None, now_us: int) -> tuple[int, int] | None:
@@ -188,7 +173,6 @@ def backfill(house: House, options: argparse.Namespace, out: Output) -> None:
 
 
 def _carry_out(house: House, made: Backfill, total: int, out: Output) -> None:
-    from ropewalk.house import carry_out
     from ropewalk.schedules import fire as fires
 
     told = 0
@@ -201,23 +185,25 @@ def _carry_out(house: House, made: Backfill, total: int, out: Output) -> None:
             bar.advance(over - told)
             told = over
 
-        carry_out(house, lambda it: it.backfill == made.id, tell=tell)
+        _until_over(house, lambda it: it.backfill == made.id, tell)
 
 
 def _show(house: House, made: Backfill, options: argparse.Namespace, out: Output) -> None:
     from ropewalk.schedules import backfill as backfills
     from ropewalk.schedules import fire as fires
+    from ropewalk.schedules.shown import shown_backfill, shown_fire
 
     with house.site.db.read() as rows:
         now = backfills.get(rows, made.id)
-        own = fires.of_backfill(rows, made.id)
+        made_of = fires.of_backfill(rows, made.id)
+    own = [shown_fire(it) for it in made_of]
     states = Counter(it.state for it in own)
     if len(own) <= INTERVALS_SHOWN:
         out.table(("interval", "state", "run", "note"), [(_interval(it), it.state, it.run[:13], it.note) for it in own])
     told = ", ".join(f"{number} {state}" for state, number in states.items())
     out.line(f"backfill of {now.schedule} {now.state}: {len(own)} interval{'s' if len(own) != 1 else ''}, {told}")
-    out.result({**plain_backfill(now, {now.id: dict(states)}), "fires": [plain_fire(it) for it in own]})
-    bad = next((it for it in own if it.state == fires.FAILED), None)
+    out.result({**msgspec.to_builtins(shown_backfill(now, states)), "fires": msgspec.to_builtins(own)})
+    bad = next((it for it in made_of if it.state == fires.FAILED), None)
     if bad is not None:
         _require_done(bad)
     same = f"ropewalk schedule backfill {now.schedule} --from {options.first} --to {options.last}"

@@ -11,6 +11,7 @@ from ropewalk import leases
 from ropewalk.errors import Conflict, NotFound, RopewalkError
 from ropewalk.leases import Lease, is_alive
 from ropewalk.runs import run as runs
+from ropewalk.runs.points import Owner
 from ropewalk.runs.run import Run
 from ropewalk.schedules import backfill as backfills
 from ropewalk.schedules import fire as fires
@@ -241,6 +242,75 @@ def end(tx: Transaction, site: Site, found: Fire, state: str, note: str = "") ->
     if done.backfill and state != WAITING:
         backfills.settled(tx, site, backfills.get(tx, done.backfill))
     return True
+
+
+def begun(site: Site, fire: str, tx: Transaction, run: Run) -> None:
+    """Note the cause of a run that a schedule has started: in its start, in its tags and in the ledger.
+
+    Args:
+        site: the project.
+        fire: `ID:FENCE` of the start; empty for a run that nobody but a person has started.
+        tx: the transaction that begins the run.
+        run: the run.
+
+    Raises:
+        Interrupted: the start is somebody else's by now.
+    """
+    if not fire:
+        return
+    found = _attached(site, fire, tx, run)
+    tags = {fires.SCHEDULE_TAG: found.schedule, fires.CAUSE_TAG: found.cause, fires.FIRE_TAG: found.id}
+    owner = Owner(number=run.number, experiment=run.experiment, started_us=run.started_us)
+    tx.many("runs.tag", [owner.row(key, "") | {"value": value} for key, value in tags.items()])
+
+
+def finished(site: Site, fire: str, tx: Transaction, run: Run) -> None:
+    """End a start with its run, in the transaction that finishes the run.
+
+    Raises:
+        Interrupted: the start is somebody else's by now.
+    """
+    if fire:
+        end(tx, site, _held_by(tx, fire, run), DONE)
+
+
+def _attached(site: Site, fire: str, tx: Transaction, run: Run) -> Fire:
+    name, _, fence = fire.partition(":")
+    return fires.attach(tx, site, name, int(fence) if fence.isdigit() else 0, run.id)
+
+
+def _held_by(tx: Transaction, fire: str, run: Run) -> Fire:
+    name, _, fence = fire.partition(":")
+    found = fires.get(tx, name)
+    if str(found.fence) != fence or found.state != RUNNING or found.run != run.id:
+        raise fires.lost(name, fence)
+    return found
+
+
+def carry_out(
+    site: Site, starts: Starts, only: Callable[[Fire], bool], *, tell: Callable[[], None] = lambda: None
+) -> None:
+    """Run the starts that are meant until all of them are over, beside a server or without; Ctrl-C gives them back.
+
+    Args:
+        site: the project.
+        starts: runs them, and no others.
+        only: which they are.
+        tell: called whenever one has ended.
+    """
+    ended = threading.Event()
+    starts.on_end = ended.set
+    try:
+        while True:
+            ended.clear()
+            starts.turn(site.clock.now_us())
+            tell()
+            with site.db.read() as rows:
+                if not any(only(one) for one in fires.open_fires(rows)):
+                    return
+            ended.wait(LOOK_SECONDS)
+    finally:
+        starts.stop()
 
 
 def _stop_run(tx: Transaction, site: Site, found: Fire) -> None:

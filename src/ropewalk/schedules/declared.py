@@ -6,16 +6,19 @@ import ast
 import os
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 import msgspec
 
 from ropewalk.clock import iso
 from ropewalk.errors import NotFound
 from ropewalk.pipelines.declare import Trigger
+from ropewalk.schedules import schedule as schedules
+from ropewalk.schedules.schedule import Schedule
 from ropewalk.schedules.spec import ALARM, QUEUE, Spec, invalid, spec_of
 from ropewalk.settings import Schedule as Table
-from ropewalk.settings import Settings
+from ropewalk.settings import Settings, read_settings
+from ropewalk.site import Site
 
 RETRAIN = "retrain"
 FILE_BYTES_MAX = 1 << 20
@@ -52,6 +55,46 @@ def declared(root: Path, settings: Settings) -> list[Spec]:
             raise invalid(spec.name, f"two schedules have this name; one of them is {spec.when} in {spec.origin}")
         names.add(spec.name)
     return found
+
+
+class Declared:
+    """Reads what is declared anew when a file that may declare something has changed.
+
+    Args:
+        root: the project's folder.
+    """
+
+    def __init__(self, root: Path) -> None:
+        self._root = root
+        self._last: dict[str, tuple[int, int]] | None = None
+
+    def __call__(self) -> list[Spec] | None:
+        """Return what is declared now; None when that is what it was the last time.
+
+        Raises:
+            RopewalkError: as `declared` and `read_settings` do; it is read again the next time.
+        """
+        now = stamps(self._root)
+        if now == self._last:
+            return None
+        found = declared(self._root, read_settings(self._root))
+        self._last = now
+        return found
+
+
+def renewed(site: Site, settings: Settings) -> list[Schedule]:
+    """Bring the rows to what code and settings declare now; return all schedules, removed ones too.
+
+    Raises:
+        RopewalkError: as `declared` does; the rows stay as they are.
+    """
+    specs = declared(site.root, settings)
+    with site.db.read() as rows:
+        known = schedules.every(rows)
+    now = {one.name: one.spec for one in known if one.state != schedules.REMOVED}
+    if now == {one.name: one.text() for one in specs}:
+        return known
+    return site.db.write(lambda tx: schedules.declare(tx, site, specs))
 
 
 def stamps(root: Path) -> dict[str, tuple[int, int]]:
@@ -222,10 +265,3 @@ def _table(name: str, words: dict[str, Any]) -> Table:
         return msgspec.convert({"name": name, **said}, Table)
     except msgspec.ValidationError as error:
         raise invalid(name, str(error)) from error
-
-
-def words_of(spec: Spec) -> dict[str, Any]:
-    """Return what is said of a schedule, without what is left as it is by itself; for people and programs."""
-    plain = cast("dict[str, Any]", msgspec.to_builtins(spec))
-    empty = cast("dict[str, Any]", msgspec.to_builtins(Spec(name="", pipeline="", kind="")))
-    return {name: value for name, value in plain.items() if value != empty[name]}

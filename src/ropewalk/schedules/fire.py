@@ -190,7 +190,7 @@ def get(reader: Reader, name: str) -> Fire:
     """
     found = reader.get(Fire, "schedules.fire", id=name)
     if found is None:
-        raise NotFound("fire-not-found", "There is no such start.", where=name[:80], fix="ropewalk schedule history")
+        raise NotFound("fire-not-found", "There is no such start.", where=name[:80], fix="ropewalk schedule list")
     return found
 
 
@@ -249,17 +249,22 @@ def attach(tx: Transaction, site: Site, fire: str, fence: int, run: str) -> Fire
         Interrupted: the start belongs to somebody else by now, or is over.
     """
     if tx.run("schedules.fire_run", id=fire, fence=fence, run=run) != 1:
-        raise Interrupted(
-            "fire-lost",
-            "Another process runs this start by now.",
-            where=f"fire:{fire[:80]}",
-            why=f"this one holds fence {fence}",
-            fix="ropewalk schedule history",
-        )
+        raise lost(fire, str(fence))
     found = get(tx, fire)
     body = {"schedule": found.schedule, "cause": found.cause, "run": run, "fence": fence, "backfill": found.backfill}
     site.record(tx, "fire.started", found.subject, body)
     return found
+
+
+def lost(fire: str, fence: str) -> Interrupted:
+    """Return the error of who holds an old fence of a start."""
+    return Interrupted(
+        "fire-lost",
+        "Another process runs this start by now.",
+        where=f"fire:{fire[:80]}",
+        why=f"this one holds fence {fence[:20]}",
+        fix="ropewalk schedule list",
+    )
 
 
 def settle(tx: Transaction, site: Site, found: Fire, state: str, note: str = "") -> Fire | None:

@@ -123,9 +123,7 @@ def spec_of(table: Table, *, origin: str, pipeline: str) -> Spec:
         raise invalid(table.name, "a query needs its database: a SQLite file, relative to the project")
     if kind == QUERY and not table.query.lstrip().lower().startswith(("select", "with")):
         raise invalid(table.name, "a query asks and changes nothing: it begins with select or with")
-    for pattern in (*table.files, *((table.database,) if table.database else ())):
-        if PurePosixPath(pattern).is_absolute() or ".." in PurePosixPath(pattern).parts:
-            raise invalid(table.name, f"{pattern!r} leads out of the project")
+    _require_inside(table)
     target = table.pipeline or pipeline
     if ":" not in target:
         raise invalid(table.name, f"a pipeline is FILE.py:FUNCTION, found {target[:80]!r}")
@@ -195,6 +193,12 @@ def moment(text: str, zone: ZoneInfo, *, after: bool = False) -> int:
 def zone_of(spec: Spec) -> ZoneInfo:
     """Return the zone of a schedule that was checked."""
     return ZoneInfo(spec.timezone)
+
+
+def _require_inside(table: Table) -> None:
+    for pattern in (*table.files, *((table.database,) if table.database else ())):
+        if PurePosixPath(pattern).is_absolute() or ".." in PurePosixPath(pattern).parts:
+            raise invalid(table.name, f"{pattern!r} leads out of the project")
 
 
 def _us(at: datetime) -> int:
