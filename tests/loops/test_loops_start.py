@@ -16,6 +16,7 @@ from ropewalk.ledger.sign import Signer
 from ropewalk.schedules.fire import DONE, WAITING, Fire
 from ropewalk.site import HIDDEN, Site
 from ropewalk.store.sqlite import SqliteDatabase
+from ropewalk.store.sqlitefile import SqliteFile
 from ropewalk.testing.fakes import SetClock
 from schedules.clockwork import SECOND, Works, spec, us
 from store.postgres_places import needs_postgres, new_place
