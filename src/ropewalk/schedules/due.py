@@ -100,8 +100,8 @@ def _starts(spec: Spec, found: list[int]) -> tuple[Start, ...]:
     if not found:
         return ()
     first = before(spec, found[0])
-    froms = [found[0] if first is None else first, *found]
+    begins = [found[0] if first is None else first, *found]
     return tuple(
-        Start(at_us=at_us, from_us=froms[place], not_before_us=jittered(spec, at_us))
+        Start(at_us=at_us, from_us=begins[place], not_before_us=jittered(spec, at_us))
         for place, at_us in enumerate(found)
     )
