@@ -16,8 +16,8 @@ from acceptance import stock
 from ropewalk.cli import main
 from ropewalk.clock import SystemClock
 from ropewalk.demo.server import Server, free_port
-from ropewalk.tracking import replay, wire
-from ropewalk.tracking.journal import STATE, journals
+from ropewalk.tracking import refused, wire
+from ropewalk.tracking.journal import PROGRESS, Body, Journal, journals
 
 pytestmark = [
     pytest.mark.slow,
@@ -203,7 +203,7 @@ def test_a_training_without_a_server_ends_well_and_is_the_same_run_after_a_sync(
         (kept.folder / "calls.jsonl").write_bytes(copy)
         for name, data in bodies.items():
             (kept.folder / "bodies" / name).write_bytes(data)
-        assert not (kept.folder / STATE).exists()
+        assert not (kept.folder / PROGRESS).exists()
         assert main([*project, "spool", "sync"]) == 0
         assert logged(server) == first
 
@@ -249,7 +249,52 @@ def test_what_the_server_refuses_is_named_and_the_rest_is_sent(lab, port, tmp_pa
         found = ask(server, "runs/search", {"experiment_ids": ["0"]})["runs"]
     assert [(one["key"], one["value"]) for one in found[0]["data"]["params"]] == [("a", "1"), ("b", "3")]
     said = capsys.readouterr().out
-    assert "refused  2: POST /api/2.0/mlflow/runs/log-parameter" in said
+    (lying,) = refused.listed(tmp_path / ".ropewalk" / "spool")
+    assert f"refused  {lying.folder.name}: POST /api/2.0/mlflow/runs/log-parameter" in said
     assert "3 calls sent, 1 refused" in said
-    assert replay.replay(journals(tmp_path / ".ropewalk" / "spool")[0]).sent == 0
-    assert os.getpid() == journals(tmp_path / ".ropewalk" / "spool")[0].pid
+    kept = journals(tmp_path / ".ropewalk" / "spool")[0]
+    assert (kept.waiting, dict(kept.standing().refused), kept.pid) == (0, {}, os.getpid())
+
+    # The value is another's now, until somebody gives up: tried again it is refused again, and named once.
+    project = ["--project", str(tmp_path), "spool"]
+    with Server(lab, port):
+        assert main([*project, "retry", "--json"]) == 1
+        retried = json.loads(capsys.readouterr().out)["result"]
+    assert (retried["sent"], retried["refused"]) == (0, [f"{lying.folder.name}.2"])
+    assert main([*project, "status", "--json"]) == 0
+    shown = json.loads(capsys.readouterr().out)["result"]["refused"]
+    assert [(one["name"], one["calls"]) for one in shown] == [(f"{lying.folder.name}.2", 1)]
+    assert "HTTP 400" in shown[0]["words"][0]
+    assert main([*project, "drop", shown[0]["name"]]) == 0
+    assert refused.listed(tmp_path / ".ropewalk" / "spool") == []
+
+
+def test_what_was_refused_is_taken_once_it_can_be(lab, port, tmp_path, capsys):
+    journal = Journal.create(tmp_path / ".ropewalk" / "spool" / "one", f"http://127.0.0.1:{port}", 0, pid=0)
+    tag = {"name": "model", "key": "a", "value": "b"}
+    for kind, body in (("set-tag", tag), ("create", {"name": "model"})):
+        journal.append(
+            at_us=1,
+            method="POST",
+            target=f"/api/2.0/mlflow/registered-models/{kind}",
+            headers={"Content-Type": "application/json"},
+            body=Body(text=json.dumps(body)),
+        )
+    project = ["--project", str(tmp_path), "spool"]
+
+    with Server(lab, port) as server:
+        assert main([*project, "sync"]) == 1
+        assert journals(tmp_path / ".ropewalk" / "spool") == []
+        capsys.readouterr()
+        assert main([*project, "retry", "--json"]) == 0
+        tags = ask(server, "registered-models/get?name=model")["registered_model"]["tags"]
+
+    assert json.loads(capsys.readouterr().out)["result"] == {"sent": 1, "refused": [], "away": ""}
+    assert tags == [{"key": "a", "value": "b"}]
+    assert refused.listed(tmp_path / ".ropewalk" / "spool") == []
+
+
+@pytest.mark.parametrize("words", [["drop"], ["status", "x"], ["drop", "nobody"], ["retry", "nobody"]])
+def test_what_is_not_there_is_neither_dropped_nor_tried(tmp_path, words, capsys):
+    assert main(["--project", str(tmp_path), "spool", *words, "--json"]) != 0
+    assert json.loads(capsys.readouterr().out)["error"]["code"] in ("usage", "spool-nothing-refused")

@@ -16,7 +16,7 @@ from typing import IO, Any, cast
 
 from ropewalk.clock import SystemClock
 from ropewalk.errors import RopewalkError
-from ropewalk.tracking import wire
+from ropewalk.tracking import refused, wire
 from ropewalk.tracking.journal import Body, Journal, Standing
 from ropewalk.tracking.replay import API, JSON, Json, renamed, replay
 from ropewalk.tracking.shadow import HEARTBEAT, Shadow, Told, decoded
@@ -104,7 +104,7 @@ class Carrier:
         self._halt = False
         self._shadow = Shadow(lambda: uuid.uuid4().hex, self._clock.now_us)
         self._journal: Journal | None = None
-        self._ids: dict[str, str] = {}
+        self._ids: Mapping[str, str] = {}
         self._running: set[str] = set()
         self._thread: threading.Thread | None = None
 
@@ -156,16 +156,19 @@ class Carrier:
             while journal is not None and journal.waiting:
                 with journal.held():
                     sent = replay(journal, url=self.url, seconds=seconds, on_call=self._know)
+                    kept = refused.bury(journal) if not sent.waiting else None
                 if sent.refused:
                     self._tell(f"the server refused {sent.refused} calls: ropewalk spool status")
+                if kept is not None:
+                    self._tell(f"what it refused is kept in {kept.folder}")
                 if sent.away:
                     return journal.waiting
                 self._tell(f"the tracking server is back; {sent.sent} calls were sent to it")
         return 0
 
     def _know(self, standing: Standing) -> None:
-        with self._lock:
-            self._ids = dict(standing.ids)
+        # The journal's own, which grows while we look things up in it.
+        self._ids = standing.ids
 
     def close(self) -> None:
         """At the end of the process: try once more to send what is kept, and say what is left."""
@@ -181,7 +184,7 @@ class Carrier:
             return
         if left:
             self._tell(f"{left} calls are kept in {journal.folder}; ropewalk spool sync sends them")
-        elif not journal.standing().refused:
+        else:
             journal.remove()
 
     def _prepared(self, request: Request) -> Request:
@@ -266,7 +269,7 @@ class Carrier:
         said = decoded(request.body) if isinstance(request.body, bytes) else {}
         if said.get("status") in ENDED:
             for found in _RUN.findall(request.body.decode()):
-                self._running -= {found} | {mine for mine, theirs in self._ids.items() if theirs == found}
+                self._running -= {found} | {mine for mine, theirs in tuple(self._ids.items()) if theirs == found}
 
     def _start(self) -> None:
         if self._thread is None or not self._thread.is_alive():

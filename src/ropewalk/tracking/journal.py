@@ -7,20 +7,23 @@ import json
 import os
 import shutil
 import zlib
-from collections.abc import Generator, Iterator, Mapping
+from collections.abc import Generator, Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
-from typing import IO, cast
+from typing import IO, Any, cast
 
 from ropewalk.errors import Corrupt, Unavailable
 
 CALLS = "calls.jsonl"
 STATE = "state.json"
+PROGRESS = "progress.jsonl"
 HEAD = "head.json"
 BODIES = "bodies"
 LOCK = "lock"
 CHUNK = 1 << 20
+# What was sent is appended; from so many bytes on, and when it is as long as the state, it is written into the state.
+PROGRESS_BYTES = 1 << 20
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,9 +56,9 @@ class Standing:
     """How far a journal has been sent.
 
     Attributes:
-        done: calls that the server has taken or refused for good.
-        ids: the server's word for each id that the client was given while the server was away.
-        refused: number and words of the calls that the server refused.
+        done: calls that the server has taken or refused.
+        ids: the server's word for each id that the client was given while the server was away; grows in place.
+        refused: number and words of the calls that the server refused and that lie nowhere else yet; changes in place.
     """
 
     done: int = 0
@@ -82,12 +85,13 @@ class Journal:
         self.folder = folder
         self._count: int | None = None
         self._standing: Standing | None = None
+        self._appended = 0
 
     @classmethod
-    def create(cls, folder: Path, url: str, at_us: int) -> Journal:
-        """Make an empty journal of calls to a server."""
+    def create(cls, folder: Path, url: str, at_us: int, pid: int | None = None) -> Journal:
+        """Make an empty journal of calls to a server, this process's own unless another is named."""
         (folder / BODIES).mkdir(parents=True, mode=0o700)
-        _write(folder / HEAD, {"url": url, "pid": os.getpid(), "at_us": at_us})
+        _write(folder / HEAD, {"url": url, "pid": os.getpid() if pid is None else pid, "at_us": at_us})
         made = cls(folder)
         made._count, made._standing = 0, Standing()
         return made
@@ -127,9 +131,8 @@ class Journal:
             file=file,
             made=made,
         )
-        line = json.dumps(asdict(call), ensure_ascii=True).encode()
         with (self.folder / CALLS).open("ab") as out:
-            out.write(b"%08x " % zlib.crc32(line) + line + b"\n")
+            out.write(_line(asdict(call)))
             _settle(out)
         if number == 0:
             _settle_folder(self.folder)
@@ -164,17 +167,82 @@ class Journal:
         """Return how far it has been sent."""
         if self._standing is None:
             found = _read(self.folder / STATE)
-            self._standing = Standing(
+            standing = Standing(
                 done=int(str(found.get("done", 0))),
-                ids=cast("dict[str, str]", found.get("ids", {})),
-                refused=cast("dict[str, str]", found.get("refused", {})),
+                ids=dict(cast("dict[str, str]", found.get("ids", {}))),
+                refused=dict(cast("dict[str, str]", found.get("refused", {}))),
             )
+            self._appended = 0
+            for told, size in self._progress():
+                standing = _advanced(standing, told)
+                self._appended += size
+            self._standing = standing
         return self._standing
 
-    def stand(self, standing: Standing) -> None:
-        """Write down how far it has been sent; the bodies of what is done are not needed any more."""
-        _write(self.folder / STATE, asdict(standing))
-        self._standing = standing
+    def stand(self, done: int, *, ids: Mapping[str, str], refused: Mapping[str, str], settle: bool) -> Standing:
+        """Write down what has been sent since: a line, however much was sent before.
+
+        Args:
+            done: as `Standing` has it.
+            ids: new ones.
+            refused: new ones.
+            settle: whether it is on the disk when this returns; what a power cut takes away otherwise is sent again,
+                and counted once.
+        """
+        told: dict[str, object] = {"done": done}
+        told |= {"ids": dict(ids)} if ids else {}
+        told |= {"refused": dict(refused)} if refused else {}
+        return self._tell(told, settle=settle)
+
+    def buried(self, numbers: Iterable[str]) -> Standing:
+        """Write down that refused calls lie elsewhere now."""
+        return self._tell({"done": self.standing().done, "buried": list(numbers)}, settle=True)
+
+    def _tell(self, told: dict[str, object], *, settle: bool) -> Standing:
+        standing = self.standing()
+        line = _line(told)
+        with (self.folder / PROGRESS).open("ab") as out:
+            # A line that a power cut has torn was never counted.
+            if out.tell() != self._appended:
+                out.truncate(self._appended)
+            out.write(line)
+            if settle:
+                _settle(out)
+        self._appended += len(line)
+        self._standing = _advanced(standing, told)
+        if self._appended > max(PROGRESS_BYTES, self._size_of_state()):
+            self._compact()
+        return self._standing
+
+    def _compact(self) -> None:
+        # What is told again after a kill between the two comes to the same.
+        _write(self.folder / STATE, asdict(self.standing()))
+        (self.folder / PROGRESS).unlink()
+        self._appended = 0
+
+    def _size_of_state(self) -> int:
+        path = self.folder / STATE
+        return path.stat().st_size if path.exists() else 0
+
+    def _progress(self) -> Iterator[tuple[dict[str, object], int]]:
+        """Return the whole lines of what was sent, each with its length."""
+        path = self.folder / PROGRESS
+        if not path.exists():
+            return
+        with path.open("rb") as file:
+            for line in file:
+                told = _whole(line)
+                if told is None:
+                    return
+                yield cast("dict[str, object]", told), len(line)
+
+    def note(self, name: str, told: list[str]) -> None:
+        """Keep a list of words beside the calls."""
+        _write(self.folder / name, {"told": told})
+
+    def noted(self, name: str) -> list[object]:
+        """Return a list of words that is kept beside the calls."""
+        return cast("list[object]", _read(self.folder / name).get("told", []))
 
     def forget_body(self, call: Call) -> None:
         """Delete the file of a call that the server has taken."""
@@ -240,10 +308,31 @@ def journals(folder: Path) -> list[Journal]:
 
 
 def _parsed(line: bytes) -> Call | None:
+    told = _whole(line)
+    return None if told is None else Call(**cast("dict[str, Any]", told))
+
+
+def _line(told: object) -> bytes:
+    """Return a line that says by itself whether it is whole."""
+    text = json.dumps(told, ensure_ascii=True).encode()
+    return b"%08x " % zlib.crc32(text) + text + b"\n"
+
+
+def _whole(line: bytes) -> object | None:
     checksum, _, rest = line.partition(b" ")
     if not rest.endswith(b"\n") or checksum != b"%08x" % zlib.crc32(rest[:-1]):
         return None
-    return Call(**json.loads(rest))
+    return json.loads(rest)
+
+
+def _advanced(standing: Standing, told: Mapping[str, object]) -> Standing:
+    """Return what a line makes of a standing; names and refusals are kept where they were, for there may be many."""
+    ids, refused = cast("dict[str, str]", standing.ids), cast("dict[str, str]", standing.refused)
+    ids |= cast("dict[str, str]", told.get("ids", {}))
+    refused |= cast("dict[str, str]", told.get("refused", {}))
+    for number in cast("list[str]", told.get("buried", [])):
+        refused.pop(number, None)
+    return replace(standing, done=max(standing.done, int(str(told["done"]))))
 
 
 def _read(path: Path) -> dict[str, object]:

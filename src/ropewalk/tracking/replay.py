@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import cast
 from urllib.parse import quote
 
@@ -19,6 +20,8 @@ API = "/api/2.0/mlflow"
 JSON = {"Content-Type": "application/json"}
 SHELF = "spooled/"
 WORDS_MAX = 500
+# What is escaped, in an address or in JSON, is none of the word that follows; a folder stands as one word.
+_WORD = re.compile(rf"%[0-9A-Fa-f]{{2}}|\\u[0-9A-Fa-f]{{4}}|\\.|{SHELF}[0-9A-Za-z-]+/artifacts|[0-9A-Za-z-]+")
 Json = dict[str, object]
 
 
@@ -60,12 +63,15 @@ def replay(
     away = ""
     for call in journal.calls(standing.done):
         try:
-            standing = _step(server, journal, call, standing)
+            ids, words = _step(server, journal, call, standing.ids)
         except wire.Away as error:
             away = str(error)
             break
-        journal.stand(standing)
-        journal.forget_body(call)
+        told = {str(call.number): words} if words else {}
+        # A body is deleted once it is sure that nobody needs it; whatever else is sent again is counted once.
+        standing = journal.stand(call.number + 1, ids=ids, refused=told, settle=bool(call.file or ids or told))
+        if not told:
+            journal.forget_body(call)
         if on_call is not None:
             on_call(standing)
     now_refused = len(standing.refused) - refused
@@ -78,10 +84,8 @@ def replay(
 
 
 def renamed(text: str, ids: Mapping[str, str]) -> str:
-    """Return a text in which every id that the client was given stands as the server calls it."""
-    for mine, theirs in ids.items():
-        text = text.replace(mine, theirs)
-    return text
+    """Return a text in which every id that the client was given stands as the server calls it: whole words only."""
+    return _WORD.sub(lambda found: ids.get(found[0], found[0]), text) if ids else text
 
 
 def named(ids: Mapping[str, str]) -> dict[str, str]:
@@ -112,8 +116,8 @@ class _Server:
         return answer.read() if answer.fine else {}
 
 
-def _step(server: _Server, journal: Journal, call: Call, standing: Standing) -> Standing:
-    ids = dict(standing.ids)
+def _step(server: _Server, journal: Journal, call: Call, ids: Mapping[str, str]) -> tuple[dict[str, str], str]:
+    """Send a call; return the names that it brought, and the server's words if it refused."""
     target = renamed(call.target, ids)
     body: bytes | Json | object = journal.body(call)
     if call.body:
@@ -122,12 +126,10 @@ def _step(server: _Server, journal: Journal, call: Call, standing: Standing) -> 
     if not made:
         answer = server.send(call.method, target, call.headers, body)
         if not answer.fine and not _had_already(call, answer):
-            told = {**standing.refused, str(call.number): f"{call.method} {target}: {_words(answer)}"}
-            return replace(standing, done=call.number + 1, refused=told)
+            return {}, f"{call.method} {target}: {_words(answer)}"
         if call.made:
             made = answer.read() if answer.fine else _found(server, call, body)
-    ids.update(_names(call.made, made))
-    return replace(standing, done=call.number + 1, ids=ids)
+    return _names(call.made, made), ""
 
 
 def _found(server: _Server, call: Call, body: object) -> Json:
