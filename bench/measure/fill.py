@@ -92,6 +92,7 @@ def fill_ours(folder: Path, first: int, count: int, url: str = "") -> None:
                     link.commit()
             finally:
                 link.close()
+            house.site.db.tend()
     finally:
         os.environ.pop("ROPEWALK_STORE_URL", None)
 

@@ -307,6 +307,7 @@ def loops(house: House) -> list[Loop]:
     from ropewalk.loops.rescue import Rescue
     from ropewalk.loops.schedule import Schedules, Ways
     from ropewalk.loops.sweep import Sweep
+    from ropewalk.loops.tend import Tend
     from ropewalk.loops.tidy import Tidy
     from ropewalk.loops.watch import Watch
     from ropewalk.schedules.declared import Declared
@@ -321,6 +322,7 @@ def loops(house: House) -> list[Loop]:
         Rescue(site).loop(),
         Sweep(site).loop(),
         Tidy(site).loop(),
+        Tend(site).loop(),
         Deliver(site, Roads(allow=hooks.allow), hooks.keep_days).loop(),
     ]
 

@@ -246,5 +246,23 @@ def test_all_experiments_are_searched_as_one(shared, drawn, orders):
     assert found == [run.id for run in ordered(made, parse_order(orders, RUNS))]
 
 
+@pytest.mark.parametrize("at_once", [500, 1])
+def test_what_is_few_together_is_gathered_though_each_comparison_leaves_many(shared, at_once, monkeypatch):
+    home = str(shared.db.write(lambda tx: experiments.create(tx, shared, f"together {at_once}")).id)
+    runs = [begin(shared, experiment=home, start_ms=place) for place in range(12)]
+    for place, run in enumerate(runs):
+        log(shared, run, params=[("half", str(place % 2)), ("third", str(place % 3))])
+    monkeypatch.setattr(compiled, "FEW", 2)
+    monkeypatch.setattr(compiled, "AT_ONCE", at_once)
+    monkeypatch.setattr(compiled, "_walked", None)
+
+    with shared.db.read() as rows:
+        found = search(rows, "params.half = '1' and params.third = '2'", experiments=[home])
+        none = search(rows, "params.half = '1' and params.third = '2' and params.half = '0'", experiments=[home])
+
+    assert [run.id for run in found.runs] == [runs[11].id, runs[5].id]
+    assert none.runs == ()
+
+
 def number(tx, run):
     return tx.row("runs.get", id=run.id)["number"]

@@ -141,3 +141,28 @@ def test_writes_travel_as_arrays_and_one_by_one_alike(db):
     assert counts == (3, 7_000)
     assert [row["subject"] for row in found] == [one["subject"] for one in [*few, *many]]
     assert found[-1]["body"] == "a,b\n'\\ {}"
+
+
+@needs_postgres
+def test_the_server_looks_again_at_a_table_that_has_grown_and_at_no_other(db):
+    link = db.link()
+    link.begin()
+    link.insert("points", ("series", "at_ms", "step", "value", "is_nan"), [(1, n, n, 0.5, 0) for n in range(2_000)])
+    link.raw("select pg_stat_force_next_flush()")
+    link.commit()
+
+    db.tend()
+
+    known = link.raw("select distinct tablename::text from pg_stats where schemaname = current_schema()")
+    link.close()
+    assert known == [("points",)]
+
+
+@needs_postgres
+def test_a_view_without_a_limit_is_not_cut_where_one_with_a_limit_would_be(db):
+    allowed = []
+    for seconds in (2.0, None, 1.0, 2.0):
+        with db.read(seconds_max=seconds) as rows:
+            allowed.append(rows._call.seconds_max)
+
+    assert allowed == [5.0, 0.0, 3.0, 5.0]

@@ -1,6 +1,7 @@
 """Composes searches for runs so that they walk an index, and asks the store.
 
-Two ways lead to a page. Where a comparison leaves few runs, these are gathered by its index and ordered. Otherwise the
+Two ways lead to a page. Where a comparison leaves few runs, or several that ask for what is equal leave few together,
+these are gathered by their indexes and ordered. Otherwise the
 index of what the results are ordered by is walked, in its order, until the page is full: first what has a value, then
 what is not a number, then what has none at all.
 """
@@ -19,6 +20,7 @@ from ropewalk.runs.paging import Position
 from ropewalk.store.database import Reader, Row, Value
 
 FEW = 5000
+MANY = 20_000
 AT_ONCE = 500
 VIEWS = {"active": "r.deleted_us is null", "deleted": "r.deleted_us is not null", "all": "1 = 1"}
 
@@ -49,7 +51,7 @@ def pick(reader: Reader, wish: Wish) -> list[Row]:
     if wish.experiments == ():
         return []
     chosen = _chosen(reader, wish)
-    if chosen:
+    if chosen is not None:
         return _gathered(reader, wish, chosen)
     found = [row for part in _parts(reader, wish) for row in _walked(reader, wish, part)]
     for place, key in reversed(list(enumerate(keys_of(wish.orders)))):
@@ -66,23 +68,59 @@ def _parts(reader: Reader, wish: Wish) -> list[int | None]:
     return [int(str(row["id"])) for row in reader.rows("experiments.ids")]
 
 
-def _chosen(reader: Reader, wish: Wish) -> list[Clause]:
-    """Return comparisons of one thing that leave few runs, if there are such."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Chosen:
+    """Comparisons that leave few runs.
+
+    Attributes:
+        groups: by the thing that they speak of; what they leave together is meant.
+        runs: numbers of the runs that they leave, where these are known already.
+    """
+
+    groups: list[list[Clause]]
+    runs: list[int] | None = None
+
+
+def _chosen(reader: Reader, wish: Wish) -> _Chosen | None:
+    """Return comparisons that leave few runs, if there are such."""
     groups: dict[tuple[str, ...], list[Clause]] = {}
     for clause in wish.clauses:
         if drives(clause):
             # Two comparisons of one metric are a range of its index; two of data sets may speak of different ones.
             apart = (str(len(groups)),) if clause.entity == "dataset" else ()
             groups.setdefault((clause.entity, clause.key, *apart), []).append(clause)
+    equal: list[list[Clause]] = []
     for group in sorted(groups.values(), key=lambda group: min(map(_promise, group))):
-        bound = Bound()
-        sql = source_of(group, wish.experiments, bound)
-        limit = bound(FEW + 1)
-        counted = f"select count(*) as n from (select c.run as run from ({sql}) c limit {limit}) d"
-        (row,) = reader.composed(counted, bound.values)
-        if int(str(row["n"])) <= FEW:
-            return group
-    return []
+        same = min(map(_promise, group)) == 0
+        count = _count(reader, wish, group, MANY if same else FEW)
+        if count <= FEW:
+            return _Chosen(groups=[group], runs=None if count else [])
+        if same and count <= MANY:
+            equal.append(group)
+    if len(equal) < 2:  # noqa: PLR2004 - two of them are the fewest that meet
+        return None
+    # Each leaves more than a few, but together they may leave few.
+    bound = Bound()
+    sql = f"select c.run as run from ({_source(wish, equal, bound)}) c limit {bound(FEW + 1)}"
+    runs = [int(str(row["run"])) for row in reader.composed(sql, bound.values)]
+    if len(runs) > FEW:
+        return None
+    return _Chosen(groups=equal, runs=runs if len(runs) <= AT_ONCE else None)
+
+
+def _count(reader: Reader, wish: Wish, group: list[Clause], most: int) -> int:
+    """Return how many runs comparisons of one thing leave, or one more than the most that is counted."""
+    bound = Bound()
+    sql = source_of(group, wish.experiments, bound)
+    limit = bound(most + 1)
+    counted = f"select count(*) as n from (select c.run as run from ({sql}) c limit {limit}) d"
+    (row,) = reader.composed(counted, bound.values)
+    return int(str(row["n"]))
+
+
+def _source(wish: Wish, groups: Sequence[list[Clause]], bound: Bound) -> str:
+    """Return what selects the runs that comparisons leave together, each by its own index."""
+    return " intersect ".join(source_of(group, wish.experiments, bound) for group in groups)
 
 
 def _promise(clause: Clause) -> int:
@@ -94,11 +132,17 @@ def _conditions(wish: Wish, clauses: Sequence[Clause], bound: Bound) -> list[str
     return [VIEWS[wish.view], *(clause_sql(one, bound) for one in clauses)]
 
 
-def _gathered(reader: Reader, wish: Wish, chosen: list[Clause]) -> list[Row]:
+def _gathered(reader: Reader, wish: Wish, chosen: _Chosen) -> list[Row]:
+    if chosen.runs == []:
+        return []
     bound, keys = Bound(), keys_of(wish.orders)
-    source = source_of(chosen, wish.experiments, bound)
+    source = _source(wish, chosen.groups, bound)
+    if chosen.runs is not None:
+        bound = Bound()
+        source = f"select n.number as run from runs n where n.number in {bound.several(chosen.runs)}"
     joins = lookups(wish.orders, bound)
-    where = ["r.number = c.run", *_conditions(wish, [one for one in wish.clauses if one not in chosen], bound)]
+    done = [clause for group in chosen.groups for clause in group]
+    where = ["r.number = c.run", *_conditions(wish, [one for one in wish.clauses if one not in done], bound)]
     if wish.experiments is not None:
         where.append(f"r.experiment in {bound.several(wish.experiments)}")
     if wish.position is not None:

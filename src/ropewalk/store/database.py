@@ -107,6 +107,14 @@ class Database(Protocol):
         """Return a number that changes when anybody, in this process or another, has committed."""
         ...
 
+    def tend(self) -> None:
+        """Let the engine look again at tables that have changed much: what it knows of them picks the index.
+
+        PostgreSQL does so by itself a minute later, unless its autovacuum is off. SQLite's searches are written so that
+        they need no such knowledge, and nothing is done.
+        """
+        ...
+
     def damage(self) -> list[str]:
         """Return what is wrong with the storage's own structure, in its words; empty when nothing."""
         ...

@@ -51,6 +51,11 @@ _HOLDERS = (
     "order by 1"
 )
 _HALF = 0xFFFFFFFF
+# Small tables need no statistics: whatever way is taken is short.
+_CHANGED = (
+    "select s.relname::text from pg_stat_user_tables s join pg_class c on c.oid = s.relid "
+    "where s.schemaname = current_schema() and s.n_mod_since_analyze > 1000 + greatest(c.reltuples, 0) / 10"
+)
 _NO_WORDS = Words(inserts={}, types={}, numbered={})
 
 
@@ -224,8 +229,10 @@ class PostgresDatabase:
                 if monotonic() - asked > QUICK_SECONDS:  # the server is silent: who asks has waited long enough
                     raise
             else:
+                session.allow(milliseconds)
                 return session
         session = self._session(statement_ms=READ_MS)
+        session.allow(milliseconds)
         try:
             session.execute("begin", begin, None)
         except BaseException:
@@ -271,6 +278,15 @@ class PostgresDatabase:
                 else:
                     return int(row[0]) if row else 0
         raise unreachable(self._place, "no answer")
+
+    def tend(self) -> None:
+        """Let the server count again the tables that have changed much since it did."""
+        link = self.link()
+        try:
+            for (table,) in link.raw(_CHANGED):
+                link.raw(f'analyze "{table}"')
+        finally:
+            link.close()
 
     def damage(self) -> list[str]:
         """Return what the server cannot read back, and indexes and constraints that do not hold; empty when nothing."""

@@ -43,6 +43,8 @@ SERVER = {
     "tcp_keepalives_interval": "1",
     "tcp_keepalives_count": "3",
     "client_min_messages": "warning",
+    "jit": "off",
+    "random_page_cost": "1.1",
 }
 LINE = {
     "keepalives": 1,
@@ -205,7 +207,12 @@ class PostgresSession(Session):
         self._pulse = pulse
         self._words = words
         self._cursor = connection.cursor()
-        self._call = pulse.watch(connection.fileno(), statement_ms / 1000 + GRACE_SECONDS if statement_ms else 0.0)
+        self._call = pulse.watch(connection.fileno(), 0.0)
+        self.allow(statement_ms)
+
+    def allow(self, statement_ms: int) -> None:
+        """Note what the server lets a statement take from now on; 0 for no limit."""
+        self._call.seconds_max = statement_ms / 1000 + GRACE_SECONDS if statement_ms else 0.0
 
     def execute(self, where: str, sql: str, values: Mapping[str, Value] | None) -> psycopg.Cursor[tuple[Any, ...]]:
         """Run a statement in PostgreSQL's words; the cursor is good until the next one."""
@@ -261,8 +268,7 @@ class PostgresSession(Session):
         count = 0
         for start in range(0, len(rows), BATCH_ROWS):
             columns = list(zip(*rows[start : start + BATCH_ROWS], strict=True))
-            sql, values = unnested(self._words.inserts[query], self._words.types, columns)
-            count += self.execute(query, sql, values).rowcount
+            count += self.execute(query, *unnested(self._words.inserts[query], self._words.types, columns)).rowcount
         self._go_on_above(query)
         return count
 

@@ -41,7 +41,6 @@ PRAGMAS = (
     "case_sensitive_like=on",
     "journal_size_limit=67108864",  # after a burst the log gives its room back
 )
-DAMAGE_MAX = 20
 
 
 class SqliteSession(Session):
@@ -326,15 +325,16 @@ class SqliteDatabase:
             except sqlite3.Error as error:
                 raise translate(error, "version") from error
 
+    def tend(self) -> None:
+        """Do nothing: the order of tables is said in each search."""
+
     def damage(self) -> list[str]:
         """Return what is wrong with the file's own structure: pages, indexes, constraints; empty when nothing."""
-        connection = self._connect()
         try:
-            rows = connection.execute(f"pragma integrity_check({DAMAGE_MAX})").fetchall()
+            with closing(self._connect()) as connection:
+                rows = connection.execute("pragma integrity_check(20)").fetchall()
         except sqlite3.Error as error:
             return [str(error)]
-        finally:
-            connection.close()
         found = [str(row[0]) for row in rows]
         return [] if found == ["ok"] else found
 
