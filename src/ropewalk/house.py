@@ -35,6 +35,8 @@ if TYPE_CHECKING:
     from ropewalk.releases.walk import Progress as StageProgress
     from ropewalk.runs.run import Run
     from ropewalk.schedules.fire import Fire
+    from ropewalk.scripts.program import Program
+    from ropewalk.scripts.run import ScriptResult, Tracking, Wanted
 
 CLIMB_SECONDS = 0.5
 DATABASE = "ropewalk.db"
@@ -187,6 +189,20 @@ def _finished(site: Site, fire: str, tx: Transaction, run: Run) -> None:
 
     _register(site, tx, run)
     finished(site, fire, tx, run)
+
+
+def run_script(house: House, program: Program, wanted: Wanted, *, tracking: Tracking | None = None) -> ScriptResult:
+    """Run a script that nobody may touch; the model that it leaves is registered in the transaction that ends the run.
+
+    Args:
+        house: the open project.
+        program: what to run.
+        wanted: what of it is kept, and how.
+        tracking: serves MLflow's clients on a socket; None for nobody.
+    """
+    from ropewalk.scripts.run import run_script as go
+
+    return go(house.site, program, wanted, tracking=tracking, on_finish=partial(_register, house.site))
 
 
 def _register(site: Site, tx: Transaction, finished: Run) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Protocol, cast
+from typing import TYPE_CHECKING, Protocol, cast, runtime_checkable
 
 from ropewalk.errors import Invalid
 
@@ -51,6 +51,15 @@ class Handler(Protocol):
         ...
 
 
+@runtime_checkable
+class Starter(Protocol):
+    """What the module of a command offers that starts a program of somebody else's."""
+
+    def own(self, words: list[str]) -> int:
+        """Return how many of the words are the command's own; the others are the program's."""
+        ...
+
+
 TRAIN = "Train"
 DELIVER = "Deliver"
 SERVE = "Serve and watch"
@@ -61,7 +70,7 @@ COMMANDS = (
     Command(name="init", summary="make a project that runs: settings, pipeline, test", group=TRAIN, module="init"),
     Command(
         name="run",
-        summary="run the pipeline; what has not changed is answered from the cache",
+        summary="run a script as it is, or the pipeline; what has not changed is answered from the cache",
         group=TRAIN,
         module="run",
     ),
@@ -98,6 +107,9 @@ COMMANDS = (
     Command(name="reject", summary="say no to a release, with a reason", group=DELIVER, module="reject"),
     Command(name="promote", summary="give a canary all traffic at once", group=DELIVER, module="promote"),
     Command(name="rollback", summary="undo the newest delivery", group=DELIVER, module="rollback"),
+    Command(
+        name="serve", summary="answer with the newest model at once, unreleased, on this machine", group=SERVE, module="serve"
+    ),
     Command(name="up", summary="serve endpoint, API and console, and run the loops", group=SERVE, module="up"),
     Command(
         name="batch", summary="score a file's rows: the bits that the endpoint answers", group=SERVE, module="batch"

@@ -51,6 +51,7 @@ class Output:
         self._result: object = None
         self._bar: Bar | None = None
         self._unheard = False
+        self._failed = False
         self._next: tuple[str, ...] = ()
 
     @property
@@ -141,7 +142,7 @@ class Output:
         Raises:
             BrokenPipeError: nobody reads any more.
         """
-        if self.json:
+        if self.json and not self._failed:
             self._envelope({"ok": True, "result": self._result, "next": list(self._next)})
         self.stdout.flush()
         if self._unheard:
@@ -150,6 +151,7 @@ class Output:
     def fail(self, error: Mapping[str, str]) -> None:
         """Print an error: the envelope for machines, four lines on stderr for people."""
         self.stdout.flush()
+        self._failed = True
         if self.json:
             self._envelope({"ok": False, "error": dict(error)})
             self.stdout.flush()

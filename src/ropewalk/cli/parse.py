@@ -87,7 +87,10 @@ def read(words: list[str]) -> Request:
     )
     _everywhere(parser, given)
     handler.arguments(parser)
-    options = parser.parse_args(words[1:])
+    # What follows belongs to a program that the command starts, options that look like ours included.
+    own = handler.own(words[1:]) if isinstance(handler, commands.Starter) else len(words) - 1
+    options = parser.parse_args(words[1 : own + 1])
+    options.program = [word for place, word in enumerate(words[own + 1 :]) if place or word != "--"]
     options.project = project_folder(options.project)
     return Request(command=command, options=options, json=options.json)
 
@@ -131,7 +134,11 @@ def project_folder(given: str) -> Path:
                 fix=f"ls -d {Path(given).parent}",
             )
         return folder.resolve()
-    here = Path.cwd()
+    return project_folder_of(Path.cwd())
+
+
+def project_folder_of(here: Path) -> Path:
+    """Return the nearest project above a folder, the folder itself included; the folder where there is none."""
     for folder in (here, *here.parents):
         if any((folder / mark).exists() for mark in MARKS):
             return folder

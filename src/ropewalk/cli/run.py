@@ -1,4 +1,4 @@
-"""`ropewalk run` runs the project's pipeline: what has not changed is answered from the cache."""
+"""`ropewalk run` runs a script as it is, or the project's pipeline: what has not changed is answered from the cache."""
 
 from __future__ import annotations
 
@@ -23,7 +23,9 @@ if TYPE_CHECKING:
     from ropewalk.runs.run import Run
 
 EXAMPLE = """
-ropewalk run
+ropewalk run train.py                          # any script, unchanged; what follows its name is its own
+ropewalk run -- python train.py --lr 0.1       # any command
+ropewalk run                                   # the project's pipeline
 ropewalk run pipeline.py:train month_to=6 leaves=7,15
 """
 # Libraries that an extra of ours brings, by the name they are imported under.
@@ -38,11 +40,31 @@ def arguments(parser: argparse.ArgumentParser) -> None:
         "words",
         nargs="*",
         metavar="[FILE.py:FUNCTION] [NAME=VALUE]",
-        help="the pipeline, ropewalk.toml's when left out, and its arguments",
+        help="the pipeline, ropewalk.toml's when left out, and its arguments; or SCRIPT.py, or -- COMMAND",
+    )
+    parser.add_argument(
+        "--model",
+        default="",
+        metavar="NAME[=VARIABLE]",
+        help="of a script: the model's name, the project's when left out, and the variable that holds it",
+    )
+    parser.add_argument(
+        "--no-autolog",
+        action="store_true",
+        help="of a script: leave MLflow's autologging off where mlflow is installed",
     )
 
 
-def handle(options: argparse.Namespace, out: Output) -> None:
+def own(words: list[str]) -> int:
+    """Return how many words are ours: those before `--`, or before a script's file."""
+    for place, word in enumerate(words):
+        takes_it = place and words[place - 1] in ("--model", "--project")
+        if word == "--" or (word.endswith((".py", ".ipynb")) and not takes_it and not word.startswith("-")):
+            return place
+    return len(words)
+
+
+def handle(options: argparse.Namespace, out: Output) -> int | None:
     """Run it and print each step when it ends; the same command again resumes a killed run."""
     from ropewalk.cli.project import require_pipeline
     from ropewalk.house import open_house, run
@@ -51,6 +73,10 @@ def handle(options: argparse.Namespace, out: Output) -> None:
     from ropewalk.runs import keep
     from ropewalk.schedules.fire import VARIABLE
 
+    if options.program:
+        from ropewalk.cli import script
+
+        return script.handle(options, out)
     fire = os.environ.pop(VARIABLE, "")  # of this run, and of none that its steps may start
     if os.environ.get(PARENT, "").isdigit():
         end_with(int(os.environ[PARENT]))
@@ -66,6 +92,7 @@ def handle(options: argparse.Namespace, out: Output) -> None:
             made = [(fact.key, str(fact.content()["manifest"])) for fact in keep.facts(rows, done.run.id, "model")]
             models = [versions.of_manifest(rows, manifest, name)[-1] for name, manifest in made]
     _show(done, points, models, out)
+    return None
 
 
 @contextmanager
@@ -85,6 +112,8 @@ def mended(words: list[str]) -> Generator[None]:
 
 def command_of(run: Run) -> str:
     """Return what goes on with a run, or does the same again: its pipeline and its arguments, to be typed."""
+    if run.kind == "script":
+        return shlex.join(["ropewalk", "run", "--", *run.arguments()["command"]])
     if run.kind != "pipeline":
         return "ropewalk run"
     words = [f"{name}={_typed(value)}" for name, value in run.arguments().items()]

@@ -22,7 +22,10 @@ from ropewalk.runs.log import LogEntry, current
 if TYPE_CHECKING:
     import polars as pl
 
-LIBRARIES = ("scikit-learn", "numpy", "scipy", "skops", "skl2onnx", "onnx", "onnxruntime", "pandas", "polars")
+LIBRARIES = (
+    "scikit-learn", "numpy", "scipy", "skops", "skl2onnx", "onnx", "onnxruntime", "pandas", "polars", "xgboost",
+    "xgboost-cpu", "lightgbm", "torch", "onnxmltools",
+)  # fmt: skip
 
 
 def log_model(
@@ -56,7 +59,7 @@ def log_model(
     except ImportError:
         raise missing_extra("scikit-learn", "sklearn") from None
     shape = shape_of(model, train, target)
-    _check_answers(model, shape)
+    check_answers(model, shape)
     collector = current()
     if collector is None:
         return ""
@@ -65,7 +68,12 @@ def log_model(
     return digest
 
 
-def _check_answers(model: Any, shape: Shape) -> None:  # noqa: ANN401
+def check_answers(model: Any, shape: Shape) -> None:  # noqa: ANN401
+    """Pass only a model that gives numbers which can be judged.
+
+    Raises:
+        Invalid: a classifier without probabilities.
+    """
     if shape.task != "regression" and not hasattr(model, "predict_proba"):
         raise Invalid(
             "model-without-probability",
@@ -117,17 +125,17 @@ def build(
 
     table = frames.as_polars(train)
     held = table if holdout is None else frames.as_polars(holdout)
-    chosen = pick(held, [field.name for field in shape.signature.inputs], _golden_rows())
+    chosen = pick(held, [field.name for field in shape.signature.inputs], golden_rows())
     rows = _Rows(frame=chosen, columns=chosen.to_dict(as_series=False), count=chosen.height)
     found = _forms(model, shape, rows)
-    parts = _data_parts(blobs, shape, table, held, target)
-    parts[GOLDEN_PART] = frames.write(blobs, _with_answers(chosen, found.answers)).digest
+    parts = data_parts(blobs, shape, table, held, target)
+    parts |= golden_part(blobs, chosen, found.answers)
     parts[found.native.part] = blobs.put(found.native.data)
     if found.onnx:
         parts[ONNX_PART] = blobs.put(found.onnx)
     manifest = Manifest(
         name=name,
-        flavor="sklearn",
+        flavor=_flavor(model),
         task=shape.task,
         frame=shape.frame,
         target=target,
@@ -137,9 +145,15 @@ def build(
         parity=found.parity,
         signature=shape.signature,
         batching=found.batching,
-        libraries=_libraries(),
+        libraries=libraries(),
     )
     return write_manifest(blobs, manifest)
+
+
+def _flavor(model: object) -> str:
+    """Return the library that made a model: `xgboost`, `lightgbm`, or `sklearn` for all that stands on it."""
+    top = type(model).__module__.partition(".")[0]
+    return top if top in ("xgboost", "lightgbm") else "sklearn"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -168,7 +182,7 @@ def _forms(model: Any, shape: Shape, rows: _Rows) -> _Forms:  # noqa: ANN401
     return _Forms(native=native, onnx=onnx, parity=parity, batching=batching, answers=answers)
 
 
-def _data_parts(blobs: Bucket, shape: Shape, table: pl.DataFrame, held: pl.DataFrame, target: str) -> dict[str, str]:
+def data_parts(blobs: Bucket, shape: Shape, table: pl.DataFrame, held: pl.DataFrame, target: str) -> dict[str, str]:
     """Write the rows themselves, and the contract and the profile that are read off the model's columns of them."""
     from ropewalk.data import contract, frames, infer
 
@@ -181,7 +195,8 @@ def _data_parts(blobs: Bucket, shape: Shape, table: pl.DataFrame, held: pl.DataF
     }
 
 
-def _golden_rows() -> int:
+def golden_rows() -> int:
+    """Return how many golden rows the project wants."""
     from ropewalk.settings import read_settings
 
     return read_settings(Path.cwd()).tests.golden_rows
@@ -193,10 +208,14 @@ def _profile(table: pl.DataFrame) -> bytes:
     return profile.to_json(profile.profile(table))
 
 
-def _with_answers(inputs: pl.DataFrame, answers: dict[str, list[Any]]) -> pl.DataFrame:
+def golden_part(blobs: Bucket, inputs: pl.DataFrame, answers: dict[str, list[Any]]) -> dict[str, str]:
+    """Write golden rows with their answers; return their part by name."""
     import polars as pl
 
-    return inputs.with_columns(pl.Series(f"{PREFIX}{name}", values) for name, values in answers.items())
+    from ropewalk.data import frames
+
+    whole = inputs.with_columns(pl.Series(f"{PREFIX}{name}", values) for name, values in answers.items())
+    return {GOLDEN_PART: frames.write(blobs, whole).digest}
 
 
 def _native(model: Any, shape: Shape, rows: _Rows) -> _Native:  # noqa: ANN401
@@ -273,7 +292,8 @@ def _reason(error: Exception) -> str:
     return error.fix or _words(error) if isinstance(error, RopewalkError) and error.kind == "missing" else str(error)
 
 
-def _libraries() -> dict[str, str]:
+def libraries() -> dict[str, str]:
+    """Return the versions of the libraries that models are made with, as far as they are here."""
     found: dict[str, str] = {}
     for name in LIBRARIES:
         try:

@@ -74,13 +74,13 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     Attributes:
         schema: number of this format.
         name: the model.
-        flavor: library that made it: `sklearn`.
+        flavor: library that made it: `sklearn`, `xgboost`, `lightgbm` or `torch`.
         task: `binary`, `multiclass` or `regression`.
         frame: what the model is given: `polars`, `pandas` or `numpy`.
         target: column that it predicts.
         classes: labels in the order of the model's own; empty for a regression.
-        parts: digests by file name (`model.skops` or `model.pkl`, `model.onnx`, `golden.parquet`, `train.parquet`,
-            `holdout.parquet`, `contract.json`, `profile.json`).
+        parts: digests by file name (`model.skops` or `model.pkl`, or neither for a network; `model.onnx`,
+            `golden.parquet`, `train.parquet`, `holdout.parquet`, `contract.json`, `profile.json`).
         globals: what the native part imports, sorted, as `module.name`.
         parity: of the ONNX part.
         signature: inputs and outputs.
@@ -105,8 +105,8 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
 
     @property
     def native_part(self) -> str:
-        """Name of the native part: `model.skops` or `model.pkl`."""
-        return next(name for name in NATIVE_PARTS if name in self.parts)
+        """Name of the native part: `model.skops` or `model.pkl`; empty for a network that is kept as ONNX alone."""
+        return next((name for name in NATIVE_PARTS if name in self.parts), "")
 
     @property
     def needs_pickle(self) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import warnings
 from collections.abc import Callable, Generator, Mapping, Sequence
 from contextlib import contextmanager
@@ -107,6 +108,22 @@ def quiet_runtime() -> Any:  # noqa: ANN401 - the library's module
     return onnxruntime
 
 
+def _columns_of(names: list[str], shape: Shape) -> list[str]:
+    """Return the column of each input: of its own name, or of its place where skl2onnx wrote `_` for other letters.
+
+    Raises:
+        Invalid: an input has the name of no column.
+    """
+    known = [field.name for field in shape.signature.inputs]
+    if shape.frame == "numpy" or set(names) <= set(known):
+        return names
+    tidy = [re.sub(r"\W", "_", name) for name in known]
+    if [re.sub(r"\W", "_", name) for name in names] != tidy:
+        odd = next(name for name in names if name not in known)
+        raise Invalid("onnx-refused", "An input of the ONNX file is no column of the model.", where=odd)
+    return known
+
+
 class OnnxEngine:
     """Answers by ONNX Runtime, one thread, so that the same rows give the same bits.
 
@@ -134,9 +151,13 @@ class OnnxEngine:
         self._run = session.run
         self._shape = shape
         self._names: list[str] = [item.name for item in session.get_outputs()]
-        self._fill = [self._filler(item.name, _KINDS[item.type]) for item in session.get_inputs()]
+        inputs: list[Any] = session.get_inputs()
+        columns = _columns_of([item.name for item in inputs], shape)
+        self._fill = [
+            self._filler(item.name, column, _KINDS[item.type]) for item, column in zip(inputs, columns, strict=True)
+        ]
 
-    def _filler(self, name: str, kind: str) -> Callable[[Columns, dict[str, Any]], None]:
+    def _filler(self, name: str, column: str, kind: str) -> Callable[[Columns, dict[str, Any]], None]:
         import numpy as np
 
         make = np.array
@@ -144,10 +165,10 @@ class OnnxEngine:
         inputs = [field.name for field in self._shape.signature.inputs]
 
         def numbers(columns: Columns, feed: dict[str, Any]) -> None:
-            feed[name] = make(columns[name], dtype).reshape(-1, 1)
+            feed[name] = make(columns[column], dtype).reshape(-1, 1)
 
         def texts(columns: Columns, feed: dict[str, Any]) -> None:
-            values = columns[name]
+            values = columns[column]
             if None in values:
                 values = ["" if value is None else value for value in values]
             feed[name] = make(values, dtype).reshape(-1, 1)

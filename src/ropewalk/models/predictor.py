@@ -147,19 +147,22 @@ def prepare(blobs: Bucket, manifest_digest: str, *, engine: Choice = "auto", all
         allow_pickle: whether a model of the pickle family may be used.
 
     Raises:
-        NotFound: a blob is missing, or there is no ONNX part and `onnx` was asked for.
+        NotFound: a blob is missing, or there is no part for the engine that was asked for.
         Corrupt: a blob's bytes no longer match its digest.
         Refused: the native part is a pickle and pickles are not allowed here.
     """
     manifest = read_manifest(blobs, manifest_digest)
     if engine == "auto":
-        engine = "onnx" if ONNX_PART in manifest.parts and find_spec("onnxruntime") is not None else "native"
+        runs = find_spec("onnxruntime") is not None or not manifest.native_part
+        engine = "onnx" if ONNX_PART in manifest.parts and runs else "native"
     if engine == "onnx":
         if ONNX_PART not in manifest.parts:
             raise NotFound("onnx-part-missing", "This model has no ONNX form.", why=manifest.parity.reason)
         part = ONNX_PART
     else:
         part = manifest.native_part
+        if not part:
+            raise NotFound("native-part-missing", "This model is kept as ONNX alone.", where=manifest.name)
         if manifest.needs_pickle and not allow_pickle:
             raise Refused(
                 "pickle-not-allowed",

@@ -44,7 +44,7 @@ def shape_of(model: Any, train: Any, target: str) -> Shape:  # noqa: ANN401 - an
     inputs = tuple(_field(train, name, kind) for name in names)
     task, classes = _task(model)
     return Shape(
-        task=task, frame=kind, classes=classes, signature=Signature(inputs=inputs, outputs=_outputs(task, classes))
+        task=task, frame=kind, classes=classes, signature=Signature(inputs=inputs, outputs=outputs_of(task, classes))
     )
 
 
@@ -155,7 +155,8 @@ def _unknown(model: object) -> Invalid:
     )
 
 
-def _outputs(task: str, classes: tuple[Class, ...]) -> tuple[Output, ...]:
+def outputs_of(task: str, classes: tuple[Class, ...]) -> tuple[Output, ...]:
+    """Return the columns that a model of a task answers."""
     if task == "regression":
         return (Output(name="prediction", type="float"),)
     first = classes[0]

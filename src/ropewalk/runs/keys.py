@@ -31,6 +31,11 @@ def check_key(key: object) -> str:
     return key
 
 
+def is_key(key: str) -> bool:
+    """Say whether something may be logged under this name."""
+    return len(key) <= KEY_LETTERS_MAX and _fits(key)
+
+
 @lru_cache(maxsize=4096)
 def _fits(key: str) -> bool:
     """Say whether a name is one; training says the same few names a million times."""
