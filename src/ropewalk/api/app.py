@@ -26,6 +26,7 @@ from ropewalk.api.routes import problem_response, starlette_routes
 from ropewalk.endpoints import openapi
 from ropewalk.endpoints.gateway import Gateway
 from ropewalk.endpoints.problems import JSON_HEADERS, Headers, Receive, Scope, Send, answer, answer_error
+from ropewalk.endpoints.sources import Source
 from ropewalk.errors import Invalid, NotFound, RopewalkError
 from ropewalk.house import House
 from ropewalk.refs import uuid7
@@ -43,6 +44,7 @@ class Server:
         pages: routes for people.
         show: how an error is shown where a page was asked for; JSON when None.
         on_ready: called when requests may come.
+        source: who answers predictions; the project's traffic when None.
     """
 
     def __init__(
@@ -53,9 +55,10 @@ class Server:
         pages: Sequence[BaseRoute] = (),
         show: Show | None = None,
         on_ready: Callable[[], None] | None = None,
+        source: Source | None = None,
     ) -> None:
         site, settings = house.site, house.settings
-        self.gateway = Gateway(site, settings, environment=environment, on_ready=on_ready)
+        self.gateway = Gateway(site, settings, environment=environment, on_ready=on_ready, source=source)
         self._house = house
         self._show = show
         routes = Starlette(

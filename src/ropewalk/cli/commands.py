@@ -108,7 +108,10 @@ COMMANDS = (
     Command(name="promote", summary="give a canary all traffic at once", group=DELIVER, module="promote"),
     Command(name="rollback", summary="undo the newest delivery", group=DELIVER, module="rollback"),
     Command(
-        name="serve", summary="answer with the newest model at once, unreleased, on this machine", group=SERVE, module="serve"
+        name="serve",
+        summary="answer with the newest model at once, unreleased, on this machine",
+        group=SERVE,
+        module="serve",
     ),
     Command(name="up", summary="serve endpoint, API and console, and run the loops", group=SERVE, module="up"),
     Command(

@@ -51,7 +51,9 @@ def handle(options: argparse.Namespace, out: Output) -> int:
         )
     name, _, variable = options.model.partition("=")
     if name and not is_name(name):
-        raise Invalid("model-name-invalid", "This cannot be a model's name.", where="--model", why=f"found {name[:80]!r}")
+        raise Invalid(
+            "model-name-invalid", "This cannot be a model's name.", where="--model", why=f"found {name[:80]!r}"
+        )
     program = program_of(options.program)
     root = _root(options.project, program)
     out.project = root

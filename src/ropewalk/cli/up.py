@@ -26,6 +26,7 @@ ropewalk up --host 0.0.0.0 --auth --tls-cert fullchain.pem --tls-key key.pem --a
 ropewalk up --host 0.0.0.0 --auth --behind-proxy 10.0.0.2 --allow-host ml.example.org
 """
 PORTS_TRIED = 10
+LOCAL = "127.0.0.1"
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
@@ -67,7 +68,7 @@ def handle(options: argparse.Namespace, out: Output) -> None:
     with open_house(options.project) as opened:
         house = replace(opened, settings=settings)
         _require_users(house)
-        listener = _listen(house, options.port)
+        listener = listen(house, options.port)
         url = server.address_of(listener, tls=tls is not None)
         turning = loops(house)
 
@@ -108,16 +109,21 @@ def _ask(house: House, environment: str, url: str, out: Output) -> None:
         out.line(f"endpoint   nothing is live in {environment} yet; in another terminal: ropewalk ship")
 
 
-def _listen(house: House, wanted: int | None) -> socket.socket:
+def listen(house: House, wanted: int | None, *, open_to_others: bool = True) -> socket.socket:
     """Return a socket on the port that was asked for; on the next free one when only the settings name it.
+
+    Args:
+        house: the open project.
+        wanted: the port; None for the one in the settings.
+        open_to_others: False listens on this machine alone, whatever the settings say.
 
     Raises:
         Unavailable: the port that was asked for is taken.
     """
     from ropewalk.endpoints import server
 
-    host, first = house.settings.serve.host, house.settings.serve.port
-    for_others = house.settings.auth.enabled
+    host, first = house.settings.serve.host if open_to_others else LOCAL, house.settings.serve.port
+    for_others = house.settings.auth.enabled and open_to_others
     if wanted is not None:
         return server.listen(host, wanted, for_others=for_others)
     for number in range(first, first + PORTS_TRIED):

@@ -21,6 +21,7 @@ from ropewalk.clock import iso
 from ropewalk.console import files
 from ropewalk.console.pages import PAGES, RAW, View
 from ropewalk.endpoints.problems import status_of
+from ropewalk.endpoints.sources import Source
 from ropewalk.errors import Invalid, RopewalkError
 from ropewalk.house import House
 
@@ -109,7 +110,14 @@ def _require_plain(request: Request) -> None:
         raise Invalid("text-with-nul", "A text holds a NUL character.", where="the address", fix="leave it out")
 
 
-def build(house: House, *, environment: str = "production", on_ready: Callable[[], None] | None = None) -> Server:
-    """Return the whole server of a project, console included."""
+def build(
+    house: House,
+    *,
+    environment: str = "production",
+    on_ready: Callable[[], None] | None = None,
+    source: Source | None = None,
+) -> Server:
+    """Return the whole server of a project, console included; `source` answers predictions in its traffic's place."""
     console = Console(house)
-    return Server(house, environment=environment, pages=console.routes(), show=console.show, on_ready=on_ready)
+    pages = console.routes()
+    return Server(house, environment=environment, pages=pages, show=console.show, on_ready=on_ready, source=source)

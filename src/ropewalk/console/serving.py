@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from ropewalk.console.charts import split_bar
 from ropewalk.console.words import at, share, shortened
+from ropewalk.endpoints import unreleased
 from ropewalk.endpoints.capture import read
 from ropewalk.endpoints.served import Served, read_served
 from ropewalk.errors import NotFound, RopewalkError
@@ -25,8 +26,9 @@ PREDICTIONS_SHOWN = 20
 
 
 def cards(house: House, rows: Reader) -> list[dict[str, Any]]:
-    """Return every endpoint that has traffic."""
-    return [card(house, rows, name) for name in traffic.endpoints(rows)]
+    """Return every endpoint that has traffic, and those at which a version has answered unreleased."""
+    names = [*traffic.endpoints(rows), *(str(row["endpoint"]) for row in rows.rows("endpoints.unreleased"))]
+    return [card(house, rows, name) for name in names]
 
 
 def card(house: House, rows: Reader, name: str) -> dict[str, Any]:
@@ -35,7 +37,7 @@ def card(house: House, rows: Reader, name: str) -> dict[str, Any]:
     Raises:
         NotFound: nothing was ever live there.
     """
-    now = traffic.current(rows, name)
+    now = unreleased.current(rows, name) if unreleased.is_unreleased(name) else traffic.current(rows, name)
     if now is None:
         raise NotFound("endpoint-not-found", "There is no such endpoint.", where=name[:80], fix="ropewalk status")
     canary = now.canary_weight_bp
@@ -51,8 +53,14 @@ def card(house: House, rows: Reader, name: str) -> dict[str, Any]:
         "canary_share": share(canary),
         "shadow": now.shadow,
         "figures": _figures(house, name, total),
-        "told": f"{now.previous} stays warm for a rollback." if now.previous else "",
+        "told": _told(now),
     }
+
+
+def _told(now: traffic.Traffic) -> str:
+    if unreleased.is_unreleased(now.endpoint):
+        return "Unreleased: it answers while `ropewalk serve` runs, and has walked no stage of the line."
+    return f"{now.previous} stays warm for a rollback." if now.previous else ""
 
 
 def _figures(house: House, name: str, total: int) -> list[tuple[str, str]]:
@@ -115,6 +123,8 @@ def one(house: House, rows: Reader, name: str, base: str) -> dict[str, Any]:
 
 def _served(house: House, rows: Reader, champion: str) -> Served | None:
     try:
+        if unreleased.is_unreleased(champion):
+            return unreleased.served_of(house.site, unreleased.version_of(rows, champion))
         found = release.get(rows, champion)
         return read_served(house.site.blobs, found.id, found.bundle, found.environment)
     except RopewalkError:

@@ -267,6 +267,7 @@ class Gateway(Doorway):
         environment: whose endpoints it serves; empty for those of every environment.
         command: argv of a worker.
         on_ready: called when the first releases stand.
+        source: who answers; the project's traffic when None.
     """
 
     def __init__(
@@ -277,9 +278,10 @@ class Gateway(Doorway):
         environment: str = "production",
         command: tuple[str, ...] = COMMAND,
         on_ready: Callable[[], None] | None = None,
+        source: Source | None = None,
     ) -> None:
         super().__init__(
-            SiteSource(site, environment, allowed=settings.scan.globals),
+            source or SiteSource(site, environment, allowed=settings.scan.globals),
             serve=settings.serve,
             clock=site.clock,
             capture=Capture(site),

@@ -197,6 +197,7 @@ def _schemas(name: str, served: Served) -> dict[str, Json]:
             "properties": {
                 "release": {"type": "string"},
                 "model_version": {"type": "string"},
+                "unreleased": {"type": "boolean", "description": "Whether it has not walked the line."},
                 "predictions": {
                     "type": "array",
                     "items": {

@@ -104,4 +104,6 @@ def encode(given: Given) -> dict[str, Any]:
                 for problem in given.warnings[at]
             ]
         predictions.append(one)
-    return {"release": served.release, "model_version": f"{served.model}/{served.version}", "predictions": predictions}
+    answered = {"release": served.release, "model_version": f"{served.model}/{served.version}"}
+    # A bundle is what walks the line; what answers without one says so.
+    return answered | ({} if served.bundle else {"unreleased": True}) | {"predictions": predictions}

@@ -96,7 +96,7 @@ def read_served(blobs: Bucket, release: str, bundle_digest: str, environment: st
         outputs=manifest.signature.outputs,
         contract=contract,
         check=row_checker(contract),
-        example=_example(blobs, manifest.parts.get("golden.parquet", ""), [one.name for one in contract.columns]),
+        example=example_of(blobs, manifest.parts.get("golden.parquet", ""), [one.name for one in contract.columns]),
         allow_pickle=bundle.environment(environment).allow_pickle,
         code=bundle.code,
     )
@@ -121,8 +121,14 @@ def _is_whole(blobs: Bucket, digest: str, folder: Path) -> bool:
     )
 
 
-def _example(blobs: Bucket, golden: str, names: list[str]) -> dict[str, Any]:
-    """Return the golden row with the fewest empty values."""
+def example_of(blobs: Bucket, golden: str, names: list[str]) -> dict[str, Any]:
+    """Return the golden row with the fewest empty values; nothing where there are none.
+
+    Args:
+        blobs: where the rows are.
+        golden: digest of the golden rows; empty for none.
+        names: the columns that are wanted.
+    """
     if not golden:
         return {}
     import polars as pl

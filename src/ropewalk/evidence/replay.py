@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from ropewalk.endpoints.unreleased import is_unreleased
 from ropewalk.errors import Refused
 from ropewalk.evidence.trace import captured
 from ropewalk.models.manifest import read_manifest
@@ -83,6 +84,15 @@ def replay_many(site: Site, rows: list[dict[str, Any]], score: Score) -> list[Re
             where=str(failed["id"]),
             why=f"status {failed['status']}: {failed['error']}",
             fix=f"ropewalk trace {failed['id']}",
+        )
+    early = next((row for row in rows if is_unreleased(str(row["release"]))), None)
+    if early is not None:
+        raise Refused(
+            "replay-unreleased",
+            "There is no bundle that this prediction could be made again with.",
+            where=str(early["id"]),
+            why=f"{early['release']} answered before it was released",
+            fix=f"ropewalk trace {early['id']}",
         )
     batches: dict[str, list[dict[str, Any]]] = defaultdict(list)
     for row in rows:

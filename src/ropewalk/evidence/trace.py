@@ -13,6 +13,7 @@ from ropewalk.data import frames
 from ropewalk.data import snapshot as snapshots
 from ropewalk.endpoints.capture import find
 from ropewalk.endpoints.segment import Segment, segment_bytes, segments_with
+from ropewalk.endpoints.unreleased import is_unreleased, version_of
 from ropewalk.errors import NotFound
 from ropewalk.ledger.chain import Entry
 from ropewalk.models import versions
@@ -88,6 +89,8 @@ def trace(site: Site, prediction: str) -> Trace:
     """
     row = captured(site, prediction)
     with site.db.read(seconds_max=None) as rows:
+        if is_unreleased(str(row["release"])):
+            return Trace(id=prediction, links=_unreleased(site, rows, prediction, row))
         found = release.get(rows, str(row["release"]))
         bundle = read_bundle(site.blobs, found.bundle)
         model = read_manifest(site.blobs, bundle.manifest)
@@ -103,6 +106,22 @@ def trace(site: Site, prediction: str) -> Trace:
             *_commit(site, rows, version.run_id),
         )
     return Trace(id=prediction, links=links)
+
+
+def _unreleased(site: Site, rows: Reader, prediction: str, row: Mapping[str, Any]) -> tuple[Link, ...]:
+    """Return the line behind an answer of a version that has not walked it: there is no release and no bundle."""
+    version = version_of(rows, str(row["release"]))
+    model = read_manifest(site.blobs, version.manifest)
+    told = "answered by `ropewalk serve`, before any of the nine stages: nobody has tested or approved it"
+    link = Link(kind="release", title=f"No release: {version.ref}", told=told, facts={"stages": {}, "approvals": []})
+    return (
+        _observation(site, rows, prediction, row),
+        link,
+        _model(rows, version, model),
+        *_run(rows, version.run_id),
+        *_data(site, rows, version, model),
+        *_commit(site, rows, version.run_id),
+    )
 
 
 def _entry(rows: Reader, subject: str, kind: str, **words: object) -> int:

@@ -95,7 +95,7 @@ def run_script(
         Unavailable: the program cannot be started; the run is kept as failed.
     """
     secrets = Secrets(program.words, os.environ)
-    code = snapshot_code(site)
+    code = snapshot_code(site, for_script=True)
     environment = environment_blob(site)
     run = site.db.write(lambda tx: _begin(tx, site, program, secrets=secrets, code=code, environment=environment))
     folder = site.hidden / FOLDER / run.id

@@ -111,7 +111,8 @@ def read_notes(folder: Path, root: Path) -> Seen:
     written = list(dict.fromkeys(path for one in files for path in one.get("written", ())))
     read = {path: facts for one in files for path, *facts in one.get("read", ()) if path not in written}
     budget = [HASHED_BYTES_TOTAL]
-    models = [one["model"] for one in mains if one.get("model")]
+    models: list[dict[str, Any]] = [one["model"] for one in mains if one.get("model")]
+    none: dict[str, Any] = {}
     return Seen(
         watched=bool(notes),
         arguments=next((one["arguments"] for one in mains if one.get("arguments")), {}),
@@ -121,7 +122,7 @@ def read_notes(folder: Path, root: Path) -> Seen:
         hosts=_all(files, "hosts"),
         left_out=sum(int(one.get("left_out", 0)) for one in files),
         error=next((one["error"] for one in reversed(mains) if one.get("error")), ""),
-        model=next((one for one in reversed(models) if "why" not in one), models[-1] if models else {}),
+        model=next((one for one in reversed(models) if "why" not in one), models[-1] if models else none),
         saved=tuple((form, _shown(path, root), kind) for one in mains for form, path, kind in one.get("saved", ())),
         path=next((one["path"] for one in mains if one.get("path")), ""),
         python=tuple(next((one["python"] for one in mains), ())),

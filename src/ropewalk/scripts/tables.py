@@ -51,7 +51,7 @@ def table_of(model: Any, x: Any, y: Any, names: list[str]) -> tuple[Any, str]:  
     if known is not None:  # LightGBM names the columns of a matrix itself, and wants them back
         import pandas as pd
 
-        frame = pd.DataFrame(matrix, columns=cast("Any", [str(name) for name in known]))
+        frame = cast("Any", pd.DataFrame(matrix, columns=cast("Any", [str(name) for name in known])))
         target = _target_name(y, [str(name) for name in known])
         return frame.assign(**{target: targets}), target
     called = names or [f"x{place}" for place in range(matrix.shape[1])]

@@ -18,6 +18,9 @@ from ropewalk.source.commit import Commit, output_of, read_commit, start_git
 
 FILE_BYTES_MAX = 8 << 20
 TOTAL_BYTES_MAX = 512 << 20
+MODELS = (
+    ".joblib", ".pkl", ".pickle", ".skops", ".onnx", ".pt", ".pth", ".ckpt", ".safetensors", ".ubj", ".keras", ".h5"
+)  # fmt: skip
 _NOT_CODE = frozenset({"__pycache__", "node_modules", "venv", "env", "build", "dist", "site-packages"})
 
 
@@ -40,11 +43,16 @@ class CodeSnapshot:
     commit: Commit
 
 
-def snapshot_code(site: Site) -> CodeSnapshot:
+def snapshot_code(site: Site, *, for_script: bool = False) -> CodeSnapshot:
     """Keep every file that git tracks or does not ignore; without git, all but hidden and built folders.
 
     A link counts as the file of the project that it points to. Files above 8 MiB are not code; they are named as
     left out.
+
+    Args:
+        site: the project.
+        for_script: a script runs in the folder as it is, and leaves its models there: those are not code. Where the
+            code is too much, Python files are kept and others left out.
 
     Raises:
         Invalid: the code is more than 512 MiB.
@@ -61,11 +69,12 @@ def snapshot_code(site: Site) -> CodeSnapshot:
         if not _is_code(site.root, name):
             continue
         facts = path.stat()
-        if facts.st_size > FILE_BYTES_MAX:
+        fits = total + facts.st_size <= TOTAL_BYTES_MAX or name.endswith(".py")
+        if facts.st_size > FILE_BYTES_MAX or (for_script and (name.endswith(MODELS) or not fits)):
             left_out.append((name, facts.st_size))
             continue
         total += facts.st_size
-        if total > TOTAL_BYTES_MAX:
+        if total > TOTAL_BYTES_MAX and not for_script:
             raise _too_large(site.root)
         files.append((name, _keep(site.blobs, path.read_bytes()), 0o755 if facts.st_mode & 0o100 else 0o644))
     tree = digest_of(canonical(files))

@@ -25,7 +25,7 @@ def watch(module: ModuleType, notes: Notes) -> None:
     def parse_known_args(self: Any, *args: Any, **kwargs: Any) -> Any:  # noqa: ANN401 - argparse's own signature
         found = original(self, *args, **kwargs)
         try:
-            values = vars(found[0])
+            values: dict[str, Any] = {**vars(found[0])}
             notes.facts["arguments"] = {str(key): str(value) for key, value in list(values.items())[:VALUES_MAX]}
         except Exception as error:  # noqa: BLE001 - a namespace of another kind is the script's business
             notes.trouble("arguments", error)

@@ -6,7 +6,7 @@ import os
 import sys
 import sysconfig
 from contextlib import suppress
-from typing import Any
+from typing import Any, cast
 
 FILES_MAX = 10_000
 NAMES_MAX = 50
@@ -24,6 +24,13 @@ class Files:
     def __init__(self, *ignored: str) -> None:
         self.left_out = 0
         self._quiet = False
+        self._events = {
+            "open": self._open,
+            "os.rename": self._renamed,
+            "subprocess.Popen": self._program,
+            "socket.connect": self._connected,
+            "sqlite3.connect": self._database,
+        }
         self._seen: dict[str, str] = {}
         self._read: dict[str, list[int]] = {}
         self._written: dict[str, None] = {}
@@ -31,14 +38,21 @@ class Files:
         self._hosts: dict[str, None] = {}
         places = {sys.prefix, sys.base_prefix, sys.exec_prefix, *sysconfig.get_paths().values(), *ignored}
         found = {os.path.realpath(place) for place in places if place}
-        self._ignored = ("/proc/", "/sys/", "/dev/", "/etc/", "/usr/share/zoneinfo/", *(f"{place}{os.sep}" for place in found if place != os.sep))
+        self._ignored = (
+            "/proc/",
+            "/sys/",
+            "/dev/",
+            "/etc/",
+            "/usr/share/zoneinfo/",
+            *(f"{place}{os.sep}" for place in found if place != os.sep),
+        )
 
     def hear(self, event: str, args: tuple[Any, ...]) -> None:
         """Take one audit event (the interpreter calls this)."""
-        if self._quiet or event not in _EVENTS:
-            return
-        with suppress(Exception):  # an audit hook that raises would stop what the script does
-            _EVENTS[event](self, args)
+        take = None if self._quiet else self._events.get(event)
+        if take is not None:
+            with suppress(Exception):  # an audit hook that raises would stop what the script does
+                take(args)
 
     def hush(self) -> None:
         """Listen no more."""
@@ -71,7 +85,7 @@ class Files:
     def _note(self, path: object, *, writes: bool) -> None:
         if not isinstance(path, str | bytes | os.PathLike):  # a file descriptor: its file was opened before
             return
-        name = os.fsdecode(path)
+        name = os.fsdecode(cast("str", path))
         key = ("w" if writes else "r") + name
         if key in self._seen:
             return
@@ -96,8 +110,7 @@ class Files:
             self._written.setdefault(target)
 
     def _program(self, args: tuple[Any, ...]) -> None:
-        words = args[1] if isinstance(args[1], list | tuple) else [args[0]]
-        name = os.path.basename(os.fsdecode(args[0] or words[0]))
+        name = os.path.basename(os.fsdecode(args[0] or args[1][0]))
         if len(self._programs) < NAMES_MAX:
             self._programs.setdefault(name)
 
@@ -109,12 +122,3 @@ class Files:
     def _database(self, args: tuple[Any, ...]) -> None:
         if os.path.exists(os.fsdecode(args[0])):
             self._note(args[0], writes=False)
-
-
-_EVENTS = {
-    "open": Files._open,  # noqa: SLF001 - the class's own table
-    "os.rename": Files._renamed,  # noqa: SLF001
-    "subprocess.Popen": Files._program,  # noqa: SLF001
-    "socket.connect": Files._connected,  # noqa: SLF001
-    "sqlite3.connect": Files._database,  # noqa: SLF001
-}

@@ -56,9 +56,9 @@ class Leaving:
             return self._fits.whole, f"the last {words} that the script fitted{_variable_of(self._fits.whole)}"
         saved = next((one for one in reversed(self._saves.saves) if self._is_known(one)), None)
         if saved is not None:
-            network = saved.model is self._networks.last or isinstance(saved.model, dict)
-            model = self._networks.last if network else saved.model
-            return model, f"the model that the script wrote to {os.path.basename(saved.path)}"
+            network = saved.model is self._networks.last or not hasattr(saved.model, "predict")
+            words = f"the model that the script wrote to {os.path.basename(saved.path)}"
+            return (self._networks.last, words) if network else (saved.model, words)
         if self._networks.last is not None and self._networks.loss:
             return self._networks.last, f"the network that the script trained last{_variable_of(self._networks.last)}"
         if self._fits.last is not None:

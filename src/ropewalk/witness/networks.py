@@ -150,7 +150,7 @@ def _write(module: Any, form: str, batches: list[tuple[Any, Any]], path: str) ->
     with torch.no_grad():
         given = answers(rows)
     named = {"number": ["prediction"]}.get(form, ["label", "probabilities"])
-    given = (given,) if form == "number" else given
+    given: Any = (given,) if form == "number" else given
     axes = {name: {0: "rows"} for name in ("X", *named)}
     torch.onnx.export(
         answers, (rows[:2],), f"{path}.onnx", input_names=["X"], output_names=named, dynamic_axes=axes, dynamo=False
@@ -170,10 +170,11 @@ def _write(module: Any, form: str, batches: list[tuple[Any, Any]], path: str) ->
 
 def _answering(torch: Any, inner: Any, form: str) -> Any:  # noqa: ANN401
     """Return the module with what turns its output into labels and probabilities, or into one number a row."""
+    base: Any = torch.nn.Module
 
-    class Answers(torch.nn.Module):
+    class Answers(base):
         def __init__(self) -> None:
-            super().__init__()
+            base.__init__(self)
             self.inner = inner
 
         def forward(self, rows: Any) -> Any:  # noqa: ANN401

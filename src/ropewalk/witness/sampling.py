@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from typing import Any
+from typing import Any, cast
 
 ROWS_WHOLE = 10_000
 ROWS_SAMPLED = 2_000
@@ -36,8 +36,8 @@ def as_table(frame: object) -> object:
     """Return lists of numbers as the array that scikit-learn would make of them; everything else as it is."""
     numpy = sys.modules.get("numpy")
     if isinstance(frame, list) and numpy is not None:
-        return numpy.asarray(frame)
-    return frame
+        return numpy.asarray(cast("Any", frame))
+    return cast("object", frame)
 
 
 def places(frame: Any) -> list[int]:  # noqa: ANN401

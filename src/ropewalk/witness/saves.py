@@ -7,7 +7,7 @@ import os
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from types import ModuleType
-from typing import Any
+from typing import Any, cast
 
 from .files import Files
 from .imports import Watch
@@ -82,10 +82,10 @@ class Saves:
         return save
 
     def _note(self, form: str, model: Any, target: Any) -> None:  # noqa: ANN401
-        path = getattr(target, "name", target)
-        if not isinstance(path, str | os.PathLike) or not _is_model(model):
+        path: Any = getattr(target, "name", target)
+        if isinstance(path, int) or not _is_model(model):
             return
-        whole = os.path.realpath(path)
+        whole = os.path.realpath(os.fsdecode(path))
         self._files.wrote(whole)
         saved = Save(form=form, path=whole, model=model, order=self._notes.order())
         self.saves = [*self.saves[1 - SAVES_MAX :], saved]
@@ -100,4 +100,6 @@ def _is_model(thing: object) -> bool:
         return True
     if any(one.__module__.startswith("torch.nn") for one in kind.__mro__):
         return True
-    return isinstance(thing, dict) and any(type(one).__module__.startswith("torch") for one in thing.values())
+    return isinstance(thing, dict) and any(
+        type(one).__module__.startswith("torch") for one in cast("dict[Any, Any]", thing).values()
+    )

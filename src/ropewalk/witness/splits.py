@@ -6,7 +6,6 @@ import functools
 import weakref
 from collections.abc import Sequence
 from dataclasses import dataclass
-from types import ModuleType
 from typing import Any
 
 from . import sampling
@@ -41,7 +40,7 @@ class Splits:
         self._notes = notes
         self._known: list[list[Part]] = []
 
-    def watch(self, module: ModuleType) -> None:
+    def watch(self, module: Any) -> None:  # noqa: ANN401 - a module
         """Wrap the function in the module that defines it, before the package hands it out."""
         original = module.train_test_split
 

@@ -18,3 +18,5 @@ select digest, endpoint, path, rows, bytes, first_id, last_id, first_us, last_us
 from segments order by endpoint, first_us, path;
 -- name: sealed
 select count(*) from segments where path = :path;
+-- name: unreleased
+select distinct endpoint from segments where endpoint like '%.unreleased' order by endpoint;
