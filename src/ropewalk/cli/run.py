@@ -113,7 +113,8 @@ def mended(words: list[str]) -> Generator[None]:
 def command_of(run: Run) -> str:
     """Return what goes on with a run, or does the same again: its pipeline and its arguments, to be typed."""
     if run.kind == "script":
-        return shlex.join(["ropewalk", "run", "--", *run.arguments()["command"]])
+        words = run.arguments()["command"]
+        return shlex.join(["ropewalk", "run", *([] if words[0].endswith(".py") else ["--"]), *words])
     if run.kind != "pipeline":
         return "ropewalk run"
     words = [f"{name}={_typed(value)}" for name, value in run.arguments().items()]

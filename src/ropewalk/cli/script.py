@@ -69,8 +69,9 @@ def handle(options: argparse.Namespace, out: Output) -> int:
         with house.site.db.read() as rows:
             made = versions.of_manifest(rows, done.model, wanted.model)[-1:] if done.model else []
         manifest = read_manifest(house.site.blobs, done.model) if made else None
+        own = wanted.model == house.settings.model_name
     _show(done, made, manifest, out)
-    return _end(done, made, root, out)
+    return _end(done, [] if own else made, root, out, served=bool(made))
 
 
 def _root(found: Path, program: Program) -> Path:
@@ -162,8 +163,16 @@ def _size(count: int) -> str:
     return f"{size:.1f} GiB"
 
 
-def _end(done: ScriptResult, made: list[ModelVersion], root: Path, out: Output) -> int:
-    """End with the next command, or with what went wrong in the script."""
+def _end(done: ScriptResult, named: list[ModelVersion], root: Path, out: Output, *, served: bool) -> int:
+    """End with the next command, or with what went wrong in the script.
+
+    Args:
+        done: the run.
+        named: the version that has to be named, because it is not of the project's own model.
+        root: the project.
+        out: where to say it.
+        served: whether there is a version.
+    """
     where = [] if project_folder_of(Path.cwd()) == root else ["--project", str(root)]
 
     def typed(*words: str) -> str:
@@ -180,8 +189,9 @@ def _end(done: ScriptResult, made: list[ModelVersion], root: Path, out: Output) 
         ).record()  # fmt: skip
         out.fail(record)
         return done.status
-    if made:
-        out.next(typed("serve"), typed("runs", done.run.name), typed("ship"))
+    if served:
+        serve, ship = [model.name for model in named], [model.ref for model in named]
+        out.next(typed("serve", *serve), typed("runs", done.run.name), typed("ship", *ship))
     else:
         out.next(typed("runs", done.run.name))
     return 0

@@ -11,7 +11,7 @@ import pickle
 import sys
 import warnings
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 from ropewalk.errors import RopewalkError
 from ropewalk.refs import is_name
@@ -45,7 +45,7 @@ def why_of(error: Exception) -> str:
         fix = f" ({error.fix})" if error.fix else ""
         return f"{error.what.rstrip('.')}: {error.why or error.where}{fix}"
     text = " ".join(str(error).split())[:300]
-    if "__main__" in text:
+    if text.startswith("Can't get attribute") and ("__main__" in text or __file__ in text):
         return f"it is made of things that the script itself defines; put them into a module beside it ({text})"
     return f"{type(error).__name__}: {text}"
 
@@ -78,7 +78,7 @@ def _keep(folder: Path, blobs: str, name: str, note: dict[str, Any]) -> dict[str
     manifest = log.build(bucket, model, name, shape=shape, train=train, holdout=held, target=target)
     return {
         "manifest": manifest,
-        "metrics": cast("dict[str, float]", metrics),
+        "metrics": metrics,
         "held": 0 if held is None else len(held),
     }
 

@@ -21,12 +21,14 @@ class Program:
 
     Attributes:
         words: its argv.
+        typed: the words as they were typed.
         name: what its runs are called after: `train.py`, or a module's or program's name.
         file: the script's own file; None for a module, or a program that is found on PATH.
         given: the words that are the script's own arguments.
     """
 
     words: tuple[str, ...]
+    typed: tuple[str, ...]
     name: str
     file: Path | None
     given: tuple[str, ...]
@@ -43,42 +45,50 @@ def program_of(words: Sequence[str]) -> Program:
     if first.endswith(".ipynb"):
         raise _notebook(first)
     if first.endswith(".py") and os.sep not in first and not Path(first).is_file() and shutil.which(first):
-        return Program(words=tuple(words), name=first, file=None, given=tuple(words[1:]))
+        return Program(words=tuple(words), typed=tuple(words), name=first, file=None, given=tuple(words[1:]))
     if first.endswith(".py") and not os.access(first, os.X_OK):
-        return _python([sys.executable, *words])
+        return _python([sys.executable, *words], words)
     if first.endswith(".py"):
         _require_file(first)
-        return _python([sys.executable, *words])
+        return _python([sys.executable, *words], words)
     if _is_python(first):
-        return _python(list(words))
+        return _python(list(words), words)
     if shutil.which(first) is None:
         raise _not_found(first)
     file = Path(first).resolve() if os.sep in first else None
-    return Program(words=tuple(words), name=Path(first).name, file=file, given=tuple(words[1:]))
+    return Program(words=tuple(words), typed=tuple(words), name=Path(first).name, file=file, given=tuple(words[1:]))
 
 
 def _is_python(word: str) -> bool:
     return Path(word).name.rstrip("0123456789.") == "python"
 
 
-def _python(words: list[str]) -> Program:
+def _python(words: list[str], typed: Sequence[str]) -> Program:
     """Return a command of an interpreter: the script behind its options, or the module behind `-m`."""
     if words[0] != sys.executable and shutil.which(words[0]) is None:
         raise _not_found(words[0])
     place = 1
     while place < len(words) and words[place].startswith("-"):
         if words[place] == _MODULE and place + 1 < len(words):
-            return Program(words=tuple(words), name=words[place + 1], file=None, given=tuple(words[place + 2 :]))
+            return Program(
+                words=tuple(words),
+                typed=tuple(typed),
+                name=words[place + 1],
+                file=None,
+                given=tuple(words[place + 2 :]),
+            )
         if words[place] == "-c":
-            return Program(words=tuple(words), name="python -c", file=None, given=tuple(words[place + 2 :]))
+            return Program(
+                words=tuple(words), typed=tuple(typed), name="python -c", file=None, given=tuple(words[place + 2 :])
+            )
         place += 2 if words[place] in ("-W", "-X") else 1
     if place == len(words):
-        return Program(words=tuple(words), name="python", file=None, given=())
+        return Program(words=tuple(words), typed=tuple(typed), name="python", file=None, given=())
     if words[place].endswith(".ipynb"):
         raise _notebook(words[place])
     _require_file(words[place])
     file = Path(words[place]).resolve()
-    return Program(words=tuple(words), name=file.name, file=file, given=tuple(words[place + 1 :]))
+    return Program(words=tuple(words), typed=tuple(typed), name=file.name, file=file, given=tuple(words[place + 1 :]))
 
 
 def _require_file(text: str) -> None:

@@ -94,7 +94,7 @@ def run_script(
         Invalid: the code cannot be kept.
         Unavailable: the program cannot be started; the run is kept as failed.
     """
-    secrets = Secrets(program.words, os.environ)
+    secrets = Secrets(program.typed, os.environ)
     code = snapshot_code(site, for_script=True)
     environment = environment_blob(site)
     run = site.db.write(lambda tx: _begin(tx, site, program, secrets=secrets, code=code, environment=environment))

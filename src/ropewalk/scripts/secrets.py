@@ -9,7 +9,7 @@ from typing import Any, cast
 MASK = "***"
 LETTERS_MIN = 6
 _NAMED = re.compile(
-    r"(?i)(?:^|[-_.])(?:passw(?:or)?d|passphrase|pwd|secret|token|credentials?|api[-_]?key|access[-_]?key|private[-_]?key|auth)s?"
+    r"(?i)(?:^|[-_.])(?:passw(?:or)?d|passphrase|pwd|secret|token|credentials?|api[-_]?key|access[-_]?key|private[-_]?key)s?"
     r"(?:$|[-_.])"
 )
 _LOOKS = re.compile(
@@ -34,7 +34,8 @@ class Secrets:
     """
 
     def __init__(self, words: Sequence[str], environment: Mapping[str, str]) -> None:
-        named = {value for name, value in environment.items() if is_secret_name(name)}
+        # `PWD` is a folder; so is what most other names say that begin like this.
+        named = {value for name, value in environment.items() if is_secret_name(name) and not value.startswith("/")}
         self._values = {value for value in (*named, *_values_in(words)) if len(value) >= LETTERS_MIN}
         self.words = tuple(self._word(word, before) for word, before in zip(words, ("", *words), strict=False))
 

@@ -115,7 +115,7 @@ def read_notes(folder: Path, root: Path) -> Seen:
     none: dict[str, Any] = {}
     return Seen(
         watched=bool(notes),
-        arguments=next((one["arguments"] for one in mains if one.get("arguments")), {}),
+        arguments=next((one["arguments"] for one in mains if one.get("arguments")), none),
         read=tuple(_file(path, root, budget, facts) for path, facts in read.items()),
         written=tuple(_file(path, root, budget) for path in written if _is_output(path)),
         programs=_all(files, "programs"),

@@ -6,7 +6,7 @@ import functools
 from types import ModuleType
 from typing import Any
 
-from .notes import Notes
+from ropewalk.witness.notes import Notes
 
 VALUES_MAX = 500
 

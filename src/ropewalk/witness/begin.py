@@ -9,15 +9,15 @@ import sys
 from functools import partial
 from typing import Any
 
-from . import arguments
-from .files import Files
-from .fits import Fits
-from .imports import Watch
-from .leaving import Leaving
-from .networks import Networks
-from .notes import Notes, said
-from .saves import Saves
-from .splits import Splits
+from ropewalk.witness import arguments
+from ropewalk.witness.files import Files
+from ropewalk.witness.fits import Fits
+from ropewalk.witness.imports import Watch
+from ropewalk.witness.leaving import Leaving
+from ropewalk.witness.networks import Networks
+from ropewalk.witness.notes import Notes, said
+from ropewalk.witness.saves import Saves
+from ropewalk.witness.splits import Splits
 
 WATCHER = "ROPEWALK_WATCHER"
 VARIABLE = "ROPEWALK_WITNESS_VARIABLE"

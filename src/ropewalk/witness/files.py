@@ -11,6 +11,7 @@ from typing import Any, cast
 FILES_MAX = 10_000
 NAMES_MAX = 50
 _WRITES = "wax+"
+_LIBRARIES = (f"{os.sep}site-packages{os.sep}", f"{os.sep}dist-packages{os.sep}")
 _FLAGS = os.O_WRONLY | os.O_RDWR
 
 
@@ -94,7 +95,7 @@ class Files:
             return
         self._seen[key] = ""
         whole = os.path.realpath(name)
-        if whole.startswith(self._ignored):
+        if whole.startswith(self._ignored) or any(place in whole for place in _LIBRARIES):
             return
         if writes:
             if "__pycache__" not in whole:

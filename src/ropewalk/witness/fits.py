@@ -11,9 +11,9 @@ from dataclasses import dataclass
 from types import FrameType, ModuleType
 from typing import Any
 
-from . import sampling
-from .notes import Notes
-from .splits import Splits
+from ropewalk.witness import sampling
+from ropewalk.witness.notes import Notes
+from ropewalk.witness.splits import Splits
 
 FITS_MAX = 8
 # Code that calls `fit` on a script's behalf, with copies of its model or with parts of it.

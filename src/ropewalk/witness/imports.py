@@ -8,7 +8,7 @@ from importlib.machinery import ModuleSpec
 from types import ModuleType
 from typing import Any
 
-from .notes import Notes
+from ropewalk.witness.notes import Notes
 
 Patch = Callable[[ModuleType], None]
 

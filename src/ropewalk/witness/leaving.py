@@ -7,10 +7,10 @@ import pickle
 import sys
 from typing import Any
 
-from .fits import Fit, Fits, is_whole
-from .networks import Networks
-from .notes import Notes, said
-from .saves import Save, Saves
+from ropewalk.witness.fits import Fit, Fits, is_whole
+from ropewalk.witness.networks import Networks
+from ropewalk.witness.notes import Notes, said
+from ropewalk.witness.saves import Save, Saves
 
 PROTOCOL = 5
 
@@ -52,8 +52,10 @@ class Leaving:
         if self._variable:
             return self._named(), f"the variable {self._variable!r}, as --model says"
         if self._fits.whole is not None:
-            words = "best estimator of the search" if hasattr(self._fits.whole, "best_estimator_") else "pipeline"
-            return self._fits.whole, f"the last {words} that the script fitted{_variable_of(self._fits.whole)}"
+            words = (
+                "best estimator of the last search" if hasattr(self._fits.whole, "best_estimator_") else "last pipeline"
+            )
+            return self._fits.whole, f"the {words} that the script fitted{_variable_of(self._fits.whole)}"
         saved = next((one for one in reversed(self._saves.saves) if self._is_known(one)), None)
         if saved is not None:
             network = saved.model is self._networks.last or not hasattr(saved.model, "predict")
@@ -96,7 +98,7 @@ class Leaving:
     def _written(self, model: Any, rule: str) -> dict[str, Any]:  # noqa: ANN401
         found: dict[str, Any] = {"kind": type(model).__name__, "rule": rule}
         if model is self._networks.last:
-            return {**found, **self._networks.write(os.path.join(self._notes.folder, f"{self._notes.pid}"))}
+            return {**found, **self._networks.write(os.path.join(self._notes.folder, f"{self._notes.pid}-network"))}
         fit = self._fit_of(model)
         if fit is None:
             return {**found, "why": "the script did not fit it itself, so the rows that it takes are not known"}

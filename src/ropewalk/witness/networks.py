@@ -7,11 +7,16 @@ import functools
 import json
 import os
 import sys
+import warnings
+from collections.abc import Generator
+from contextlib import contextmanager
+from importlib import import_module
+from importlib.util import find_spec
 from types import ModuleType
 from typing import Any
 
-from .imports import Watch
-from .notes import Notes, said
+from ropewalk.witness.imports import Watch
+from ropewalk.witness.notes import Notes, said
 
 ROWS_MAX = 512
 CALLS_MAX = 64
@@ -152,9 +157,11 @@ def _write(module: Any, form: str, batches: list[tuple[Any, Any]], path: str) ->
     named = {"number": ["prediction"]}.get(form, ["label", "probabilities"])
     given: Any = (given,) if form == "number" else given
     axes = {name: {0: "rows"} for name in ("X", *named)}
-    torch.onnx.export(
-        answers, (rows[:2],), f"{path}.onnx", input_names=["X"], output_names=named, dynamic_axes=axes, dynamo=False
-    )
+    with _whole_without_onnx(), warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of how torch will write ONNX some day
+        torch.onnx.export(
+            answers, (rows[:2],), f"{path}.onnx", input_names=["X"], output_names=named, dynamic_axes=axes, dynamo=False
+        )
     task = TASKS.get(form, "regression")
     classes = list(range(given[1].shape[1])) if task != "regression" else []
     facts = {
@@ -166,6 +173,25 @@ def _write(module: Any, form: str, batches: list[tuple[Any, Any]], path: str) ->
     }
     with open(f"{path}.json", "w", encoding="utf-8") as file:
         json.dump(facts, file)
+
+
+def _as_it_is(model: bytes, _functions: object) -> bytes:
+    return model
+
+
+@contextmanager
+def _whole_without_onnx() -> Generator[None]:
+    """Let torch write ONNX where the package `onnx` is absent: it looks there for functions that we do not use."""
+    if find_spec("onnx") is not None:
+        yield
+        return
+    home: Any = import_module("torch.onnx._internal.torchscript_exporter.onnx_proto_utils")
+    before = home._add_onnxscript_fn  # noqa: SLF001 - torch has no other way
+    home._add_onnxscript_fn = _as_it_is  # noqa: SLF001
+    try:
+        yield
+    finally:
+        home._add_onnxscript_fn = before  # noqa: SLF001
 
 
 def _answering(torch: Any, inner: Any, form: str) -> Any:  # noqa: ANN401

@@ -9,9 +9,9 @@ from dataclasses import dataclass, replace
 from types import ModuleType
 from typing import Any, cast
 
-from .files import Files
-from .imports import Watch
-from .notes import Notes
+from ropewalk.witness.files import Files
+from ropewalk.witness.imports import Watch
+from ropewalk.witness.notes import Notes
 
 SAVES_MAX = 50
 MODELS_HELD_MAX = 3

@@ -8,8 +8,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from . import sampling
-from .notes import Notes
+from ropewalk.witness import sampling
+from ropewalk.witness.notes import Notes
 
 SPLITS_MAX = 4
 

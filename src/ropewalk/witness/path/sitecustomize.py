@@ -8,11 +8,11 @@ from importlib.machinery import PathFinder
 from importlib.util import module_from_spec, spec_from_file_location
 
 HERE = os.path.dirname(os.path.abspath(__file__))
-NAME = "_ropewalk_witness"
+NAME = "ropewalk.witness"
 
 
 def _start() -> None:
-    """Load the witness under a name of its own: the interpreter may have another Ropewalk, or none."""
+    """Load the witness alone, from beside this file: the interpreter may have another Ropewalk, or none."""
     folder = os.path.dirname(HERE)
     spec = spec_from_file_location(NAME, os.path.join(folder, "__init__.py"), submodule_search_locations=[folder])
     if spec is None or spec.loader is None:

@@ -1,0 +1,118 @@
+"""Scripts as tutorials write them are captured whole, unchanged, and their models answer over HTTP at once."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+from importlib.util import find_spec
+from pathlib import Path
+
+import pytest
+
+from ropewalk.data.contract import from_json
+from ropewalk.errors import RopewalkError
+from ropewalk.evidence.replay import replay
+from ropewalk.evidence.trace import trace
+from ropewalk.evidence.verify import verify
+from ropewalk.house import ship
+from ropewalk.models.manifest import read_manifest
+from scripts.serving import serve
+
+EXAMPLES = Path(__file__).parent.parent.parent / "examples" / "scripts"
+TORCH = Path(__file__).parent.parent.parent / ".venv-torch" / "bin" / "python"
+
+
+def manifest_of(shop, done):
+    return read_manifest(shop.house.site.blobs, done.model)
+
+
+@pytest.mark.slow
+def test_a_scikit_learn_tutorial_is_captured_served_and_shipped(shop):
+    shutil.copy(EXAMPLES / "breast_cancer.py", shop.root)
+
+    done = shop.run("breast_cancer.py", "--folds", "2")
+
+    assert (done.status, done.why) == (0, "")
+    assert done.seen.model["rule"] == "the best estimator of the last search that the script fitted (search)"
+    assert shop.facts(done, "param") == {"folds": "2", "out": "breast_cancer.joblib"}
+    assert done.held == 143
+    assert shop.facts(done, "metric")["holdout_roc_auc"] > 0.99
+    assert "breast_cancer.joblib" in shop.files(done)
+    manifest = manifest_of(shop, done)
+    assert len(manifest.signature.inputs) == 30
+    assert manifest.parity.passed
+    contract = from_json(shop.house.site.blobs.get(manifest.parts["contract.json"]))
+    radius = next(column for column in contract.columns if column.name == "mean radius")
+    assert radius.max > 28.11  # the largest that the script saw, and a margin
+
+    with serve(shop.root) as server:
+        answer = server.ask()
+        metrics, page = server.get("/metrics"), server.get("/endpoints")
+    given = answer["predictions"][0]
+    assert (answer["release"], answer["unreleased"]) == ("m.unreleased/1", True)
+    assert given["label"] in (0, 1)
+    assert 'release="m.unreleased/1"' in metrics
+    site = shop.house.site
+    with serve(shop.root, "m/1") as server:
+        assert "has walked no stage" in server.get("/endpoints/m.unreleased")
+    assert page
+    links = trace(site, given["id"]).links
+    assert [link.kind for link in links] == ["observation", "release", "model", "run", "data", "commit"]
+    assert links[1].title == "No release: m/1"
+    with pytest.raises(RopewalkError, match="no bundle"):
+        replay(site, given["id"], lambda _bundle, frame: frame)
+
+    released = ship(shop.house, model="m/1", on_progress=lambda _: None, wait=False)
+
+    assert released.state == "live"
+    assert [finding for finding in verify(site).findings if finding.what != "head"] == []
+
+
+@pytest.mark.slow
+def test_an_xgboost_tutorial_is_captured_and_served(shop):
+    shutil.copy(EXAMPLES / "diabetes.py", shop.root)
+
+    done = shop.run("diabetes.py")
+
+    assert (done.status, done.why) == (0, "")
+    assert done.seen.model["rule"] == "the model that the script wrote to diabetes.ubj"
+    assert "diabetes.ubj" in shop.files(done)
+    assert shop.facts(done, "metric")["holdout_rmse"] == pytest.approx(52.4, abs=3)
+    manifest = manifest_of(shop, done)
+    assert (manifest.flavor, manifest.task) == ("xgboost", "regression")
+    assert [field.name for field in manifest.signature.inputs][:3] == ["age", "sex", "bmi"]
+    with serve(shop.root) as server:
+        assert 25 < server.ask()["predictions"][0]["prediction"] < 350
+
+
+def torch_python() -> str:
+    """Return an interpreter that has torch and scikit-learn: this one, or that of `.venv-torch`; empty for none."""
+    if find_spec("torch") is not None:
+        return sys.executable
+    if not TORCH.exists():
+        return ""
+    tried = subprocess.run([TORCH, "-c", "import torch, sklearn"], capture_output=True, check=False)
+    return "" if tried.returncode else str(TORCH)
+
+
+@pytest.mark.slow
+def test_a_torch_tutorial_is_captured_and_served(shop):
+    python = torch_python()
+    if not python:
+        assert os.environ.get("ROPEWALK_TEST_TORCH", "") != "1", "torch was asked for, and is not there"
+        pytest.skip("no interpreter here has torch: ROPEWALK_TEST_TORCH=1 makes .venv-torch")
+    shutil.copy(EXAMPLES / "iris.py", shop.root)
+
+    done = shop.run(python, "iris.py")
+
+    assert (done.status, done.why) == (0, "")
+    assert done.seen.model["rule"] == "the model that the script wrote to iris.pt"
+    manifest = manifest_of(shop, done)
+    assert (manifest.flavor, manifest.task, manifest.classes) == ("torch", "multiclass", (0, 1, 2))
+    assert manifest.parity.passed
+    assert set(manifest.parts) & {"model.skops", "model.pkl"} == set()
+    with serve(shop.root) as server:
+        given = server.ask()["predictions"][0]
+    assert sum(given[f"probability.{place}"] for place in range(3)) == pytest.approx(1)
