@@ -7,9 +7,10 @@ from dataclasses import dataclass
 
 import msgspec
 
-from ropewalk.access.roles import APPROVE
+from ropewalk.access.roles import APPROVE, Caller
 from ropewalk.api.routes import Ask, Door, refused
-from ropewalk.releases import approval, release
+from ropewalk.releases import approval, release, sqlmigrate
+from ropewalk.site import Site
 from ropewalk.store.database import Transaction
 
 
@@ -35,25 +36,47 @@ class Given:
 
 def approve(ask: Ask) -> Given:
     """Say yes, on the evidence that is there now."""
-    return _say(
-        ask, lambda tx, name: approval.approve(tx, ask.house.site, name, seen=ask.body.seen, note=ask.body.note)
-    )
+    return approved(ask.house.site, ask.caller, f"{ask.path['name']}/{ask.path['number']}", ask.body)
+
+
+def approved(site: Site, caller: Caller, name: str, said: Word) -> Given:
+    """Say yes to a release as the caller.
+
+    Raises:
+        NotFound: there is no such release.
+        Refused: the caller may not approve where it is to serve, or shipped it himself.
+        Conflict: nobody waits for it, the evidence has changed, or he has said so already.
+    """
+    return _say(site, caller, name, lambda tx: approval.approve(tx, site, name, seen=said.seen, note=said.note))
 
 
 def reject(ask: Ask) -> Given:
     """Say no, with a reason."""
-    return _say(ask, lambda tx, name: approval.reject(tx, ask.house.site, name, seen=ask.body.seen, note=ask.body.note))
+    return rejected(ask.house.site, ask.caller, f"{ask.path['name']}/{ask.path['number']}", ask.body)
 
 
-def _say(ask: Ask, word: Callable[[Transaction, str], approval.Approval]) -> Given:
+def rejected(site: Site, caller: Caller, name: str, said: Word) -> Given:
+    """Say no to a release as the caller; its SQL goes back afterwards.
+
+    Raises:
+        NotFound: there is no such release.
+        Refused: the caller may not approve where it is to serve.
+        Invalid: no reason was given.
+        Conflict: nobody waits for it, or the evidence has changed.
+    """
+    given = _say(site, caller, name, lambda tx: approval.reject(tx, site, name, seen=said.seen, note=said.note))
+    sqlmigrate.settle(site)
+    return given
+
+
+def _say(site: Site, caller: Caller, name: str, word: Callable[[Transaction], approval.Approval]) -> Given:
     """Give a word in the transaction that also looks whether the caller may, where this very release is to serve."""
-    site, name = ask.house.site, f"{ask.path['name']}/{ask.path['number']}"
 
     def work(tx: Transaction) -> Given:
         found = release.get(tx, name)
-        if not ask.caller.may(APPROVE, found.environment):
-            raise refused(ask.caller, APPROVE, f"release {name} for {found.environment}", found.environment)
-        said = word(tx, name)
+        if not caller.may(APPROVE, found.environment):
+            raise refused(caller, APPROVE, f"release {name} for {found.environment}", found.environment)
+        said = word(tx)
         return Given(approval=said, missing=approval.missing(tx, site, release.get(tx, name)))
 
     return site.db.write(work)

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import msgspec
 
-from ropewalk.api import approvals, hooks
+from ropewalk.api import approvals, deliveries, hooks
 from ropewalk.api.routes import Ask, Door, whole_number
 from ropewalk.clock import from_iso
 from ropewalk.errors import Invalid, NotFound
@@ -271,5 +271,6 @@ DOORS = (
         query={"from": "number of the first entry", **_COUNT},
     ),
     *approvals.DOORS,
+    *deliveries.DOORS,
     *hooks.DOORS,
 )

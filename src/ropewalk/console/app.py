@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
+from secrets import token_hex
 from typing import Any, cast
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
@@ -14,11 +15,14 @@ from starlette.routing import BaseRoute, Mount, Route
 from starlette.staticfiles import StaticFiles
 
 from ropewalk import __version__
-from ropewalk.access.roles import Caller
+from ropewalk.access.roles import ACTIONS, Caller
 from ropewalk.api.app import Server
-from ropewalk.api.routes import CALLER
+from ropewalk.api.routes import CALLER, allowed
 from ropewalk.clock import iso
 from ropewalk.console import files
+from ropewalk.console.acts.every import ACTS
+from ropewalk.console.doing import Doing
+from ropewalk.console.flash import Flash
 from ropewalk.console.pages import PAGES, RAW, View
 from ropewalk.endpoints.problems import status_of
 from ropewalk.endpoints.sources import Source
@@ -48,17 +52,20 @@ class Console:
 
     def __init__(self, house: House, base: str = "") -> None:
         self._house = house
+        self._base = base
+        self._flash = Flash(base)
         self._templates = Environment(
             loader=PackageLoader("ropewalk.console"), autoescape=True, undefined=StrictUndefined, trim_blocks=True
         )
-        cast("dict[str, Any]", self._templates.globals)["base"] = base
+        cast("dict[str, Any]", self._templates.globals).update({"base": base, "once": lambda: token_hex(16)})
 
     def routes(self) -> list[BaseRoute]:
         """Return every page, and the files that they load."""
         static = StaticFiles(directory=Path(__file__).parent / "static")
         pages: list[BaseRoute] = [Route(path, self._page(name, view, here)) for path, name, view, here in PAGES]
         raw = [Route(path, self._raw) for path in RAW]
-        return [*pages, *raw, Mount("/static", static)]
+        acts = [Doing(act, self._house, self._render, self._flash, self._base).route() for act in ACTS]
+        return [*acts, *pages, *raw, Mount("/static", static)]
 
     def show(self, request: Request, error: RopewalkError) -> Response:
         """Render an error as a page."""
@@ -88,15 +95,26 @@ class Console:
 
     def _render(self, name: str, words: dict[str, Any], status: int, request: Request) -> Response:
         caller = cast(Caller | None, request.scope.get(CALLER))
+        whole_page = not name.startswith("_")
         whole = {
             "project": self._house.settings,
             "ropewalk": __version__,
             "now": iso(self._house.site.clock.now_us()),
             "user": caller.name if caller is not None and caller.way != LOCAL else "",
             "logged_in": caller is not None and caller.way == SESSION,
+            "may": may(caller),
+            "flash": self._flash.read(request) if whole_page else None,
             **words,
         }
-        return HTMLResponse(self._templates.get_template(name).render(whole), status, headers=HEADERS)
+        response = HTMLResponse(self._templates.get_template(name).render(whole), status, headers=HEADERS)
+        if whole_page:
+            self._flash.take(request, response)
+        return response
+
+
+def may(caller: Caller | None) -> frozenset[str]:
+    """Return the actions that pages offer to a caller; where nobody is asked, all."""
+    return frozenset(action for action in ACTIONS if caller is None or allowed(caller, action))
 
 
 def _require_plain(request: Request) -> None:

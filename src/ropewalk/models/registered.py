@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from hashlib import sha256
 
-from ropewalk.errors import Conflict, NotFound
+from ropewalk.errors import Conflict, Invalid, NotFound
 from ropewalk.models import news, prompts, spelling
 from ropewalk.site import Site
 from ropewalk.store.database import Reader, Transaction
@@ -196,6 +196,22 @@ def require_free(reader: Reader, name: str, version: int, holder: Holder, done: 
             where=f"{name}/{version}" if version else name,
             why=f"release {held} was signed for it, and its evidence names it",
             fix="register it anew under another name: client.copy_model_version",
+        )
+
+
+def require_typed(model: RegisteredModel, typed: str) -> None:
+    """Pass only who has typed a model's name before it goes for good.
+
+    Raises:
+        Invalid: another text was typed.
+    """
+    if typed != model.name:
+        raise Invalid(
+            "model-name-untyped",
+            "Nothing was deleted: this is not its name.",
+            where="name",
+            why=f"typed {typed[:80]!r}, wanted {model.name[:80]!r}",
+            fix="type the name as it stands there",
         )
 
 

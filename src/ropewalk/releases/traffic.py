@@ -78,6 +78,23 @@ def endpoints(reader: Reader) -> tuple[str, ...]:
     return tuple(str(row["endpoint"]) for row in reader.rows("releases.traffic_endpoints"))
 
 
+def require_seen(reader: Reader, endpoint: str, generation: int | None) -> None:
+    """Pass when the traffic is what somebody looked at before he decided; None passes always.
+
+    Raises:
+        Conflict: it has changed since.
+    """
+    now = current(reader, endpoint)
+    if generation is not None and generation != (0 if now is None else now.generation):
+        raise Conflict(
+            "traffic-moved",
+            "The traffic has changed since it was looked at.",
+            where=endpoint,
+            why=f"generation {generation} was looked at, {0 if now is None else now.generation} is there now",
+            fix="ropewalk status",
+        )
+
+
 def change(
     tx: Transaction,
     site: Site,

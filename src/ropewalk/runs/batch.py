@@ -57,25 +57,27 @@ def log_params(tx: Transaction, site: Site, run_id: str, params: Sequence[Pair])
     _write_params(tx, remote.target(tx, site, run_id, counts=True).owner, checked)
 
 
-def set_tags(tx: Transaction, site: Site, run_id: str, tags: Sequence[Pair]) -> None:
+def set_tags(tx: Transaction, site: Site, run_id: str, tags: Sequence[Pair], *, by_client: bool = True) -> None:
     """Set tags; a later value takes the place of an earlier one. The tag of the name renames the run.
+
+    Who sets them says by `by_client` whether he is the run's own client, which then lives.
 
     Raises:
         Invalid: a key is none, or the run is deleted.
         NotFound: there is no such run.
     """
     checked = [_tag(key, value) for key, value in tags]
-    _write_tags(tx, site, remote.target(tx, site, run_id), checked)
+    _write_tags(tx, site, remote.target(tx, site, run_id, by_client=by_client), checked)
 
 
-def delete_tag(tx: Transaction, site: Site, run_id: str, key: str) -> None:
-    """Take a tag away.
+def delete_tag(tx: Transaction, site: Site, run_id: str, key: str, *, by_client: bool = True) -> None:
+    """Take a tag away; `by_client` says whether the run's own client does, which then lives.
 
     Raises:
         Invalid: the run is deleted.
         NotFound: there is no such run, or it has no such tag.
     """
-    found = remote.target(tx, site, run_id)
+    found = remote.target(tx, site, run_id, by_client=by_client)
     if not tx.run("runs.untag", run=found.number, key=key):
         raise NotFound("tag-not-found", "The run has no such tag.", where=f"run:{found.id} {key[:80]}")
     if key == remote.BEAT_TAG:

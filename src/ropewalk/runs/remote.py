@@ -242,7 +242,9 @@ def restore(tx: Transaction, site: Site, run_id: str) -> Run:
     return replace(run, deleted_us=None)
 
 
-def target(tx: Transaction, site: Site, run_id: str, key: str = "", *, counts: bool = False) -> Target:
+def target(
+    tx: Transaction, site: Site, run_id: str, key: str = "", *, counts: bool = False, by_client: bool = True
+) -> Target:
     """Return the run that something is about to be written to, and note that its client lives.
 
     Args:
@@ -251,6 +253,7 @@ def target(tx: Transaction, site: Site, run_id: str, key: str = "", *, counts: b
         run_id: which run.
         key: name of the metric whose series is wanted; empty for none.
         counts: whether it is a metric or a parameter, of which the ledger keeps a digest when the run ends.
+        by_client: whether the run's own client writes, which then lives; a person in the console is none.
 
     Raises:
         Invalid: the run is deleted.
@@ -261,6 +264,8 @@ def target(tx: Transaction, site: Site, run_id: str, key: str = "", *, counts: b
         raise NotFound("run-not-found", "There is no such run.", where=f"run:{run_id[:80]}", fix="ropewalk runs")
     if found.deleted_us is not None:
         raise _deleted(f"run:{found.id}")
+    if not by_client:
+        return found
     if found.state == RUNNING:
         _renew(tx, found, site.clock.now_us())
     elif found.state == INTERRUPTED and found.kind == REMOTE:
@@ -325,6 +330,17 @@ def _deleted(subject: str) -> Invalid:
         why="what is deleted is not written to; it must be in the 'active' state",
         fix="restore it first",
     )
+
+
+def required_name(name: str) -> str:
+    """Return a name that a person gives a run, who does not leave it empty.
+
+    Raises:
+        Invalid: it is empty.
+    """
+    if not name:
+        raise Invalid("run-name-missing", "A run has a name.", where="name", why="it is empty", fix="type one")
+    return name
 
 
 def _name(name: str) -> str:

@@ -2,10 +2,6 @@
 
 from __future__ import annotations
 
-import json
-
-import msgspec
-
 from ropewalk.api.mlflow.message import Message, Nothing
 from ropewalk.api.mlflow.registrywords import (
     Tag,
@@ -16,14 +12,11 @@ from ropewalk.api.mlflow.registrywords import (
 )
 from ropewalk.api.mlflow.route import Call
 from ropewalk.api.mlflow.verbs import reads, writes
-from ropewalk.models import logged, prompts, search, stages, versions
-from ropewalk.models.source import Source, settle
+from ropewalk.models import prompts, search, stages, versions
+from ropewalk.models.registration import register
 from ropewalk.models.versions import ModelVersion
 from ropewalk.releases import release
 from ropewalk.store.database import Reader, Transaction
-
-# The tag by which a logged model knows the versions that were made of it.
-REGISTRATIONS = "mlflow.modelVersions"
 
 
 class Created(Message, frozen=True, kw_only=True):
@@ -90,37 +83,14 @@ def create(tx: Transaction, call: Call) -> VersionAnswer:
     """Register a version of a model, or of a prompt."""
     asked: Created = call.body
     tags = {tag.key: tag.value for tag in asked.tags}
-    if prompts.is_prompt(tags):
-        prompts.check_source(asked.source)
-        found = Source(uri=asked.source, storage=asked.source, run_id=asked.run_id or "", logged_model="")
-    else:
-        found = settle(tx, asked.source, run_id=asked.run_id, logged_model=asked.model_id)
-    made = versions.add(
-        tx,
-        call.site,
-        name=asked.name,
-        source=found.uri,
-        storage=found.storage,
-        run_id=found.run_id,
-        logged_model=found.logged_model,
-        run_link=asked.run_link,
-        description=asked.description,
-        tags=tags,
-    )
-    if made.logged_model:
-        _note(tx, call, made)
-    return _answer(tx, made)
-
-
-def _note(tx: Transaction, call: Call, made: ModelVersion) -> None:
-    """Write on the logged model that it was registered, as MLflow's clients look it up there."""
-    model = logged.get(tx, made.logged_model, allow_deleted=True)
-    try:
-        known = msgspec.json.decode(logged.tags(tx, model).get(REGISTRATIONS, "[]"), type=list[dict[str, object]])
-    except msgspec.DecodeError:
-        known = []
-    text = json.dumps([*known, {"name": made.name, "version": made.version}])
-    logged.set_tags(tx, call.site, model.id, [(REGISTRATIONS, text)])
+    told = {"run_link": asked.run_link, "description": asked.description}
+    if not prompts.is_prompt(tags):
+        about = {"run_id": asked.run_id, "logged_model": asked.model_id}
+        made = register(tx, call.site, name=asked.name, source=asked.source, tags=tags, **about, **told)
+        return _answer(tx, made)
+    prompts.check_source(asked.source)
+    place = {"source": asked.source, "storage": asked.source, "run_id": asked.run_id or ""}
+    return _answer(tx, versions.add(tx, call.site, name=asked.name, tags=tags, **place, **told))
 
 
 def describe(tx: Transaction, call: Call) -> VersionAnswer:

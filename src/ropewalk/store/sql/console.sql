@@ -90,3 +90,16 @@ select m.name, v.version from model_versions v join registered_models m on m.id 
 where v.logged_model = :logged_model and v.deleted_us is null and m.deleted_us is null order by m.name, v.version limit 50;
 -- name: points
 select count(*) as points from series s join points p on p.series = s.id where s.run = :run and s.key = :key;
+-- name: runs_of
+select count(*) as runs from runs where experiment = :experiment and deleted_us is null;
+-- name: state_of_run
+select state from runs where id = :id;
+-- name: versions_of_run
+select count(*) as versions from model_versions v join registered_models m on m.id = v.model
+where v.run_id = :run and v.deleted_us is null and m.deleted_us is null;
+-- name: versions_of_model
+select count(*) as versions from model_versions where model = :model and deleted_us is null;
+-- name: model_names
+select m.name from registered_models m where m.deleted_us is null and not exists (select 1 from registered_model_tags t
+    where t.model = m.id and t.key = 'mlflow.prompt.is_prompt' and lower(t.value) = 'true')
+order by m.updated_us desc limit :count;
