@@ -148,7 +148,7 @@ def test_comparing_too_few_too_many_or_unknown_runs_is_refused_with_words(lab, q
 def test_files_are_shown_and_never_run(look: Page, lab):
     look.goto(f"/runs/{lab.evil}")
     look.get_by_role("link", name="roc.png").click()
-    look.wait_for_function("document.querySelector('.preview img').naturalWidth === 1")
+    look.wait_for_function("() => document.querySelector('.preview img').naturalWidth === 1")
     look.go_back()
     look.get_by_role("link", name="table.csv", exact=True).click()
     look.locator(".preview td").first.wait_for()

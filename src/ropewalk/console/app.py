@@ -19,7 +19,7 @@ from ropewalk.access.roles import ACTIONS, Caller
 from ropewalk.api.app import Server
 from ropewalk.api.routes import CALLER, allowed
 from ropewalk.clock import iso
-from ropewalk.console import files
+from ropewalk.console import download, files
 from ropewalk.console.acts.every import ACTS
 from ropewalk.console.doing import Doing
 from ropewalk.console.flash import Flash
@@ -64,6 +64,7 @@ class Console:
         static = StaticFiles(directory=Path(__file__).parent / "static")
         pages: list[BaseRoute] = [Route(path, self._page(name, view, here)) for path, name, view, here in PAGES]
         raw = [Route(path, self._raw) for path in RAW]
+        raw.append(Route("/runs.csv", self._csv))
         acts = [Doing(act, self._house, self._render, self._flash, self._base).route() for act in ACTS]
         return [*acts, *pages, *raw, Mount("/static", static)]
 
@@ -80,6 +81,11 @@ class Console:
                 return files.raw(self._house, rows, request)
 
         return await run_in_threadpool(gather)
+
+    async def _csv(self, request: Request) -> Response:
+        """Answer the runs that a look at their table fits, as a file that is written while it is sent."""
+        _require_plain(request)
+        return await run_in_threadpool(download.answer, self._house, request)
 
     def _page(self, name: str, view: View, here: str) -> Callable[[Request], Any]:
         def gather(request: Request) -> Response:

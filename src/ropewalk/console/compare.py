@@ -196,6 +196,10 @@ def _values(
     groups = [("run", list(own.items()))]
     for part, word in (("params", "parameters"), ("metrics", "metrics"), ("tags", "tags")):
         groups.append((word, [(name, [_said(one[part].get(name)) for one in logged]) for name in _names(logged, part)]))
+    # What differs stands first in each group.
+    groups = [
+        (word, sorted(rows, key=lambda row: not _differs(row[1])) if word != "run" else rows) for word, rows in groups
+    ]
     same = sum(not _differs(cells) for _, rows in groups for _, cells in rows)
     shown = [
         {

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from ropewalk.console.words import number
 from ropewalk.runs.fragments import Bound
@@ -18,13 +18,16 @@ SELECTS = {
 Values = dict[tuple[str, int, str], str]
 
 
-def values_of(reader: Reader, numbers: Sequence[int], columns: Sequence[str]) -> Values:
-    """Return values as text by scope, number of the run and key; numbers to five digits.
+def values_of(
+    reader: Reader, numbers: Sequence[int], columns: Sequence[str], *, said: Callable[[object], str] = number
+) -> Values:
+    """Return values as text by scope, number of the run and key.
 
     Args:
         reader: where the rows are.
         numbers: of the runs.
         columns: such as `metrics.auc`; those of other scopes are left out.
+        said: says a metric; to five digits where nothing else is asked.
     """
     found: Values = {}
     for scope, select in SELECTS.items():
@@ -36,6 +39,6 @@ def values_of(reader: Reader, numbers: Sequence[int], columns: Sequence[str]) ->
         for row in reader.composed(sql, bound.values):
             value = str(row["value"])
             if scope == "metrics":
-                value = number(math.nan if row["is_nan"] else float(value))
+                value = said(math.nan if row["is_nan"] else float(value))
             found[(scope, int(str(row["run"])), str(row["key"]))] = value
     return found

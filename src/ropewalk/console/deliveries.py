@@ -6,12 +6,14 @@ import json
 from dataclasses import dataclass
 from typing import Any, cast
 
+from ropewalk.access.roles import APPROVE, OPERATE, Caller, everything
 from ropewalk.console.charts import Line, Point, line_chart
 from ropewalk.console.words import at, share, span
 from ropewalk.errors import RopewalkError
 from ropewalk.house import House
 from ropewalk.releases import approval, outcome, release, rollout
 from ropewalk.releases.bundle import read_bundle
+from ropewalk.releases.traffic import endpoint_name
 from ropewalk.store.database import Reader
 
 # Intervals of the first looks may be wider than anything worth drawing.
@@ -118,6 +120,24 @@ def approvals(rows: Reader, found: release.Release) -> list[dict[str, str]]:
         }
         for word in approval.approvals(rows, found.id)
     ]
+
+
+def offers(house: House, rows: Reader, found: release.Release, caller: Caller | None) -> dict[str, Any]:
+    """Return what a caller may do with a release now, and whom it waits for."""
+    caller = caller or everything(house.site.actor)
+    offered: list[tuple[str, str]] = []
+    waits = ""
+    if found.state == release.WAITING and found.bundle:
+        own = approval.same_person(caller.name, found.author)
+        if caller.may(APPROVE, found.environment):
+            offered = [*([] if own else [("approve", "Approve")]), ("reject", "Reject")]
+        missing = approval.missing(rows, house.site, found)
+        waits = f"{missing} more must approve" if missing else "Enough people approved: it goes on with the next ship"
+        waits += "; nobody approves what he shipped himself." if own and missing else "."
+    if found.state == release.CANARY and caller.may(OPERATE, found.environment):
+        offered.append(("promote", "Promote now"))
+    endpoint = endpoint_name(found.name, found.environment)
+    return {"offered": offered, "waits": waits, "endpoint": endpoint}
 
 
 def canary_charts(house: House, rows: Reader, release_id: str) -> list[Chart]:

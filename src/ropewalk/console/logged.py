@@ -55,6 +55,7 @@ def one(house: House, rows: Reader, request: Request) -> dict[str, Any]:
     return {
         "model": {
             "id": model.id,
+            "home": shelf.home,
             "name": model.name,
             "state": model.status.lower(),
             "type": model.model_type,

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
-from typing import Any
+from typing import Any, cast
 
 from starlette.requests import Request
 
-from ropewalk.api.routes import whole_number
+from ropewalk.access.roles import Caller
+from ropewalk.api.routes import CALLER, whole_number
 from ropewalk.console import (
     catalogue,
     compare,
@@ -16,6 +17,7 @@ from ropewalk.console import (
     deliveries,
     files,
     history,
+    hooks,
     logged,
     monitors,
     registry,
@@ -28,7 +30,7 @@ from ropewalk.errors import NotFound
 from ropewalk.evidence.trace import trace
 from ropewalk.house import House
 from ropewalk.refs import is_digest
-from ropewalk.releases import release
+from ropewalk.releases import release, traffic
 from ropewalk.store.database import Reader
 
 DELIVERIES_SHOWN = 3
@@ -62,6 +64,7 @@ def show_release(house: House, rows: Reader, request: Request) -> dict[str, Any]
     found = release.get(rows, f"{request.path_params['name']}/{request.path_params['number']}")
     return {
         "delivery": deliveries.delivery(house, rows, found),
+        **deliveries.offers(house, rows, found, cast("Caller | None", request.scope.get(CALLER))),
         "decisions": deliveries.decisions(rows, found.id),
         "approvals": deliveries.approvals(rows, found),
         "charts": deliveries.canary_charts(house, rows, found.id),
@@ -86,7 +89,9 @@ def list_endpoints(house: House, rows: Reader, _request: Request) -> dict[str, A
 def show_endpoint(house: House, rows: Reader, request: Request) -> dict[str, Any]:
     """Gather one endpoint's page."""
     found = serving.one(house, rows, request.path_params["name"], str(request.base_url).rstrip("/"))
-    return {**found, "charts": monitors.charts(house, rows)}
+    now = traffic.current(rows, request.path_params["name"])
+    undoable = now is not None and bool(now.canary or now.previous)
+    return {**found, "undoable": undoable, "charts": monitors.charts(house, rows)}
 
 
 def show_prediction(house: House, _rows: Reader, request: Request) -> dict[str, Any]:
@@ -168,6 +173,8 @@ PAGES: tuple[tuple[str, str, View, str], ...] = (
     ("/endpoints/{name}", "endpoint.html", show_endpoint, "/endpoints"),
     ("/live/endpoints/{name}", "_endpoint.html", show_endpoint, ""),
     ("/predictions/{prediction}", "prediction.html", show_prediction, ""),
+    ("/webhooks", "webhooks.html", hooks.list_hooks, "/webhooks"),
+    ("/webhooks/{webhook}", "webhook.html", hooks.show_hook, "/webhooks"),
     ("/alerts", "alerts.html", list_alerts, "/alerts"),
     ("/ledger", "ledger.html", list_ledger, "/ledger"),
     ("/evidence/{digest}", "evidence.html", show_evidence, ""),

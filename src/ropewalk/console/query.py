@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass, replace
 from typing import Any
-from urllib.parse import urlencode
+from urllib.parse import unquote, urlencode
 
 from starlette.datastructures import QueryParams
+from starlette.requests import Request
 
 PATH = "/runs"
 ACTIVE, DELETED = "active", "deleted"
 VIEWS = (ACTIVE, DELETED)
 SCOPES = ("metrics", "params", "tags", "attributes")
 SHOWN_MAX = 40
+# Written by the browser itself, in static/table.js.
+COLUMNS = "ropewalk-columns"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -66,6 +70,16 @@ class Asked:
             *([("after", self.after)] if self.after else []),
         ]
 
+    @property
+    def words(self) -> str:
+        """This look without its page, as a form carries it."""
+        return urlencode(self.but().pairs())
+
+    @property
+    def place(self) -> str:
+        """Under which word a browser remembers columns: the experiments that are looked at."""
+        return ",".join(self.experiments)
+
     def but(self, **changes: Any) -> Asked:  # noqa: ANN401 - any of the fields
         """Return this look with changes, at its first page unless the page is what changes."""
         return replace(self, **{"after": "", **changes})
@@ -81,6 +95,19 @@ class Asked:
             return ()
         scope, _, key = self.sort.partition(".")
         return (f"{scope}.{quoted(key)} {'ASC' if self.up else 'DESC'}",)
+
+
+def asked_of(request: Request) -> Asked:
+    """Return what a request asks; columns that its browser remembers for these experiments where it names none."""
+    asked = Asked.read(request.query_params)
+    if asked.show or not request.cookies.get(COLUMNS):
+        return asked
+    try:
+        known = json.loads(unquote(request.cookies[COLUMNS]))
+        kept = [word for word in known[asked.place] if isinstance(word, str) and _is_column(word)]
+    except (ValueError, RecursionError, LookupError, TypeError):
+        return asked
+    return replace(asked, show=tuple(dict.fromkeys(kept))[:SHOWN_MAX])
 
 
 def quoted(key: str) -> str:

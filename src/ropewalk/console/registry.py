@@ -41,6 +41,7 @@ def heading(rows: Reader, model: RegisteredModel) -> dict[str, Any]:
     """Return what stands at the top of a model's page."""
     return {
         "name": model.name,
+        "acts": address_of(model.name),
         "description": model.description,
         "created": at(model.created_us),
         "changed": at(model.updated_us),
@@ -67,7 +68,12 @@ def one(house: House, rows: Reader, name: str, query: QueryParams, *, home: str 
         pointing.setdefault(alias.version, []).append(alias.alias)
     more = len(found) > VERSIONS_SHOWN
     return {
-        "model": heading(rows, model),
+        "model": {**heading(rows, model), "address": address_of(model.name, home=home)},
+        "pointing": [
+            {"alias": word, "version": number, "address": address_of(model.name, number, home=home)}
+            for number, words in sorted(pointing.items())
+            for word in words
+        ],
         "home": home,
         "timeline": timeline(stays(moves, house.site.clock.now_us()), asked_us=asked),
         "asked_at": "" if asked is None else at(asked)[:10],
@@ -181,6 +187,8 @@ def version(house: House, rows: Reader, name: str, number: str) -> dict[str, Any
             "ref": found.ref,
             "name": found.name,
             "version": found.version,
+            "acts": address_of(found.name, found.version),
+            "model_acts": address_of(found.name),
             "model_address": address_of(found.name, home=home),
             "stage": "" if found.stage == "None" else found.stage,
             "state": found.status.lower().replace("_", " "),

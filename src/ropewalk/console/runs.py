@@ -8,7 +8,7 @@ from typing import Any
 
 from starlette.requests import Request
 
-from ropewalk.console import curves, files, logged, registry, shelves, told, traces
+from ropewalk.console import curves, files, lineage, logged, registry, shelves, told, traces
 from ropewalk.console.cells import SYSTEM
 from ropewalk.console.look import Wanted
 from ropewalk.console.words import at, number, span
@@ -95,6 +95,7 @@ def one(house: House, rows: Reader, request: Request) -> dict[str, Any]:
     params, tags = told.named(rows, "runs.params", run), told.named(rows, "runs.tags", run)
     children = told.children(rows, run)
     steps = _steps(rows, run)
+    read, above = datasets(rows, run), told.parent(rows, run, tags)
     page: dict[str, Any] = {
         **head(rows, run),
         **curves.of_run(house, rows, run, wanted),
@@ -105,10 +106,11 @@ def one(house: House, rows: Reader, request: Request) -> dict[str, Any]:
         "note": tags.get(NOTE, ""),
         "params": [*((name, json.dumps(value)) for name, value in run.arguments().items()), *params.items()],
         "tags": [(key, value) for key, value in tags.items() if key not in told.OWN_TAGS],
-        "datasets": datasets(rows, run),
+        "datasets": read,
+        "lineage": lineage.of_run(rows, run, read, above),
         "code": told.code(house, run, tags),
         "environment": told.environment(house, run),
-        "parent": told.parent(rows, run, tags),
+        "parent": above,
         "children": children[: told.CHILDREN_SHOWN],
         "more_children": len(children) > told.CHILDREN_SHOWN,
         "versions": [

@@ -9,7 +9,7 @@ from starlette.requests import Request
 
 from ropewalk.console import cells
 from ropewalk.console.compile import Values, values_of
-from ropewalk.console.query import ACTIVE, VIEWS, Asked
+from ropewalk.console.query import ACTIVE, VIEWS, Asked, asked_of
 from ropewalk.errors import Invalid, NotFound, RopewalkError
 from ropewalk.runs import experiments, search
 from ropewalk.runs.states import Run
@@ -19,35 +19,71 @@ ROWS_SHOWN = 50
 EXPERIMENTS_SHOWN = 100
 KEYS_SHOWN = 300
 EXPERIMENTS_LOOKED_AT = 20
+NOTE = "mlflow.note.content"
+EXAMPLES = (
+    "metrics.loss < 0.3",
+    "params.model = 'forest'",
+    "tags.team like '%vision%'",
+    "attributes.status = 'FINISHED'",
+    "attributes.run_name ilike 'night%'",
+    "attributes.start_time > 1700000000000",
+    "datasets.name in ('train', 'test')",
+    "metrics.`f1 score` > 0.8",
+)
 
 
 def whole(rows: Reader, request: Request) -> dict[str, Any]:
     """Return everything that the page of runs shows."""
-    asked = Asked.read(request.query_params)
-    listed = _experiments(rows, asked)
-    names = {int(item["id"]): str(item["name"]) for item in listed}
+    asked = asked_of(request)
+    known = listed(rows, asked)
+    names = {int(item["id"]): str(item["name"]) for item in known}
     return {
         **table(rows, request),
-        "experiments": listed[:EXPERIMENTS_SHOWN],
-        "more_experiments": len(listed) > EXPERIMENTS_SHOWN,
+        "experiments": known[:EXPERIMENTS_SHOWN],
+        "more_experiments": len(known) > EXPERIMENTS_SHOWN,
         "chosen_experiments": [_name(rows, names, item) for item in asked.experiments],
         "everywhere": asked.but(experiments=(), show=(), sort="").address(),
         "named": asked.named,
-        "total": _total(rows, listed, asked),
+        "total": _total(rows, known, asked),
         "views": [(word, asked.but(view=word).address()) for word in VIEWS],
         "unfiltered": asked.but(text="").address(),
         "usual_columns": asked.but(show=()).address(),
         "kept_but_filter": asked.but(text="").pairs(),
         "kept_but_columns": asked.but(show=()).pairs(),
         "kept_but_experiment": asked.but(named="").pairs(),
-        "choices": _choices(rows, asked, listed),
+        "choices": choices(rows, asked, known),
+        "address": asked.address(),
         "live": asked.address("/live/runs"),
+        "experiment": _experiment(rows, asked),
+        "filters": [(text, asked.but(text=text).address()) for text in EXAMPLES],
+        "csv": asked.but().address("/runs.csv"),
+        "csv_whole": f"{asked.but(show=()).address('/runs.csv')}{'&' if asked.but(show=()).pairs() else '?'}every=1",
+    }
+
+
+def _experiment(rows: Reader, asked: Asked) -> dict[str, Any] | None:
+    """Return the one experiment that is looked at, with what can be said of it; None for none or several."""
+    if len(asked.experiments) != 1:
+        return None
+    try:
+        found = experiments.get(rows, asked.experiments[0])
+    except (Invalid, NotFound):
+        return None
+    tags = experiments.tags_of(rows, found.id)
+    return {
+        "name": found.name,
+        "home": f"/experiments/{found.id}",
+        "id": found.id,
+        "deleted": found.state != experiments.ACTIVE,
+        "location": found.location,
+        "note": tags.pop(NOTE, ""),
+        "tags": list(tags.items()),
     }
 
 
 def table(rows: Reader, request: Request) -> dict[str, Any]:
     """Return the table alone, as it is shown anew while somebody looks."""
-    asked = Asked.read(request.query_params)
+    asked = asked_of(request)
     problem: RopewalkError | None = None
     found: tuple[Run, ...] = ()
     token = ""
@@ -93,7 +129,8 @@ def _row(run: Run, ids: Sequence[str], values: Values, names: dict[int, str]) ->
     }
 
 
-def _experiments(rows: Reader, asked: Asked) -> list[dict[str, Any]]:
+def listed(rows: Reader, asked: Asked) -> list[dict[str, Any]]:
+    """Return the experiments that stand beside the table, one more than is shown."""
     pattern = asked.named.lower()
     for letter in "\\%_":
         pattern = pattern.replace(letter, f"\\{letter}")
@@ -117,11 +154,11 @@ def _count(row: Any, asked: Asked) -> int:  # noqa: ANN401 - a row of two counts
     return int(row["active"]) if asked.view == ACTIVE else int(row["whole"]) - int(row["active"])
 
 
-def _total(rows: Reader, listed: list[dict[str, Any]], asked: Asked) -> str:
+def _total(rows: Reader, known: list[dict[str, Any]], asked: Asked) -> str:
     if asked.text:
         return ""
     if asked.experiments:
-        count = sum(int(item["runs"]) for item in listed if item["here"])
+        count = sum(int(item["runs"]) for item in known if item["here"])
     else:
         active = int(str(rows.value("console.runs_active")))
         count = active if asked.view == ACTIVE else int(str(rows.value("console.runs_whole"))) - active
@@ -136,10 +173,10 @@ def _name(rows: Reader, names: dict[int, str], text: str) -> str:
         return f"no experiment {text[:20]}"
 
 
-def _choices(rows: Reader, asked: Asked, listed: list[dict[str, Any]]) -> list[dict[str, Any]]:
+def choices(rows: Reader, asked: Asked, known: list[dict[str, Any]]) -> list[dict[str, Any]]:
     """Return every column that the chosen experiments have, or the newest twenty where none is chosen."""
     looked_at = [int(item) for item in asked.experiments if item.isascii() and item.isdigit() and len(item) < 19]  # noqa: PLR2004 - digits of 64 bits
-    looked_at = looked_at or [int(item["id"]) for item in listed if item["runs"]][:EXPERIMENTS_LOOKED_AT]
+    looked_at = looked_at or [int(item["id"]) for item in known if item["runs"]][:EXPERIMENTS_LOOKED_AT]
     own = [f"attributes.{key}" for key in cells.ATTRIBUTES if f"attributes.{key}" not in cells.FIRST]
     groups = [{"legend": "of the run", "items": [_choice(asked, word, cells.ATTRIBUTES[word[11:]]) for word in own]}]
     for scope, legend in (("metrics", "metrics"), ("params", "parameters"), ("tags", "tags")):

@@ -87,6 +87,7 @@ def show_trace(_house: House, rows: Reader, request: Request) -> dict[str, Any]:
         "trace": {
             **_head(info),
             "name": info.trace.name or (spans[0][0]["name"] if spans else info.trace.id),
+            "home": f"/traces/{quote(info.trace.id, safe='')}",
             "request": info.trace.request_preview,
             "response": info.trace.response_preview,
             "run_address": f"/runs/{run}" if known else "",
@@ -97,6 +98,7 @@ def show_trace(_house: House, rows: Reader, request: Request) -> dict[str, Any]:
         "metadata": sorted(info.metadata.items()),
         "assessments": [
             {
+                "id": one.id,
                 "name": one.name,
                 "value": json.dumps(one.error or one.value, ensure_ascii=False)[:LETTERS_SHOWN],
                 "who": " ".join(part for part in (one.source_type.lower(), one.source_id) if part),

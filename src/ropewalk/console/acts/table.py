@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections import Counter
-from urllib.parse import urlencode
 
 from starlette.datastructures import QueryParams
 
@@ -26,7 +25,7 @@ def _ids(given: Given, rows: Reader) -> tuple[str, ...]:
         Invalid: none is, too many are, or the filter is none.
     """
     found = given.many("run")
-    if not found and given.text("every"):
+    if given.text("every"):
         found = _fitting(given, rows)
     if not found or len(found) > RUNS_MAX:
         raise Invalid(
@@ -55,7 +54,7 @@ def _fitting(given: Given, rows: Reader) -> tuple[str, ...]:
 
 def _back(given: Given) -> str:
     """Return the table as it was looked at, at its first page."""
-    return Asked.read(QueryParams(given.text("back"))).but().address()
+    return Asked.read(QueryParams(given.text("back") or given.text("every"))).but().address()
 
 
 def _sheet(given: Given, rows: Reader, ids: tuple[str, ...], title: str, *more: Field) -> Sheet:
@@ -70,7 +69,7 @@ def _sheet(given: Given, rows: Reader, ids: tuple[str, ...], title: str, *more: 
         told=(said, "All of them in one transaction: either every one changes or none does."),
         fields=(
             Field(name="run", kind="hidden", values=ids),
-            Field(name="back", kind="hidden", values=(given.text("back"),)),
+            Field(name="back", kind="hidden", values=(given.text("back") or given.text("every"),)),
             *more,
         ),
     )
@@ -130,11 +129,6 @@ def tag(given: Given, tx: Transaction) -> Done:
     for id_ in ids:
         batch.set_tags(tx, given.site, id_, [pair], by_client=False)
     return Done(told=f"Tag {pair[0]} is set on {_count(len(ids))}.", address=_back(given))
-
-
-def words_of(asked: Asked) -> str:
-    """Return a look at the table as a form carries it."""
-    return urlencode(asked.but().pairs())
 
 
 ACTS = (

@@ -8,6 +8,7 @@ import msgspec
 
 from ropewalk.console.forms import Act, Done, Field, Given, Sheet
 from ropewalk.store.database import Reader, Transaction
+from ropewalk.webhooks import delivery as deliveries
 from ropewalk.webhooks import webhook as webhooks
 from ropewalk.webhooks.events import EXAMPLES, Event, event_of
 from ropewalk.webhooks.send import Ways, try_out
@@ -199,11 +200,27 @@ def delete(given: Given, tx: Transaction) -> Done:
     return Done(told=f"Webhook {hook.name} is deleted.", address="/webhooks")
 
 
+def _retry(given: Given, rows: Reader) -> Sheet:
+    hook = _found(given, rows)
+    found = deliveries.get(rows, given.text("delivery"))
+    told = f"{found.entity}.{found.action} was tried {found.attempts} times; it is tried once more now."
+    field = Field(name="delivery", kind="hidden", values=(found.id,))
+    return replace(_sheet(hook, "Tell once more:", "Try again", told), fields=(field,))
+
+
+def retry(given: Given, tx: Transaction) -> Done:
+    """Try once more what was given up."""
+    hook = _found(given, tx)
+    deliveries.again(tx, given.site, given.text("delivery"))
+    return Done(told="It is tried once more now.", address=f"{_home(hook)}#deliveries")
+
+
 ACTS = (
     Act(path="/webhooks/do/create", action="operate", sheet=_create, alone=create),
     Act(path=f"{HOME}/edit", action="operate", sheet=_edit, alone=edit),
     Act(path=f"{HOME}/test", action="operate", sheet=_test, alone=test),
     Act(path=f"{HOME}/pause", action="operate", sheet=_pause, work=pause),
     Act(path=f"{HOME}/resume", action="operate", sheet=_resume, work=resume),
+    Act(path=f"{HOME}/retry", action="operate", sheet=_retry, work=retry),
     Act(path=f"{HOME}/delete", action="operate", sheet=_delete, work=delete),
 )

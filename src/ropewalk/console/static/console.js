@@ -1,9 +1,11 @@
 // What every page loads: live parts, plots that can be read, runs that can be chosen, and the form that tries an endpoint.
 import "./away.js";
 import { BASE } from "./base.js";
+import "./keys.js";
 import "./live.js";
 import "./plot.js";
 import "./table.js";
+import "./press.js";
 
 function typed(input) {
   if (input.value === "") return null;
