@@ -71,23 +71,25 @@ def of_run(
         for one in versions.of_run(rows, run.id)
         if one.deleted_us is None
     ]
-    released = [
+    released = [thing for one in registered[:SHOWN] for thing in _releases(rows, one)]
+    if not (before or models or registered):
+        return None
+    return drawn([before, [here], models, registered, released])
+
+
+def _releases(rows: Reader, version: Thing) -> list[Thing]:
+    name, _, number = version.name.rpartition("/")
+    found = rows.rows("console.releases_of", model=name, version=int(number), count=SHOWN)
+    return [
         Thing(
             id=f"release {row['id']}",
             kind=f"release, {row['state']}",
             name=str(row["id"]),
             address=f"/releases/{row['id']}",
-            sources=(one.id,),
+            sources=(version.id,),
         )
-        for one in registered[:SHOWN]
-        for row in rows.rows(
-            "console.releases_of", model=one.name.rpartition("/")[0], version=int(one.name.rpartition("/")[2]),
-            count=SHOWN,
-        )
-    ]  # fmt: skip
-    if not (before or models or registered):
-        return None
-    return drawn([before, [here], models, registered, released])
+        for row in found
+    ]
 
 
 def drawn(columns: Sequence[Sequence[Thing]]) -> dict[str, Any]:
