@@ -142,7 +142,8 @@ def test_one_strange_value_in_every_field_of_every_route_is_no_failure(asked: As
     for route in (*OFFERED, *DOORS):
         if route.body is None:
             continue
-        names = [one.encode_name for one in msgspec.structs.fields(route.body)]
+        free = route.body is dict  # what a webhook sends has the names that its sender gives
+        names = ["any"] if free else [one.encode_name for one in msgspec.structs.fields(route.body)]
         path = re.sub(r"{[^}]+}", "x", route.paths()[0] if hasattr(route, "paths") else route.path)
         whole = "{" + ", ".join(f"{json.dumps(name)}: {text}" for name in names) + "}"
         for body in (whole, *(f"{{{json.dumps(name)}: {text}}}" for name in names)):

@@ -27,6 +27,7 @@ PAGES = (
     "/models/churn/1",
     "/prompts",
     "/alerts",
+    "/schedules",
     "/ledger",
 )
 

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import signal
+import subprocess
+import sys
 import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -18,7 +21,7 @@ from ropewalk.site import HIDDEN, Site
 from ropewalk.store.sqlite import SqliteDatabase
 from ropewalk.store.sqlitefile import SqliteFile
 from ropewalk.testing.fakes import SetClock
-from schedules.clockwork import SECOND, Works, spec, us
+from schedules.clockwork import HOUR, SECOND, Works, spec, us
 from store.postgres_places import needs_postgres, new_place
 
 START = us("2026-01-01 00:00")  # where SetClock stands
@@ -153,3 +156,23 @@ def test_two_servers_on_one_store_start_everything_once(store: str, tmp_path: Pa
     wanted = [(f"s{n}", START + ten * 600 * SECOND) for n in range(3) for ten in range(1, 13)]
     assert sorted(started) == wanted
     assert sorted(rows) == [(*one, DONE) for one in wanted]
+
+
+@pytest.mark.parametrize("point", ["deciding", "decided", "claiming", "claimed", "begun"])
+def test_a_server_killed_between_deciding_and_running_leaves_one_start_for_the_next(
+    site: Site, clock: SetClock, on_sqlite: None, point: str
+) -> None:
+    works = Works(site, [HOURLY])
+    works.turn()
+    clock.advance(3600)
+    script = Path(__file__).parent / "killed_starter.py"
+    words = [sys.executable, str(script), str(site.root), str(clock.now_us()), point]
+
+    killed = subprocess.run(words, capture_output=True, text=True, timeout=60, check=False)
+
+    assert killed.returncode == -signal.SIGKILL, killed.stderr
+    works.turn()
+    works.turn()
+    (one,) = works.all()
+    assert (one.state, one.due_us, len(works.started)) == (DONE, START + HOUR, 1)
+    assert one.fence == (2 if point in ("claimed", "begun") else 1)

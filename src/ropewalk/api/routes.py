@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any, cast
 
@@ -34,6 +34,8 @@ class Ask:
         path: values from the address.
         query: values behind the question mark, each named by the route.
         body: the decoded body, of the route's type, or None.
+        headers: of the request, by their names in small letters.
+        raw: the body as it came.
     """
 
     house: House
@@ -41,6 +43,8 @@ class Ask:
     path: Mapping[str, str]
     query: Mapping[str, str]
     body: Any
+    headers: Mapping[str, str] = field(default_factory=dict[str, str])
+    raw: bytes = b""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -89,8 +93,17 @@ async def _serve(house: House, door: Door, request: Request) -> Response:
         caller = require(request.scope, door.action, house)
         if caller.name != house.site.actor:
             house = replace(house, site=replace(house.site, actor=caller.name))
-        body = None if door.body is None else _decode(door.body, request, await request.body())
-        ask = Ask(house=house, caller=caller, path=request.path_params, query=_known(door, request), body=body)
+        raw = b"" if door.body is None else await request.body()
+        body = None if door.body is None else _decode(door.body, request, raw)
+        ask = Ask(
+            house=house,
+            caller=caller,
+            path=request.path_params,
+            query=_known(door, request),
+            body=body,
+            headers=request.headers,
+            raw=raw,
+        )
         return json_response(await run_in_threadpool(door.answer, ask))
     except RopewalkError as error:
         return problem_response(error)

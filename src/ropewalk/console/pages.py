@@ -22,6 +22,7 @@ from ropewalk.console import (
     monitors,
     registry,
     runs,
+    schedules,
     serving,
     traces,
 )
@@ -175,6 +176,9 @@ PAGES: tuple[tuple[str, str, View, str], ...] = (
     ("/predictions/{prediction}", "prediction.html", show_prediction, ""),
     ("/webhooks", "webhooks.html", hooks.list_hooks, "/webhooks"),
     ("/webhooks/{webhook}", "webhook.html", hooks.show_hook, "/webhooks"),
+    ("/schedules", "schedules.html", schedules.list_schedules, "/schedules"),
+    ("/live/schedules", "_schedules.html", schedules.list_schedules, ""),
+    ("/schedules/{name}", "schedule.html", schedules.show_schedule, "/schedules"),
     ("/alerts", "alerts.html", list_alerts, "/alerts"),
     ("/ledger", "ledger.html", list_ledger, "/ledger"),
     ("/evidence/{digest}", "evidence.html", show_evidence, ""),
