@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import os
+import shutil
 import threading
 from collections.abc import Callable, Generator, Mapping
 from contextlib import contextmanager
@@ -18,9 +18,12 @@ from ropewalk.ledger.head import write_head
 from ropewalk.ledger.sign import Signer
 from ropewalk.settings import FILE, Settings, read_settings
 from ropewalk.site import HIDDEN, Site, who
-from ropewalk.store.choose import open_store
+from ropewalk.store.choose import drop_schema, make_schema, open_store
 from ropewalk.store.database import Transaction
 from ropewalk.store.link import Store
+from ropewalk.workspaces.place import root_of
+from ropewalk.workspaces.stores import STORES, blobs_url, host_of, store_url
+from ropewalk.workspaces.workspace import Workspace, purged, to_purge
 
 # What only some commands need is imported where it is handed on: `ropewalk runs` starts without an endpoint's rooms.
 if TYPE_CHECKING:
@@ -49,14 +52,18 @@ class House:
     Attributes:
         site: folder and floor.
         settings: what `ropewalk.toml` says.
+        guest: whether the environment's variables name another project's stores, in whose process this one is open.
     """
 
     site: Site
     settings: Settings
+    guest: bool = False
 
 
 @contextmanager
-def open_house(root: Path, *, create: bool = True, clock: Clock | None = None, alone: bool = False) -> Generator[House]:
+def open_house(
+    root: Path, *, create: bool = True, clock: Clock | None = None, alone: bool = False, guest: bool = False
+) -> Generator[House]:
     """Open a project's folder; on leaving, its signed head is written and everything is closed.
 
     Args:
@@ -64,6 +71,7 @@ def open_house(root: Path, *, create: bool = True, clock: Clock | None = None, a
         create: make `.ropewalk` when it is not there; reading commands pass False.
         clock: the time; the machine's when None.
         alone: nobody else may have the records open meanwhile.
+        guest: take no store from the environment, whose variables are another project's.
 
     Raises:
         NotFound: nothing was ever recorded here and `create` is False.
@@ -73,29 +81,70 @@ def open_house(root: Path, *, create: bool = True, clock: Clock | None = None, a
     """
     settings = read_settings(root)
     hidden = root / HIDDEN
-    url = store_url(settings)
+    url = store_url(root, settings, guest=guest)
     if not create:
         _require_records(root, settings, url)
     time = clock or SystemClock()
     hidden.mkdir(parents=True, exist_ok=True, mode=0o700)
+    if url and settings.store.schema:
+        make_schema(url, settings.store.schema)
     db = _held(open_store(url, hidden / DATABASE, time), alone=alone)
     site = Site(
         root=root,
         db=db,
-        blobs=open_bucket(hidden, blobs_url(settings), time),
+        blobs=open_bucket(hidden, blobs_url(root, settings, guest=guest), time),
         clock=time,
         signer=Signer.create(hidden / "keys"),
         actor=who(root),
     )
     try:
-        yield House(site=site, settings=settings)
+        yield House(site=site, settings=settings, guest=guest)
     finally:
         write_head(db, site.signer, hidden)
         db.close()
 
 
+def held(host: Path, found: Workspace) -> dict[str, int]:
+    """Return how much of what a workspace holds, what it holds none of left out; empty where it was never opened.
+
+    Args:
+        host: folder of the host.
+        found: the workspace.
+    """
+    root = root_of(host, found)
+    try:
+        with open_rows(root, climb=True, guest=True) as store, store.read(seconds_max=None) as rows:
+            row = rows.row("workspaces.holds") or {}
+    except NotFound:
+        return {}
+    return {what: count for what, value in row.items() if (count := int(str(value)))}
+
+
+def purge(house: House, name: str) -> Workspace:
+    """Remove the rows and files of a deleted workspace for good; a folder that is not ours stays.
+
+    Bytes in an object store stay too: their prefix is theirs alone, and is removed by the store's own tools.
+
+    Raises:
+        NotFound: no deleted workspace of this name has a folder.
+    """
+    site = house.site
+    with site.db.read() as rows:
+        found = to_purge(rows, name)
+    root = root_of(site.root, found)
+    settings = read_settings(root)
+    if found.own:
+        if settings.store.schema and (url := store_url(root, settings)):
+            drop_schema(url, settings.store.schema)
+        shutil.rmtree(root, ignore_errors=True)
+    site.db.write(lambda tx: purged(tx, site, found))
+    return found
+
+
 @contextmanager
-def open_rows(root: Path, *, url: str | None = None, climb: bool = False, alone: bool = False) -> Generator[Store]:
+def open_rows(
+    root: Path, *, url: str | None = None, climb: bool = False, alone: bool = False, guest: bool = False
+) -> Generator[Store]:
     """Open a project's rows alone, for what is done to whole stores; `climb` brings the schema to this release's.
 
     Args:
@@ -103,13 +152,14 @@ def open_rows(root: Path, *, url: str | None = None, climb: bool = False, alone:
         url: another store than the settings name; empty for the SQLite file in the folder.
         climb: False leaves the schema as it is.
         alone: nobody else may have the rows open meanwhile; False asks nobody.
+        guest: as for `open_house`.
 
     Raises:
         NotFound: nothing was ever recorded here.
         Conflict: others have the rows open, and they are wanted alone.
     """
     settings = read_settings(root)
-    where = store_url(settings) if url is None else url
+    where = store_url(root, settings, guest=guest) if url is None else url
     if url is None:
         _require_records(root, settings, where)
     (root / HIDDEN).mkdir(parents=True, exist_ok=True, mode=0o700)
@@ -131,11 +181,6 @@ def _held(store: Store, *, alone: bool) -> Store:
     return store
 
 
-def blobs_url(settings: Settings) -> str:
-    """Return the address of the project's object store; empty for the folder of blobs in its own."""
-    return os.environ.get("ROPEWALK_BLOBS_URL", "") or settings.blobs.url
-
-
 def _require_records(root: Path, settings: Settings, url: str) -> None:
     """Pass only where something was recorded; on a server nobody can tell without asking it."""
     if not url and not (root / HIDDEN / DATABASE).exists():
@@ -146,11 +191,6 @@ def _require_records(root: Path, settings: Settings, url: str) -> None:
             why="a project's records begin with its first run",
             fix="ropewalk run" if (root / settings.pipeline.partition(":")[0]).is_file() else "ropewalk init",
         )
-
-
-def store_url(settings: Settings) -> str:
-    """Return the address of the project's PostgreSQL store; empty for the SQLite file in its folder."""
-    return os.environ.get("ROPEWALK_STORE_URL", "") or settings.store.url
 
 
 def run(
@@ -352,6 +392,8 @@ def starts(house: House, *, only: Callable[[Fire], bool] = lambda _: True) -> St
     def start(found: Fire, halt: threading.Event) -> str:
         with house.site.db.read() as rows:
             pipeline = schedules.get(rows, found.schedule).pipeline
-        return run_apart(house.site, pipeline, found, halt)
+        # A guest's child does not find its host's stores.
+        hidden = STORES if house.guest and host_of(house.site.root) is None else ()
+        return run_apart(house.site, pipeline, found, halt, hidden=hidden)
 
     return Starts(house.site, start, only=only)

@@ -223,9 +223,12 @@ class Store(Part, frozen=True, kw_only=True):
         url: `postgresql://USER@HOST:PORT/DATABASE`; empty for the SQLite file in the project's folder. The variable
             `ROPEWALK_STORE_URL` goes before it. A password does not belong into a file that git keeps: PostgreSQL's
             own `PGPASSFILE` or `PGPASSWORD` hold it, or that variable.
+        schema: which of the database's schemas holds the tables; empty for the one that the address leads to. In a
+            workspace's folder it stands for "beside the host's tables", whose address counts.
     """
 
     url: str = ""
+    schema: Annotated[str, Meta(pattern="^([a-z_][a-z0-9_]{0,62})?$")] = ""
 
 
 class Auth(Part, frozen=True, kw_only=True):
@@ -256,6 +259,16 @@ class Blobs(Part, frozen=True, kw_only=True):
     """
 
     url: str = ""
+
+
+class Workspaces(Part, frozen=True, kw_only=True):
+    """The projects behind this one's door.
+
+    Attributes:
+        open_max: how many of them may be open at once; the one that rested longest is closed for the next.
+    """
+
+    open_max: Annotated[int, Meta(ge=1, le=1000)] = 32
 
 
 class Tracking(Part, frozen=True, kw_only=True):
@@ -303,6 +316,7 @@ class Settings(Part, frozen=True, kw_only=True):
     tracking: Tracking = Tracking()
     store: Store = Store()
     auth: Auth = Auth()
+    workspaces: Workspaces = Workspaces()
 
     @property
     def model_name(self) -> str:

@@ -321,7 +321,7 @@ def test_the_handshake_tells_what_clients_ask_for(ask):
     assert ask("GET", "/version").text == server.SPOKEN_VERSION
     info = ask("GET", "/api/3.0/mlflow/server-info").json()
     assert info["store_type"] == "SqlStore"
-    assert info["workspaces_enabled"] is False
+    assert info["workspaces_enabled"] is True
 
 
 def test_number_reads_what_spoken_says():

@@ -14,7 +14,7 @@ from concurrent.futures import Future
 from dataclasses import dataclass, replace
 
 from ropewalk.access import attempts, passwords, sessions, tokens, users
-from ropewalk.access.roles import Caller, Rights, narrowed, rights_of
+from ropewalk.access.roles import Caller, Grant
 from ropewalk.errors import Refused, Unavailable
 from ropewalk.site import Site
 from ropewalk.store.database import Reader, Transaction
@@ -49,12 +49,15 @@ class Keeper:
     Args:
         site: the project's folder.
         project: its name, by which roles are given.
+        aliases: other names that mean it.
         fresh_seconds: how long nothing has to be looked at.
     """
 
-    def __init__(self, site: Site, project: str, *, fresh_seconds: float = FRESH_SECONDS) -> None:
+    def __init__(
+        self, site: Site, project: str, *, aliases: tuple[str, ...] = (), fresh_seconds: float = FRESH_SECONDS
+    ) -> None:
         self._site = site
-        self._project = project
+        self._projects = (project, *aliases)
         self._fresh = fresh_seconds
         self._seen = -FOREVER
         self._version = -1
@@ -117,12 +120,11 @@ class Keeper:
             found = tokens.by_secret(rows, secret)
             if found is None or found.revoked_us is not None or now_us >= found.expires_us:
                 return None
-            rights = self._rights(rows, found.user_name)
+            grants = _grants(rows, found.user_name)
             changes = _changes(rows)
-        if rights is None:
+        if grants is None:
             return None
-        left = narrowed(rights, found.scope, self._project)
-        caller = Caller(name=found.user_name, rights=left, way="token", token=found.id)
+        caller = self._caller(found.user_name, grants, "token", token=found.id, scope=found.scope)
         self._remember(secret, caller, changes, expires_us=found.expires_us)
         self._note(found.id, now_us)
         return caller
@@ -131,11 +133,11 @@ class Keeper:
         """Return who has logged in with a cookie, or None."""
         with self._site.db.read() as rows:
             found = sessions.find(rows, secret, self._site.clock.now_us())
-            rights = None if found is None else self._rights(rows, found.user_name)
+            grants = None if found is None else _grants(rows, found.user_name)
             changes = _changes(rows)
-        if found is None or rights is None:
+        if found is None or grants is None:
             return None
-        caller = Caller(name=found.user_name, rights=rights, way="session")
+        caller = self._caller(found.user_name, grants, "session")
         self._remember(secret, caller, changes, expires_us=found.expires_us)
         return caller
 
@@ -158,15 +160,15 @@ class Keeper:
                 return known
             with self._site.db.read() as rows:
                 user = users.find(rows, name)
-                rights = None if user is None else self._rights(rows, user.name)
+                grants = None if user is None else _grants(rows, user.name)
                 changes = _changes(rows)
                 if self._proved.get(mark) != changes:  # who has shown the right one is not locked out by others
                     attempts.require(rows, name, address, self._site.clock.now_us())
             good = passwords.fits(user.password if user is not None else "", password)
-            if user is None or rights is None or not good:
+            if user is None or grants is None or not good:
                 self._failed(name, address)
                 return None
-            caller = Caller(name=user.name, rights=rights, way="password")
+            caller = self._caller(user.name, grants, "password")
             if self._proved.get(mark) != changes:
                 self._entered(user.name, address)
                 self._proved[mark] = changes
@@ -213,11 +215,11 @@ class Keeper:
         self._site.db.write(lambda tx: site.record(tx, "access.denied", f"user:{caller.name}", {"asked": what}))
 
     # ---------------------------------------------------------------------------------------------- inside
-    def _rights(self, rows: Reader, name: str) -> Rights | None:
-        user = users.find(rows, name)
-        if user is None or user.state != users.ACTIVE:
-            return None
-        return rights_of(users.grants(rows, user.name), self._project)
+    def _caller(
+        self, name: str, grants: tuple[Grant, ...], way: str, *, token: str = "", scope: Grant | None = None
+    ) -> Caller:
+        known = Caller(name=name, rights=frozenset(), way=way, token=token, grants=grants, scope=scope)
+        return known.inside(*self._projects)
 
     def _remember(
         self, mark: bytes, caller: Caller, changes: int, *, expires_us: float = FOREVER, until: float = FOREVER
@@ -267,6 +269,12 @@ def unknown() -> Refused:
         why="nothing was given, or it is not, or no longer, worth anything",
         fix="export MLFLOW_TRACKING_TOKEN=rw_...; an administrator makes one: ropewalk token create --user NAME",
     )
+
+
+def _grants(rows: Reader, name: str) -> tuple[Grant, ...] | None:
+    """Return somebody's roles; None for who may not enter."""
+    user = users.find(rows, name)
+    return tuple(users.grants(rows, user.name)) if user is not None and user.state == users.ACTIVE else None
 
 
 def _changes(rows: Reader) -> int:

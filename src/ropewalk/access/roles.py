@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import lru_cache
 
 from ropewalk.errors import Invalid
 
 READ, WRITE, APPROVE, OPERATE, ADMIN = ACTIONS = ("read", "write", "approve", "operate", "admin")
+# What everybody may who is known, whatever his roles: to ask what the server can do, and which workspaces are his.
+KNOWN = "known"
 ANY = "*"
 # Nobody but an approver approves and nobody but an operator deploys; an administrator may do both, under his own name
 # and in the ledger, but never approve what he shipped himself.
@@ -46,6 +49,8 @@ class Caller:
         environment: the one that the request is about, where a route names no other.
         way: how he was known: `local`, `token`, `password` or `session`.
         token: id of the token, else empty.
+        grants: the roles that he has anywhere; None where he may do the same in every project.
+        scope: what his token is for; None without one.
     """
 
     name: str
@@ -53,30 +58,42 @@ class Caller:
     environment: str = ANY
     way: str = "local"
     token: str = ""
+    grants: tuple[Grant, ...] | None = None
+    scope: Grant | None = None
 
     def may(self, action: str, environment: str = "") -> bool:
         """Say whether an action is allowed in an environment; in the request's own when none is named."""
         where = environment or self.environment
-        return (action, ANY) in self.rights or (action, where) in self.rights
+        return (action, ANY) in self.rights or (action, where) in self.rights or action == KNOWN
+
+    def inside(self, *projects: str) -> Caller:
+        """Return the same caller with what he may do in another project, which may have several names."""
+        return self if self.grants is None else replace(self, rights=_within(self.grants, self.scope, projects))
 
     def may_anywhere(self, action: str) -> bool:
         """Say whether an action is allowed in any environment at all."""
         return any(own == action for own, _ in self.rights)
 
 
-def rights_of(grants: Iterable[Grant], project: str) -> Rights:
-    """Return what roles add up to in one project."""
+@lru_cache(maxsize=4096)
+def _within(grants: tuple[Grant, ...], scope: Grant | None, projects: tuple[str, ...]) -> Rights:
+    rights = rights_of(grants, *projects)
+    return rights if scope is None else narrowed(rights, scope, *projects)
+
+
+def rights_of(grants: Iterable[Grant], *projects: str) -> Rights:
+    """Return what roles add up to in one project, by any of its names."""
     return frozenset(
         (action, grant.environment)
         for grant in grants
-        if grant.project in (ANY, project)
+        if grant.project in (ANY, *projects)
         for action in ROLES.get(grant.role, ())
     )
 
 
-def narrowed(rights: Rights, scope: Grant, project: str) -> Rights:
+def narrowed(rights: Rights, scope: Grant, *projects: str) -> Rights:
     """Return what is left of somebody's rights for a token of a scope: never more than both allow."""
-    if scope.project not in (ANY, project):
+    if scope.project not in (ANY, *projects):
         return frozenset()
     left: set[tuple[str, str]] = set()
     for action, environment in rights:

@@ -1,50 +1,72 @@
-"""The whole server as one ASGI app: the gateway for predictions, the native routes, and the pages it is given."""
+"""The whole server as one ASGI app: the gate, the host's own project behind it, and the workspaces beside that."""
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from collections.abc import Callable, Sequence
-from functools import cached_property
-from typing import Any
+from contextlib import AbstractContextManager, suppress
+from dataclasses import dataclass
 
-import msgspec
-from starlette.applications import Starlette
-from starlette.requests import Request
-from starlette.responses import Response
+from msgspec.structs import replace as settings_replace
 from starlette.routing import BaseRoute
 
 from ropewalk.access.keeper import Keeper
+from ropewalk.api import workspaces
+from ropewalk.api.addressed import base_of
 from ropewalk.api.caps import Caps
-from ropewalk.api.document import document
-from ropewalk.api.gate import Gate, Places
-from ropewalk.api.mlflow.dispatch import Dispatch
+from ropewalk.api.directory import Directory
+from ropewalk.api.gate import WORKSPACE, Gate, Places
 from ropewalk.api.mlflow.problems import answer_of
+from ropewalk.api.mlflow.spending import Till
 from ropewalk.api.mlflow.table import ROUTES
 from ropewalk.api.native import DOORS
+from ropewalk.api.openings import Openings, Ways
 from ropewalk.api.policy import Policy
-from ropewalk.api.routes import problem_response, starlette_routes
-from ropewalk.endpoints import openapi
-from ropewalk.endpoints.gateway import Gateway
-from ropewalk.endpoints.problems import JSON_HEADERS, Headers, Receive, Scope, Send, answer, answer_error
+from ropewalk.api.project import ProjectApp, Show
+from ropewalk.endpoints.problems import JSON_HEADERS, Headers, Message, Receive, Scope, Send, answer, answer_error
 from ropewalk.endpoints.sources import Source
-from ropewalk.errors import Invalid, NotFound, RopewalkError
-from ropewalk.house import House
-from ropewalk.refs import uuid7
+from ropewalk.errors import RopewalkError, Unavailable
+from ropewalk.house import House, loops, open_house
+from ropewalk.workspaces.meter import WRITE_SECONDS, Meter
+from ropewalk.workspaces.names import DEFAULT
+from ropewalk.workspaces.place import prepare
+from ropewalk.workspaces.stores import beside_of
+from ropewalk.workspaces.workspace import HOST, OPEN, Workspace
 
 log = logging.getLogger(__name__)
-Show = Callable[[Request, RopewalkError], Response]
+HOST_DOORS = (*DOORS, *workspaces.DOORS)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Pages:
+    """What people see of one project.
+
+    Attributes:
+        routes: addresses, with what they show.
+        show: how an error is shown where a page was asked for; JSON when None.
+    """
+
+    routes: Sequence[BaseRoute] = ()
+    show: Show | None = None
+
+
+Paint = Callable[[House, str, Directory], Pages]
+
+
+def _blank(_house: House, _base: str, _directory: Directory) -> Pages:
+    return Pages()
 
 
 class Server:
-    """Sends each request to the gateway or to the routes; the gateway owns start and end.
+    """Sends each request to the project that it is about.
 
     Args:
-        house: the open project.
+        house: the host, open.
         environment: whose endpoints are served.
-        pages: routes for people.
-        show: how an error is shown where a page was asked for; JSON when None.
+        paint: makes the pages of a project that lies below a path; none when left out.
         on_ready: called when requests may come.
-        source: who answers predictions; the project's traffic when None.
+        source: who answers the host's predictions; its traffic when None.
     """
 
     def __init__(
@@ -52,113 +74,153 @@ class Server:
         house: House,
         *,
         environment: str = "production",
-        pages: Sequence[BaseRoute] = (),
-        show: Show | None = None,
+        paint: Paint = _blank,
         on_ready: Callable[[], None] | None = None,
         source: Source | None = None,
     ) -> None:
         site, settings = house.site, house.settings
-        self.gateway = Gateway(site, settings, environment=environment, on_ready=on_ready, source=source)
-        self._house = house
-        self._show = show
-        routes = Starlette(
-            routes=[*starlette_routes(house, DOORS), *pages],
-            exception_handlers={
-                404: self._lost,
-                405: self._lost,
-                RopewalkError: self._error,
-                Exception: self._unforeseen,
-            },
+        self._house, self._environment, self._paint = house, environment, paint
+        self.meter = Meter(site)
+        ways = Ways(house=self._open, app=self._app_of, loops=loops)
+        self.openings = Openings(ways, site.clock, open_max=settings.workspaces.open_max)
+        self.directory = Directory(site, settings.name, self.openings.site)
+        pages = paint(house, "", self.directory)
+        self.directory.look()
+        own = self.directory.find("") or HOST
+        self._host = ProjectApp(
+            house,
+            doors=HOST_DOORS,
+            environment=environment,
+            pages=pages.routes,
+            show=pages.show,
+            on_ready=on_ready,
+            source=source,
+            till=Till(self.directory.account(own), self.meter, own.id),
         )
-        self._routes = routes
-        self._mlflow = Dispatch(house, ROUTES)
+        self.gateway = self._host.gateway
         self._gate = Gate(
             self._inside,
-            policy=Policy(DOORS, pages),
+            policy=Policy(HOST_DOORS, pages.routes),
             places=Places(
                 hosts=(settings.serve.host, *settings.auth.hosts),
                 proxies=settings.auth.proxies,
                 serving=environment,
                 tracking=settings.auth.tracking,
             ),
-            keeper=Keeper(site, settings.name) if settings.auth.enabled else None,
+            keeper=Keeper(site, settings.name, aliases=(DEFAULT,)) if settings.auth.enabled else None,
             actor=site.actor,
-            own_rules=self._mlflow.serves,
+            own_rules=self._host.mlflow.serves,
             cap=Caps(ROUTES, settings.serve.body_bytes_max),
             tell=self._tell,
+            directory=self.directory,
+            meter=self.meter,
         )
+        self._caring: asyncio.Task[None] | None = None
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Speak ASGI."""
-        await self._gate(scope, receive, send)
+        if scope["type"] == "lifespan":
+            await self._live(scope, receive, send)
+        else:
+            await self._gate(scope, receive, send)
 
     async def _inside(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve what the gate has let in."""
-        if scope["type"] == "lifespan":
-            await self.gateway(scope, receive, send)
-        elif scope["path"] == "/openapi.json":
-            await self._document(scope, receive, send)
-        elif _is_prediction(scope["path"]):
-            await self.gateway(scope, receive, send)
-        elif self._mlflow.serves(scope["path"]):
-            await self._mlflow(scope, receive, send)
-        else:
-            await self._routes(scope, receive, send)
+        found: Workspace | None = scope.get(WORKSPACE)
+        if found is None:
+            await self._host(scope, receive, send)
+            return
+        async with self.openings.use(found) as opened:
+            await opened.app(scope, receive, send)
 
     async def _tell(self, scope: Scope, send: Send, error: RopewalkError, headers: Headers) -> None:
         """Answer an error of the gate as the path's own protocol does."""
-        if self._mlflow.serves(scope["path"]):
+        if self._host.mlflow.serves(scope["path"]):
             status, body = answer_of(error)
             await answer(send, status, body, (*JSON_HEADERS, *headers))
         else:
             await answer_error(send, error, headers)
 
-    @cached_property
-    def _own(self) -> dict[str, Any]:
-        return document(self._house.settings.name, DOORS, ROUTES)
+    # ------------------------------------------------------------------------------------------- the workspaces
+    def _open(self, found: Workspace) -> AbstractContextManager[House]:
+        settings = self._house.settings
+        if found.name == settings.name:
+            raise Unavailable(
+                "workspace-name-taken",
+                "The server's own project has the name of this workspace.",
+                where=found.name,
+                why="roles that were given for the one would count for the other",
+                fix=f"ropewalk workspace rename {found.name} NEW",
+            )
+        root = self._house.site.root
+        return open_house(prepare(root, found, beside_of(root, settings)), guest=True)
 
-    async def _document(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer the OpenAPI document of everything that is served here."""
-        if scope["method"] not in ("GET", "HEAD"):
-            raise Invalid("method-not-allowed", "This path is not served for that verb.", why="it takes GET, HEAD")
-        whole = openapi.document(self.gateway.board.routes)
-        own = self._own
-        merged: dict[str, Any] = {**whole, **own, "paths": {**whole["paths"], **own["paths"]}}
-        schemas = {**whole.get("components", {}).get("schemas", {}), **own["components"]["schemas"]}
-        merged["components"] = {**whole.get("components", {}), **own["components"], "schemas": schemas}
-        await Response(msgspec.json.encode(merged), media_type="application/json")(scope, receive, send)
-
-    async def _lost(self, request: Request, _error: Exception) -> Response:
-        found = NotFound(
-            "route-not-found", "Nothing is served here.", where=request.url.path[:200], fix="GET /openapi.json"
+    def _app_of(self, house: House, found: Workspace) -> ProjectApp:
+        """Return the app of a workspace: what callers may send is the host's to say, and so is its name."""
+        host = self._house.settings
+        settings = settings_replace(
+            house.settings,
+            name=found.name,
+            serve=host.serve,
+            auth=host.auth,
+            webhooks=host.webhooks,
+            tracking=host.tracking,
         )
-        return self._told(request, found)
-
-    async def _error(self, request: Request, error: Exception) -> Response:
-        assert isinstance(error, RopewalkError), error
-        return self._told(request, error)
-
-    async def _unforeseen(self, request: Request, _error: Exception) -> Response:
-        """Say no more than an id; Starlette raises the error again, so that the server's log has all of it."""
-        name = uuid7(self._house.site.clock.now_us())
-        log.error("request %s: %s %s", name, request.method, request.url.path)
-        told = RopewalkError(
-            "internal",
-            "Something that we did not foresee went wrong.",
-            where=request.url.path[:200],
-            why=f"the server's log has all of it under the id {name}",
-            fix="see the log of `ropewalk up`",
+        house = House(site=house.site, settings=settings, guest=True)
+        pages = self._paint(house, base_of(found.name), self.directory)
+        return ProjectApp(
+            house,
+            doors=DOORS,
+            environment=self._environment,
+            pages=pages.routes,
+            show=pages.show,
+            till=Till(self.directory.account(found), self.meter, found.id),
         )
-        return self._told(request, told)
 
-    def _told(self, request: Request, error: RopewalkError) -> Response:
-        wants_page = "text/html" in request.headers.get("accept", "")
-        return self._show(request, error) if self._show and wants_page else problem_response(error)
+    # ------------------------------------------------------------------------------------------------ life
+    async def _live(self, scope: Scope, receive: Receive, send: Send) -> None:
+        async def said(message: Message) -> None:
+            if message["type"] == "lifespan.startup.complete":
+                self._caring = asyncio.get_running_loop().create_task(self._care())
+            elif message["type"] == "lifespan.shutdown.complete":
+                await self.close()
+            await send(message)
 
+        await self._host(scope, receive, said)
 
-def _is_prediction(path: str) -> bool:
-    return (
-        path.startswith("/v2")
-        or path in ("/metrics", "/docs")
-        or (path.startswith("/endpoints/") and path.endswith("/predict"))
-    )
+    async def close(self) -> None:
+        """Close every workspace, and write what was gathered of the usage."""
+        if self._caring is not None:
+            self._caring.cancel()
+            await asyncio.gather(self._caring, return_exceptions=True)
+        await self.write_usage()
+        await self.openings.close()
+        self._host.close()
+
+    async def _care(self) -> None:
+        """Write usage now and then, close what rests, and what is no longer to be served."""
+        while True:
+            await asyncio.sleep(WRITE_SECONDS)
+            with suppress(asyncio.CancelledError):
+                await self.tend()
+
+    async def tend(self) -> None:
+        """Do once what is done every few seconds."""
+        try:
+            await self.write_usage()
+            await asyncio.to_thread(self.directory.look)
+            serving = self.directory.ids(OPEN)
+            for gone in [one for one in self.openings.ids() if one not in serving]:
+                await self.openings.leave(gone)
+            await self.openings.rest()
+        except Exception:
+            log.exception("usage was not written, or a workspace not closed; it is tried again")
+
+    async def write_usage(self) -> None:
+        """Write what was gathered, with what the workspaces hold that were used."""
+        used = self.meter.workspaces()
+
+        def work() -> None:
+            self.meter.write(self.directory.counted(used.__contains__))
+
+        await asyncio.to_thread(work)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Sequence
+from http import HTTPStatus
 from typing import Any
 
 import msgspec
@@ -84,10 +85,11 @@ def _content(schema: dict[str, Any], kind: str = JSON) -> dict[str, Any]:
     return {kind: {"schema": schema}}
 
 
-def _responses(answer: dict[str, Any], problem: str) -> dict[str, Any]:
+def _responses(answer: dict[str, Any], problem: str, status: int = 200) -> dict[str, Any]:
     told = _content({"$ref": _COMPONENT + problem})
+    good = {"description": "done"} if status == HTTPStatus.NO_CONTENT else {"description": "done", "content": answer}
     return {
-        "200": {"description": "done", "content": answer},
+        str(status): good,
         "4XX": {"description": "refused, with a code and what to do", "content": told},
         "503": {"description": "not now", "content": told},
     }
@@ -126,7 +128,7 @@ def _mlflow(route: Route, path: str, schemas: Schemas, components: dict[str, Any
         "summary": route.summary,
         "operationId": _name(route.method, path),
         "parameters": _in_path(path),
-        "responses": _responses(answer, "MlflowProblem"),
+        "responses": _responses(answer, "MlflowProblem", route.status),
         "x-action": route.action,
     }
     if route.body is not None and route.method == "GET":

@@ -5,26 +5,35 @@ from __future__ import annotations
 import asyncio
 import base64
 import binascii
-import ipaddress
 import secrets
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
-from functools import lru_cache, partial
-from typing import TypeVar
+from functools import partial
+from time import perf_counter_ns
+from typing import TypeVar, cast
 
 from ropewalk.access.keeper import Keeper, unknown
-from ropewalk.access.roles import ADMIN, Caller, everything
+from ropewalk.access.roles import ADMIN, READ, Caller, everything
 from ropewalk.access.tokens import is_token
 from ropewalk.api import login
+from ropewalk.api.addressed import addressed, base_of
+from ropewalk.api.directory import Directory
 from ropewalk.api.policy import LOOKS, Policy, is_public, is_served
 from ropewalk.api.routes import CALLER, allowed, refused
-from ropewalk.endpoints.connection import network_of
-from ropewalk.endpoints.guard import REQUEST, Guard, Stop, Tell, discard, read_body
+from ropewalk.api.sender import address_of, from_here, is_secure, require_own_page, wants_page
+from ropewalk.endpoints.guard import CAME, REQUEST, Guard, Stop, Tell, discard, read_body
 from ropewalk.endpoints.problems import App, Headers, Message, Receive, Scope, Send
-from ropewalk.errors import Invalid, Refused, RopewalkError, Unavailable
+from ropewalk.errors import Invalid, RopewalkError, Unavailable
+from ropewalk.workspaces.account import Throttled
+from ropewalk.workspaces.meter import Meter
+from ropewalk.workspaces.names import DEFAULT
+from ropewalk.workspaces.workspace import HOST, missing, require_open
 
 T = TypeVar("T")
+# Marks in a request's scope: which workspace it names, which one it is served by, and for whom it is counted.
+ADDRESSED, WORKSPACE, METERED = "ropewalk.addressed", "ropewalk.workspace", "ropewalk.metered"
+_STRANGER = (DEFAULT, "(nobody)")
 THREADS = 4
 LOGINS_WAITING_MAX = 64
 STRANGERS_MAX = 256
@@ -66,6 +75,8 @@ class Gate:
         own_rules: says of a path that its own table names the actions (MLflow's protocol).
         cap: bytes that a request to a path may bring, 0 for streams.
         tell: writes an error in the words of the path's protocol.
+        directory: the workspaces behind the server.
+        meter: counts requests.
     """
 
     def __init__(
@@ -79,8 +90,12 @@ class Gate:
         own_rules: Callable[[str], bool],
         cap: Callable[[str], int],
         tell: Tell,
+        directory: Directory,
+        meter: Meter,
     ) -> None:
         self._app = app
+        self._directory = directory
+        self._meter = meter
         self._policy = policy
         self._places = places
         self._keeper = keeper
@@ -97,7 +112,7 @@ class Gate:
         # Its own thread: who is known does not wait behind strangers who are looked up.
         self._fresh = ThreadPoolExecutor(1, thread_name_prefix="ropewalk-look")
         self._logins = self._strangers = 0
-        self._looking = asyncio.Lock()
+        self._looking, self._listing = asyncio.Lock(), asyncio.Lock()
         self._denied: set[tuple[str, str]] = set()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -109,16 +124,29 @@ class Gate:
             self._believe(scope)
         number = secrets.token_hex(8)
         scope[REQUEST] = number
+        scope[ADDRESSED] = addressed(scope, self._directory.own)
         more = [(b"x-request-id", number.encode())]
-        if _secure(scope):
+        if is_secure(scope):
             more.append(HSTS)
+        status = sent = 0
 
         async def dressed(message: Message) -> None:
+            nonlocal status, sent
             if message["type"] == "http.response.start":
+                status = message["status"]
                 message = {**message, "headers": [*message.get("headers", ()), *more]}
+            elif message["type"] == "http.response.body":
+                sent += len(message.get("body", b""))
             await send(message)
 
-        await self._guard(scope, receive, dressed)
+        began = perf_counter_ns()
+        try:
+            await self._guard(scope, receive, dressed)
+        finally:
+            workspace, user = scope.get(METERED, _STRANGER)
+            came = scope.get(CAME)
+            took = perf_counter_ns() - began
+            self._meter.add(workspace, user, status, came.count if came is not None else 0, sent, took)
 
     # ------------------------------------------------------------------------------------------ who and what
     async def _admit(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -129,24 +157,64 @@ class Gate:
             return
         method, path = str(scope["method"]), str(scope["path"])
         try:
-            if self._keeper is not None and path in ("/login", "/logout"):
+            workspace, problem = cast("tuple[str, RopewalkError | None]", scope[ADDRESSED])
+            apart = bool(workspace) or problem is not None
+            if self._keeper is not None and not apart and path in ("/login", "/logout"):
                 await self._door(self._keeper, scope, receive, send)
                 return
             where = self._places.serving if is_served(path) else self._places.tracking
             if self._keeper is None:  # whoever works here may do everything, and nobody else is here
-                if not _from_here(str((scope.get("client") or ("",))[0])):
+                if not from_here(str((scope.get("client") or ("",))[0])):
                     raise unknown()
-                scope[CALLER] = self._local[where]
-            elif not is_public(method, path):
-                scope[CALLER] = caller = replace(await self._caller(self._keeper, scope), environment=where)
+                scope[CALLER] = caller = self._local[where]
+                await self._placed(scope, caller, workspace, problem)
+            elif apart or not is_public(method, path):
+                known = await self._caller(self._keeper, scope)
+                caller = await self._placed(scope, replace(known, environment=where), workspace, problem)
+                scope[CALLER] = caller
                 if method not in LOOKS:
-                    receive = self._asked_again(self._keeper, caller, scope, receive)
+                    receive = self._asked_again(self._keeper, caller, workspace, scope, receive)
                 if not self._own_rules(path):
                     await self._require(caller, self._policy.action(method, path), method, path)
             await self._app(scope, receive, send)
         except RopewalkError as error:
             await discard(receive)
             await self._refuse(scope, send, error)
+
+    async def _placed(self, scope: Scope, caller: Caller, workspace: str, problem: RopewalkError | None) -> Caller:
+        """Return a caller with what he may do in the workspace that he asks of; say nothing of one that is not his.
+
+        Raises:
+            Invalid: the request does not say clearly which workspace it means.
+            NotFound: there is none of this name that he may read.
+            Refused: it is archived.
+            Throttled: it has asked enough for this minute.
+        """
+        if problem is not None:
+            raise problem
+        directory = self._directory
+        if not directory.fresh():
+            await self._look()
+        found = directory.find(workspace)
+        if workspace:
+            caller = caller.inside(workspace)
+            if found is None or not caller.may_anywhere(READ):
+                await self._look()  # it may have been made a moment ago; who may not read it waits as long
+                found = directory.find(workspace)
+                if found is None or not caller.may_anywhere(READ):
+                    raise missing(workspace)
+            require_open(found)
+            scope[WORKSPACE] = found
+            scope["app_root_path"] = base_of(workspace)
+        found = found or HOST
+        scope[METERED] = (found.id, caller.name)
+        directory.account(found).request()
+        return caller
+
+    async def _look(self) -> None:
+        """Read the list of workspaces anew, if anything was written: one for all who wait."""
+        async with self._listing:
+            await asyncio.get_running_loop().run_in_executor(self._fresh, self._directory.look)
 
     async def _caller(self, keeper: Keeper, scope: Scope) -> Caller:
         """Return who asks.
@@ -157,18 +225,18 @@ class Gate:
         given = [value for name, value in scope["headers"] if name == b"authorization"]
         caller = None
         if len(given) == 1:
-            caller = await self._by_header(keeper, given[0], _address(scope))
+            caller = await self._by_header(keeper, given[0], address_of(scope))
         elif not given:
-            secret = login.cookie_of(scope, secure=_secure(scope))
+            secret = login.cookie_of(scope, secure=is_secure(scope))
             if secret:
                 caller = await self._known(keeper, secret, partial(keeper.session, secret))
                 if caller is not None and scope["method"] not in LOOKS:
-                    _own_page(scope)
+                    require_own_page(scope)
         if caller is None:
             raise unknown()
         return caller
 
-    def _asked_again(self, keeper: Keeper, caller: Caller, scope: Scope, receive: Receive) -> Receive:
+    def _asked_again(self, keeper: Keeper, caller: Caller, workspace: str, scope: Scope, receive: Receive) -> Receive:
         """Return a `receive` that gives the end of a long body only while whoever sends it may still send it."""
         began = keeper.now()
 
@@ -180,7 +248,7 @@ class Gate:
                     now = await self._caller(keeper, scope)
                 except RopewalkError as error:
                     raise Stop(error) from error
-                if not caller.rights <= now.rights:
+                if not caller.rights <= (now.inside(workspace) if workspace else now).rights:
                     raise Stop(unknown())
             return message
 
@@ -232,7 +300,7 @@ class Gate:
     # ----------------------------------------------------------------------------------------------- the login
     async def _door(self, keeper: Keeper, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve `/login` and `/logout`."""
-        method, secure = str(scope["method"]), _secure(scope)
+        method, secure = str(scope["method"]), is_secure(scope)
         if scope["path"] == "/logout":
             caller = await self._caller(keeper, scope)
             if method != "POST":
@@ -249,7 +317,7 @@ class Gate:
         kind = login.kind_of(scope)
         entry = login.read(await read_body(receive), kind)
         old = login.cookie_of(scope, secure=secure).decode("latin-1")
-        work = partial(keeper.login, entry.user, entry.password, _address(scope), old=old)
+        work = partial(keeper.login, entry.user, entry.password, address_of(scope), old=old)
         secret = await self._logging_in(work)
         form = kind != "application/json"
         if secret is not None:
@@ -286,13 +354,16 @@ class Gate:
     async def _refuse(self, scope: Scope, send: Send, error: RopewalkError) -> None:
         headers: Headers = ()
         if error.code == "unauthenticated":
-            if self._keeper is not None and scope["method"] == "GET" and _wants_page(scope):
-                after = str(scope["path"])
+            if self._keeper is not None and scope["method"] == "GET" and wants_page(scope):
+                workspace, _ = scope[ADDRESSED]
+                after = base_of(workspace) * bool(workspace) + str(scope["path"])
                 await login.page(send, 401, after=after, headers=_ASKS_PAGE)
                 return
             headers = _ASKS
         elif error.code == "login-locked":
             headers = ((b"retry-after", b"900"),)
+        elif isinstance(error, Throttled):
+            headers = ((b"retry-after", str(error.seconds).encode()),)
         elif error.kind == "unavailable":
             headers = ((b"retry-after", b"1"),)
         await self._tell(scope, send, error, headers)
@@ -308,42 +379,6 @@ class Gate:
         scheme = headers.get(b"x-forwarded-proto", b"").rpartition(b",")[2].strip().lower()
         if scheme in (b"http", b"https"):
             scope["scheme"] = scheme.decode()
-
-
-def _secure(scope: Scope) -> bool:
-    return scope.get("scheme") in ("https", "wss")
-
-
-def _address(scope: Scope) -> str:
-    client = scope.get("client")
-    return network_of(str(client[0])) if client else ""
-
-
-@lru_cache(maxsize=1024)
-def _from_here(address: str) -> bool:
-    """Say whether a caller is on this machine: one without an address is, for his socket has none."""
-    try:
-        return not address or ipaddress.ip_address(address).is_loopback
-    except ValueError:
-        return False
-
-
-def _wants_page(scope: Scope) -> bool:
-    return any(name == b"accept" and b"text/html" in value for name, value in scope["headers"])
-
-
-def _own_page(scope: Scope) -> None:
-    """Pass only what a page of ours sent: a cookie comes along by itself, so it is no proof of a wish."""
-    for name, value in scope["headers"]:
-        if name == b"origin" or (name == b"sec-fetch-site" and value == b"same-origin"):
-            return  # the guard has compared it with our own
-    raise Refused(
-        "origin-foreign",
-        "A page of this server has to send this.",
-        where="Origin",
-        why="a cookie came without an Origin",
-        fix="programs send a token: Authorization: Bearer rw_...",
-    )
 
 
 def _verb(allowed: str) -> Invalid:

@@ -125,6 +125,10 @@ COMMANDS = (
         group=SERVE,
         module="webhook",
     ),
+    Command(name="workspace", summary="keep projects of many teams behind one server", group=SERVE, module="workspace"),
+    Command(
+        name="usage", summary="show what each workspace was used for, by user and day", group=SERVE, module="usage"
+    ),
     Command(name="status", summary="show who answers, what is on its way, what is wrong", group=SERVE, module="status"),
     Command(
         name="trace",
@@ -188,6 +192,7 @@ def overview() -> str:
         "",
         "Everywhere:",
         "  --project FOLDER  the project to work in (found from the current folder upwards if not given)",
+        "  --workspace NAME  the workspace of that project to work in",
         "  --json            one JSON object instead of text",
         "  --version         print the version",
         "",

@@ -92,6 +92,10 @@ def read(words: list[str]) -> Request:
     options = parser.parse_args(words[1 : own + 1])
     options.program = [word for place, word in enumerate(words[own + 1 :]) if place or word != "--"]
     options.project = project_folder(options.project)
+    if options.workspace and not getattr(handler, "OF_HOST", False):
+        from ropewalk.cli.inworkspace import folder_of
+
+        options.project = folder_of(options.project, options.workspace)
     return Request(command=command, options=options, json=options.json)
 
 
@@ -147,18 +151,19 @@ def project_folder_of(here: Path) -> Path:
 
 def _general() -> Parser:
     parser = Parser(prog="ropewalk", add_help=False, allow_abbrev=False)
-    _everywhere(parser, argparse.Namespace(project="", json=False))
+    _everywhere(parser, argparse.Namespace(project="", workspace="", json=False))
     return parser
 
 
 def _everywhere(parser: argparse.ArgumentParser, given: argparse.Namespace) -> None:
     parser.add_argument("--project", metavar="FOLDER", default=given.project, help="the project to work in")
+    parser.add_argument("--workspace", metavar="NAME", default=given.workspace, help="the workspace of it to work in")
     parser.add_argument("--json", action="store_true", default=given.json, help="answer with one JSON object")
 
 
 def _leading(words: list[str]) -> int:
-    """Return how many words stand before the command: options, and the folder that follows `--project`."""
+    """Return how many words stand before the command: options, and what follows `--project` and `--workspace`."""
     count = 0
     while count < len(words) and words[count].startswith("-"):
-        count += 2 if words[count] == "--project" else 1
+        count += 2 if words[count] in ("--project", "--workspace") else 1
     return min(count, len(words))

@@ -118,11 +118,12 @@ def _set_head_aside(site: Site, ledger: int) -> str:
 
 def move(options: argparse.Namespace, target: str, out: Output) -> None:
     """Copy all rows into another store, all or nothing, and say what to set so that it is used."""
-    from ropewalk.house import open_house, open_rows, store_url
+    from ropewalk.house import open_house, open_rows
+    from ropewalk.workspaces.stores import store_url
 
     url = "" if target == "sqlite" else target
     with open_house(options.project, create=False, alone=not options.dry_run) as house:
-        if url == store_url(house.settings):
+        if url == store_url(house.site.root, house.settings):
             raise Conflict(
                 "store-same",
                 "The rows are there already.",

@@ -9,13 +9,18 @@ from ropewalk.cli.output import Output
 
 if TYPE_CHECKING:
     from ropewalk.site import Site
+    from ropewalk.store.database import Transaction
 
 EXAMPLE = """
 ropewalk token create --user ann@example.org --role developer --environment dev --days 30 --note laptop
 export MLFLOW_TRACKING_TOKEN=rw_...            # the token, shown once
+ropewalk token create --user ci --role developer --in-project team-a    # worth nothing in other workspaces
 ropewalk token list
 ropewalk token revoke 3f9c1b2a7d4e
 """
+
+# Who may enter is the host's to say: `--workspace` is where it counts.
+OF_HOST = True
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
@@ -27,7 +32,9 @@ def arguments(parser: argparse.ArgumentParser) -> None:
         "--role", default="viewer", help="the most it may do: viewer, developer, approver, operator, admin"
     )
     parser.add_argument("--environment", default="*", metavar="NAME", help="where it counts; where the user's roles do")
-    parser.add_argument("--in-project", default="*", metavar="NAME", help="the project it counts in; every one")
+    parser.add_argument(
+        "--in-project", default="", metavar="NAME", help="the project or workspace it counts in; every one"
+    )
     parser.add_argument("--days", type=int, default=90, help="how long it lives, 90 at most")
     parser.add_argument("--note", default="", help="what it is for")
 
@@ -39,6 +46,7 @@ def handle(options: argparse.Namespace, out: Output) -> None:
 
     require_project(options.project)
     _complete(options)
+    options.in_project = options.in_project or options.workspace or "*"
     with open_house(options.project) as house:
         if options.action == "create":
             _create(house.site, options, out)
@@ -70,11 +78,15 @@ def _create(site: Site, options: argparse.Namespace, out: Output) -> None:
     from ropewalk.access import tokens
     from ropewalk.access.roles import Grant
     from ropewalk.clock import iso
+    from ropewalk.workspaces.workspace import require_room
 
     scope = Grant(role=options.role, project=options.in_project, environment=options.environment)
-    made, secret = site.db.write(
-        lambda tx: tokens.create(tx, site, options.user, scope=scope, days=options.days, note=options.note)
-    )
+
+    def make(tx: Transaction) -> tuple[tokens.Token, str]:
+        require_room(tx, site.clock.now_us(), scope.project)
+        return tokens.create(tx, site, options.user, scope=scope, days=options.days, note=options.note)
+
+    made, secret = site.db.write(make)
     out.line(secret)
     out.line(f"it speaks for {made.user_name} until {iso(made.expires_us)[:10]}, and is not shown again")
     out.result({"id": made.id, "token": secret, "user": made.user_name, "expires": iso(made.expires_us)})

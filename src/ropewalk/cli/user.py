@@ -22,6 +22,9 @@ ropewalk user disable ann@example.org
 """
 ACTIONS = ("list", "add", "password", "disable", "enable", "grant", "revoke")
 
+# Who may enter is the host's to say: `--workspace` is where it counts.
+OF_HOST = True
+
 
 def arguments(parser: argparse.ArgumentParser) -> None:
     """Add what to do, with whom and in which role."""
@@ -32,7 +35,9 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--service", action="store_true", help="a program, which has no password (for add)")
     parser.add_argument("--environment", default="*", metavar="NAME", help="where the role counts; everywhere")
-    parser.add_argument("--in-project", default="*", metavar="NAME", help="the project it counts in; every one")
+    parser.add_argument(
+        "--in-project", default="", metavar="NAME", help="the project or workspace it counts in; every one"
+    )
 
 
 def handle(options: argparse.Namespace, out: Output) -> None:
@@ -42,6 +47,7 @@ def handle(options: argparse.Namespace, out: Output) -> None:
 
     require_project(options.project)
     _complete(options)
+    options.in_project = options.in_project or options.workspace or "*"
     with open_house(options.project) as house:
         if options.action == "list":
             _list(house.site, out)

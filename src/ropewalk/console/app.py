@@ -16,7 +16,9 @@ from starlette.staticfiles import StaticFiles
 
 from ropewalk import __version__
 from ropewalk.access.roles import ACTIONS, Caller
-from ropewalk.api.app import Server
+from ropewalk.api.addressed import base_of
+from ropewalk.api.app import Pages, Server
+from ropewalk.api.directory import Directory
 from ropewalk.api.routes import CALLER, allowed
 from ropewalk.clock import iso
 from ropewalk.console import download, files
@@ -28,6 +30,7 @@ from ropewalk.endpoints.problems import status_of
 from ropewalk.endpoints.sources import Source
 from ropewalk.errors import Invalid, RopewalkError
 from ropewalk.house import House
+from ropewalk.workspaces.names import DEFAULT
 
 LOCAL, SESSION = "local", "session"
 HEADERS = {
@@ -48,11 +51,13 @@ class Console:
     Args:
         house: the open project.
         base: below which path of the server its pages lie; templates write it before every link of theirs.
+        directory: the workspaces of the server; None where there is none.
     """
 
-    def __init__(self, house: House, base: str = "") -> None:
+    def __init__(self, house: House, base: str = "", directory: Directory | None = None) -> None:
         self._house = house
         self._base = base
+        self._directory = directory
         self._flash = Flash(base)
         self._templates = Environment(
             loader=PackageLoader("ropewalk.console"), autoescape=True, undefined=StrictUndefined, trim_blocks=True
@@ -109,6 +114,7 @@ class Console:
             "user": caller.name if caller is not None and caller.way != LOCAL else "",
             "logged_in": caller is not None and caller.way == SESSION,
             "may": may(caller),
+            "workspaces": self._workspaces(caller) if whole_page else [],
             "flash": self._flash.read(request) if whole_page else None,
             **words,
         }
@@ -116,6 +122,16 @@ class Console:
         if whole_page:
             self._flash.take(request, response)
         return response
+
+    def _workspaces(self, caller: Caller | None) -> list[dict[str, Any]]:
+        """Return the workspaces that a caller may go to; none for who is not known where callers are asked."""
+        if self._directory is None or (caller is None and self._house.settings.auth.enabled):
+            return []
+        return [
+            {"name": one.name, "address": f"{base}/", "here": base == self._base}
+            for one in self._directory.readable(caller)
+            for base in ["" if one.name == DEFAULT else base_of(one.name)]
+        ]
 
 
 def may(caller: Caller | None) -> frozenset[str]:
@@ -141,7 +157,11 @@ def build(
     on_ready: Callable[[], None] | None = None,
     source: Source | None = None,
 ) -> Server:
-    """Return the whole server of a project, console included; `source` answers predictions in its traffic's place."""
-    console = Console(house)
-    pages = console.routes()
-    return Server(house, environment=environment, pages=pages, show=console.show, on_ready=on_ready, source=source)
+    """Return the whole server of a project, consoles included; `source` answers predictions in its traffic's place."""
+    return Server(house, environment=environment, paint=paint, on_ready=on_ready, source=source)
+
+
+def paint(house: House, base: str, directory: Directory) -> Pages:
+    """Return the pages of a project that lies below a path of the server."""
+    console = Console(house, base, directory)
+    return Pages(routes=console.routes(), show=console.show)

@@ -39,6 +39,8 @@ STATUS_OF_CODE = {
     "media-type-unsupported": 415,
     "unauthenticated": 401,
     "server-busy": 429,
+    "quota-reached": 507,
+    "quota-requests": 429,
 }
 JSON_HEADERS: tuple[tuple[bytes, bytes], ...] = (
     (b"content-type", b"application/json"),

@@ -17,7 +17,7 @@ from ropewalk.site import Site
 HALT_SECONDS = 0.2
 
 
-def run_apart(site: Site, pipeline: str, found: Fire, halt: threading.Event) -> str:
+def run_apart(site: Site, pipeline: str, found: Fire, halt: threading.Event, *, hidden: tuple[str, ...] = ()) -> str:
     """Run a start's pipeline to its end and return the run's id.
 
     Once `halt` is set the process is ended: who stops shall not wait, and the same command goes on with the run.
@@ -27,6 +27,7 @@ def run_apart(site: Site, pipeline: str, found: Fire, halt: threading.Event) -> 
         pipeline: `FILE.py:FUNCTION`.
         found: the start, claimed.
         halt: breaks it off when set.
+        hidden: variables of the environment that are not the project's.
 
     Raises:
         Interrupted: it was broken off.
@@ -35,8 +36,9 @@ def run_apart(site: Site, pipeline: str, found: Fire, halt: threading.Event) -> 
     words = [f"{name}={typed(value)}" for name, value in found.arguments().items()]
     command = [sys.executable, "-m", "ropewalk", "--project", str(site.root), "--json", "run", pipeline, *words]
     told = {"ROPEWALK_ACTOR": found.actor, PARENT: str(os.getpid()), VARIABLE: f"{found.id}:{found.fence}"}
+    own = {name: value for name, value in os.environ.items() if name not in hidden}
     with subprocess.Popen(
-        command, cwd=site.root, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, env={**os.environ, **told}
+        command, cwd=site.root, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, env={**own, **told}
     ) as child:
         said = _listened(child, halt)
     try:

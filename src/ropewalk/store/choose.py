@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 from typing import TYPE_CHECKING
+from urllib.parse import parse_qsl, quote, urlencode
 
 from ropewalk.clock import Clock
 from ropewalk.errors import Invalid, missing_extra
@@ -31,6 +32,37 @@ def open_store(url: str, path: Path, clock: Clock, *, climb: bool = True) -> Sto
         Unavailable: the server does not answer.
     """
     return open_postgres(url, clock, climb=climb) if url else SqliteDatabase(path, clock, climb=climb)
+
+
+def with_schema(url: str, schema: str) -> str:
+    """Return an address that leads to another schema of the same database."""
+    place, _, query = url.partition("?")
+    said = dict(parse_qsl(query, keep_blank_values=True))
+    # Of two settings of one name PostgreSQL takes the last.
+    said["options"] = f"{said.get('options', '')} -csearch_path={schema}".strip()
+    return f"{place}?{urlencode(said, quote_via=quote)}"
+
+
+def make_schema(url: str, schema: str) -> None:
+    """Make a schema of a PostgreSQL store where it is missing.
+
+    Raises:
+        Unavailable: the server does not answer, or does not let us (`store-unreachable`).
+    """
+    from ropewalk.store import postgres
+
+    postgres.make_schema(url, schema)
+
+
+def drop_schema(url: str, schema: str) -> None:
+    """Remove a schema of a PostgreSQL store with all that it holds.
+
+    Raises:
+        Unavailable: the server does not answer, or does not let us.
+    """
+    from ropewalk.store import postgres
+
+    postgres.drop_schema(url, schema)
 
 
 def open_postgres(url: str, clock: Clock, *, climb: bool = True) -> PostgresDatabase:

@@ -323,3 +323,24 @@ class PostgresDatabase:
             with suppress(psycopg.Error):
                 session.close()
         self._pulse.close()
+
+
+def make_schema(url: str, schema: str) -> None:
+    """Make a schema where it is missing; two that do it at once are both right."""
+    _administer(url, f'create schema if not exists "{schema}"')
+
+
+def drop_schema(url: str, schema: str) -> None:
+    """Remove a schema with all that it holds."""
+    _administer(url, f'drop schema if exists "{schema}" cascade')
+
+
+def _administer(url: str, statement: str) -> None:
+    connection = connect(url, statement_ms=0)
+    try:
+        with suppress(psycopg.errors.UniqueViolation):  # somebody else made it in this very moment
+            connection.execute(statement.encode())
+    except psycopg.Error as error:
+        raise unreachable(place(url), str(error).partition("\n")[0]) from error
+    finally:
+        connection.close()

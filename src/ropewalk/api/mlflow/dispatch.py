@@ -18,7 +18,8 @@ import msgspec
 
 from ropewalk.api.mlflow.arrivals import Arrivals
 from ropewalk.api.mlflow.problems import answer_of
-from ropewalk.api.mlflow.route import Action, Call, How, Route
+from ropewalk.api.mlflow.route import CALLER, Action, Call, How, Route
+from ropewalk.api.mlflow.spending import Till
 from ropewalk.endpoints.guard import depth_within, read_body
 from ropewalk.endpoints.problems import JSON_HEADERS, Receive, Scope, Send, answer
 from ropewalk.errors import Invalid, NotFound, Refused, RopewalkError, Unavailable
@@ -36,8 +37,8 @@ GROUP_WAITING, WRITE_SECONDS_MAX = 256, 0.5
 RETRY_SECONDS = 1
 QUERY_FIELDS_MAX = 1000
 IDEMPOTENCY_LETTERS_MAX = 200
-CALLER = "ropewalk.caller"
 _BUSY = frozenset((429, 503))
+_EMPTY = 204
 _RETRY = (*JSON_HEADERS, (b"retry-after", str(RETRY_SECONDS).encode()))
 _OURS = frozenset(("internal", "corrupt"))
 # The escape of NUL, but not a backslash that is itself escaped before `u0000`.
@@ -76,10 +77,12 @@ class Dispatch:
     Args:
         house: the open project.
         routes: the table.
+        till: asks whether what is added fits the project's quota; None where there is none.
     """
 
-    def __init__(self, house: House, routes: Iterable[Route]) -> None:
+    def __init__(self, house: House, routes: Iterable[Route], *, till: Till | None = None) -> None:
         self._house = house
+        self._till = till
         self._exact: dict[str, dict[str, _Bound]] = {}
         self._shaped: list[tuple[str, _Bound]] = []
         self._threads = ThreadPoolExecutor(READERS, thread_name_prefix="ropewalk-mlflow")
@@ -94,6 +97,11 @@ class Dispatch:
         # What names more of a path is asked first: `/traces/search` before `/traces/{trace_id}`.
         self._shaped.sort(key=lambda pair: (any(one.endswith(":rest}") for one in pair[1].segments), pair[0]))
         self._site_of = lru_cache(maxsize=1024)(self._named)
+
+    def close(self) -> None:
+        """End the threads, once they have done what they do."""
+        self._threads.shutdown()
+        self._slow.shutdown()
 
     def _bind(self, route: Route, path: str) -> None:
         body = route.body
@@ -127,12 +135,12 @@ class Dispatch:
             site = self._house.site if caller is None else self._site_of(str(caller.name))
             if bound.route.how is How.STREAM:
                 call = Call(site=site, house=self._house, path=path, body=_asked(bound, scope), scope=scope)
-                await bound.route.work(call, receive, send)
+                await self._stream(bound.route, call, receive, send)
                 return
             self._require_room(bound.route.how)
             body = await self._body(bound, scope, receive)
             call = Call(site=site, house=self._house, path=path, body=body, scope=scope)
-            status, data = 200, await self._run(bound.route, call)
+            status, data = bound.route.status, await self._run(bound.route, call)
         except RopewalkError as error:
             status, data = answer_of(error)
             if error.kind in _OURS:
@@ -145,7 +153,7 @@ class Dispatch:
             status, data = answer_of(
                 RopewalkError("internal", "This is a defect of Ropewalk.", where=number, fix="report it with the log")
             )
-        await answer(send, status, data, _RETRY if status in _BUSY else JSON_HEADERS)
+        await answer(send, status, b"" if status == _EMPTY else data, _RETRY if status in _BUSY else JSON_HEADERS)
 
     def _find(self, scope: Scope) -> tuple[_Bound, dict[str, str]]:
         path, method = str(scope["path"]), str(scope["method"])
@@ -199,7 +207,28 @@ class Dispatch:
         if full:
             raise _busy(waiting)
 
+    async def _stream(self, route: Route, call: Call, receive: Receive, send: Send) -> None:
+        if self._till is None:
+            await route.work(call, receive, send)
+        else:
+            await self._till.serve(route, call, receive, send)
+
     async def _run(self, route: Route, call: Call) -> bytes:
+        """Return the answer's body; what it adds is reckoned with before, and with certainty after."""
+        till = self._till
+        if till is None:
+            return await self._queued(route, call)
+        wanted = await till.take(route, call.body)
+        try:
+            found = await self._queued(route, call)
+        except BaseException:
+            if wanted is not None:
+                till.give_back(wanted)
+            raise
+        till.done(route, call.site.actor, wanted)
+        return found
+
+    async def _queued(self, route: Route, call: Call) -> bytes:
         how = route.how
         self._require_room(how)  # others have come while the body did
         self._waiting[how] += 1

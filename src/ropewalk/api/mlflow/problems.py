@@ -29,6 +29,8 @@ _BY_CODE = {
     "model-released": _STATE,
     "experiment-state": _STATE,
     "run-not-remote": _STATE,
+    "workspace-not-empty": _STATE,
+    "workspace-state": _STATE,
 }
 _BY_STATUS = {
     401: "UNAUTHENTICATED",

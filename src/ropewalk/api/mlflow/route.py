@@ -12,7 +12,9 @@ from ropewalk.endpoints.problems import Scope
 from ropewalk.house import House
 from ropewalk.site import Site
 
-Action = Literal["read", "write", "approve", "operate", "admin"]
+# Where the gate leaves who asks.
+CALLER = "ropewalk.caller"
+Action = Literal["read", "write", "approve", "operate", "admin", "known"]
 
 
 class How(Enum):
@@ -65,6 +67,7 @@ class Route:
         summary: a line for the API's document.
         bare: served at `path` itself, not below `/api` and `/ajax-api`.
         secret: the answer holds what the caller alone may know, so that none is kept for a repetition.
+        status: of a good answer; with 204 it has no body.
     """
 
     method: str
@@ -78,6 +81,7 @@ class Route:
     summary: str
     bare: bool = False
     secret: bool = False
+    status: int = 200
 
     def paths(self) -> tuple[str, ...]:
         """Return every path at which it is served."""

@@ -20,7 +20,7 @@ class ServerInfo(Message, frozen=True, kw_only=True, omit_defaults=False):
     """What the server can do."""
 
     store_type: str = "SqlStore"
-    workspaces_enabled: bool = False
+    workspaces_enabled: bool = True
     trace_archival_enabled: bool = False
     multipart_uploads_enabled: bool = True
     multipart_downloads_enabled: bool = False
@@ -66,7 +66,6 @@ NOT_OFFERED = (
     "prompt-optimization",
     "review-queues",
     "mcp-servers",
-    "workspaces",
 )
 _VERBS = ("GET", "POST", "PUT", "PATCH", "DELETE")
 ROUTES = (
@@ -86,7 +85,7 @@ ROUTES = (
         work=server_info,
         how=How.PLAIN,
         result=ServerInfo,
-        action="read",
+        action="known",
         versions=("3.0",),
         summary="What this server can do",
     ),

@@ -20,6 +20,7 @@ from ropewalk.api.mlflow import (
     traces,
     uploads,
     webhooks,
+    workspaces,
 )
 from ropewalk.api.mlflow.route import Route
 
@@ -41,4 +42,5 @@ ROUTES: tuple[Route, ...] = (
     *evaluations.ROUTES,
     *assessments.ROUTES,
     *otlp.ROUTES,
+    *workspaces.ROUTES,
 )

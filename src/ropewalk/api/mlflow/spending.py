@@ -1,0 +1,132 @@
+"""What requests add to a workspace, and whether its quota has room: looked up before, reckoned with after."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from typing import Any
+
+from ropewalk.api.mlflow.metrics import LogBatch
+from ropewalk.api.mlflow.route import Call, Route
+from ropewalk.api.mlflow.transfer import header
+from ropewalk.endpoints.guard import Stop
+from ropewalk.endpoints.problems import Message, Receive, Send
+from ropewalk.errors import RopewalkError
+from ropewalk.workspaces.account import Account, Level
+from ropewalk.workspaces.meter import Meter
+
+_ONE_RUN, _ONE_POINT = Level(runs=1), Level(points=1)
+
+
+def _of_batch(body: LogBatch) -> Level:
+    return Level(points=len(body.metrics))
+
+
+def _of_run(_body: object) -> Level:
+    return _ONE_RUN
+
+
+def _of_point(_body: object) -> Level:
+    return _ONE_POINT
+
+
+MADE = "/mlflow/runs/create"
+# What adds runs or points; everything else adds neither.
+ADDS: dict[str, Callable[[Any], Level]] = {
+    MADE: _of_run,
+    "/mlflow/runs/restore": _of_run,
+    "/mlflow/runs/log-metric": _of_point,
+    "/mlflow/runs/log-batch": _of_batch,
+}
+# What brings files.
+BRINGS = frozenset(
+    (
+        "/mlflow-artifacts/artifacts/{path:rest}",
+        "/mlflow/upload-artifact",
+        "/mlflow-artifacts/mpu/part/{upload_id}/{part}",
+    )
+)
+
+
+class Till:
+    """Asks the account of one workspace.
+
+    Args:
+        account: its levels and quota.
+        meter: where runs that are made are counted.
+        workspace: its id.
+    """
+
+    def __init__(self, account: Account, meter: Meter, workspace: str) -> None:
+        self._account = account
+        self._meter = meter
+        self._workspace = workspace
+
+    async def take(self, route: Route, body: Any) -> Level | None:  # noqa: ANN401 - the route's struct
+        """Reckon with what a request is about to add; return it, or None where nobody has to.
+
+        Raises:
+            Unavailable: the quota has no room for it.
+        """
+        adds = ADDS.get(route.path) if self._account.limited else None
+        if adds is None:
+            return None
+        wanted = adds(body)
+        await self._take(wanted)
+        return wanted
+
+    async def _take(self, wanted: Level) -> None:
+        account = self._account
+        fits = account.fits(wanted)
+        # Before anybody is turned away it is counted: something may have been deleted.
+        if not fits and (fits is None or account.stale()):
+            await asyncio.to_thread(account.recount)
+            fits = account.fits(wanted)
+        if not fits:
+            raise account.refusal(wanted)
+        account.take(wanted)
+
+    def give_back(self, wanted: Level) -> None:
+        """Reckon without what was not added after all."""
+        self._account.give_back(wanted)
+
+    def done(self, route: Route, user: str, wanted: Level | None) -> None:
+        """Note that what a request adds is added."""
+        if wanted is not None:
+            self._account.settle(wanted)
+        if route.path == MADE:
+            self._meter.add_runs(self._workspace, user, 1)
+
+    async def serve(self, route: Route, call: Call, receive: Receive, send: Send) -> None:
+        """Run a route that streams; one that brings a file ends it at the quota's edge.
+
+        Raises:
+            Unavailable: the length that is said is more than the quota has room for.
+        """
+        if route.path not in BRINGS or not self._account.quota.bytes_max:
+            await route.work(call, receive, send)
+            return
+        said = header(call.scope, b"content-length")
+        taken = Level(bytes=int(said[:19]) if said.isdigit() else 0)
+        await self._take(taken)
+        left = taken.bytes
+
+        async def counted() -> Message:
+            nonlocal taken, left
+            message = await receive()
+            left -= len(message.get("body", b""))
+            if left < 0:
+                more = Level(bytes=-left)
+                try:
+                    await self._take(more)
+                except RopewalkError as error:
+                    raise Stop(error) from error
+                taken, left = taken.plus(more), 0
+            return message
+
+        try:
+            await route.work(call, counted, send)
+        except BaseException:
+            self._account.give_back(taken)
+            raise
+        self._account.settle(taken)

@@ -1,0 +1,248 @@
+"""Opens workspaces when they are asked for, a bounded number at once, and closes those that rest."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import AsyncGenerator, Callable
+from contextlib import AbstractContextManager, asynccontextmanager, suppress
+from dataclasses import dataclass
+from typing import Protocol
+
+from ropewalk.clock import Clock
+from ropewalk.endpoints.problems import Message, Receive, Scope, Send
+from ropewalk.errors import RopewalkError, Unavailable
+from ropewalk.house import House
+from ropewalk.loops.work import Loop
+from ropewalk.site import Site
+from ropewalk.workspaces.workspace import Workspace
+
+OPEN_MAX = 32
+IDLE_SECONDS = 900.0
+BROKEN_SECONDS = 2.0
+log = logging.getLogger(__name__)
+
+
+class Project(Protocol):
+    """The app of one project, as it is driven from here."""
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Speak ASGI."""
+        ...
+
+    @property
+    def busy(self) -> bool:
+        """Whether it serves models, which take long to start again."""
+        ...
+
+    def close(self) -> None:
+        """End its threads."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ways:
+    """How a workspace is opened.
+
+    Attributes:
+        house: opens its folder.
+        app: makes its app.
+        loops: makes its loops.
+    """
+
+    house: Callable[[Workspace], AbstractContextManager[House]]
+    app: Callable[[House, Workspace], Project]
+    loops: Callable[[House], list[Loop]]
+
+
+class Opened:
+    """A workspace that is open."""
+
+    def __init__(self, house: AbstractContextManager[House], site: Site, app: Project, turning: list[Loop]) -> None:
+        self.site = site
+        self.app = app
+        self.users = 0
+        self.used = 0.0
+        self._house = house
+        self._turning = turning
+        self._orders: asyncio.Queue[Message] = asyncio.Queue()
+        self._said: asyncio.Queue[Message] = asyncio.Queue()
+        self._life: asyncio.Task[None] | None = None
+
+    async def start(self) -> None:
+        """Bring up what it serves, then its loops."""
+        self._life = asyncio.get_running_loop().create_task(self._live())
+        self._orders.put_nowait({"type": "lifespan.startup"})
+        answer = await self._said.get()
+        if answer["type"] != "lifespan.startup.complete":
+            raise Unavailable("gateway-not-started", "The gateway did not start.", why=str(answer.get("message", "")))
+        for loop in self._turning:
+            loop.start()
+
+    async def _live(self) -> None:
+        try:
+            await self.app({"type": "lifespan", "asgi": {"version": "3.0"}}, self._orders.get, self._say)
+        except BaseException as error:
+            await self._say({"type": "lifespan.startup.failed", "message": str(error)})
+            raise
+
+    async def _say(self, message: Message) -> None:
+        self._said.put_nowait(message)
+
+    async def stop(self) -> None:
+        """Let what is under way end, then close everything."""
+        try:
+            if self._life is not None:
+                self._orders.put_nowait({"type": "lifespan.shutdown"})
+                with suppress(Exception):  # its defect is in the log; the folder is to be closed all the same
+                    await self._life
+        finally:
+            await asyncio.to_thread(self._close)
+
+    def _close(self) -> None:
+        for loop in reversed(self._turning):
+            loop.stop()
+        self.app.close()
+        self._house.__exit__(None, None, None)
+
+
+class Openings:
+    """The workspaces that are open now.
+
+    Args:
+        ways: how one is opened.
+        clock: tells how long one has rested.
+        open_max: how many may be open at once.
+        idle_seconds: for how long one rests before it is closed.
+    """
+
+    def __init__(
+        self, ways: Ways, clock: Clock, *, open_max: int = OPEN_MAX, idle_seconds: float = IDLE_SECONDS
+    ) -> None:
+        self._ways = ways
+        self._clock = clock
+        self._open_max = open_max
+        self._idle = idle_seconds
+        self._open: dict[str, Opened] = {}
+        self._broken: dict[str, tuple[float, RopewalkError]] = {}
+        self._locks: dict[str, asyncio.Lock] = {}
+
+    def site(self, workspace: str) -> Site | None:
+        """Return the floor of a workspace that is open, by its id."""
+        found = self._open.get(workspace)
+        return found.site if found is not None else None
+
+    def ids(self) -> list[str]:
+        """Return the ids of those that are open."""
+        return list(self._open)
+
+    @asynccontextmanager
+    async def use(self, found: Workspace) -> AsyncGenerator[Opened]:
+        """Open a workspace, if it is not, and keep it open meanwhile.
+
+        Raises:
+            Unavailable: its folder cannot be opened, or too many are in use.
+        """
+        opened = self._open.get(found.id) or await self._opened(found)
+        opened.users += 1
+        try:
+            yield opened
+        finally:
+            opened.users -= 1
+            opened.used = self._clock.monotonic()
+
+    async def _opened(self, found: Workspace) -> Opened:
+        async with self._lock_of(found.id):
+            opened = self._open.get(found.id)
+            if opened is not None:
+                return opened
+            at, error = self._broken.get(found.id, (0.0, None))
+            if error is not None and self._clock.monotonic() - at < BROKEN_SECONDS:
+                raise error
+            await self._make_room()
+            try:
+                opened = await self._begin(found)
+            except Exception as cause:  # whatever is wrong with one folder is wrong with that one alone
+                log.exception("workspace %s cannot be opened", found.name)
+                error = _broken(found, cause)
+                self._broken[found.id] = (self._clock.monotonic(), error)
+                raise error from cause
+            self._broken.pop(found.id, None)
+            opened.used = self._clock.monotonic()
+            self._open[found.id] = opened
+            return opened
+
+    def _lock_of(self, workspace: str) -> asyncio.Lock:
+        return self._locks.setdefault(workspace, asyncio.Lock())
+
+    async def _begin(self, found: Workspace) -> Opened:
+        context = self._ways.house(found)
+        house = await asyncio.to_thread(context.__enter__)
+        try:
+            app = self._ways.app(house, found)
+            opened = Opened(context, house.site, app, self._ways.loops(house))
+        except BaseException:
+            await asyncio.to_thread(context.__exit__, None, None, None)
+            raise
+        try:
+            await opened.start()
+        except BaseException:
+            await opened.stop()
+            raise
+        return opened
+
+    async def _make_room(self) -> None:
+        while len(self._open) >= self._open_max:
+            resting = [name for name, one in self._open.items() if not one.users and not one.app.busy]
+            if not resting:
+                raise Unavailable(
+                    "workspaces-busy",
+                    "Too many workspaces are in use at once.",
+                    why=f"{self._open_max} are open, and each answers somebody or serves a model",
+                    fix="send it again in a moment",
+                )
+            await self.leave(min(resting, key=lambda name: self._open[name].used))
+
+    async def rest(self) -> int:
+        """Close what nobody has used for long; return how many that were."""
+        now, closed = self._clock.monotonic(), 0
+        for name, one in list(self._open.items()):
+            if not one.app.busy and now - one.used >= self._idle:
+                closed += await self.leave(name)
+        return closed
+
+    async def leave(self, workspace: str) -> bool:
+        """Close one workspace, by its id, unless somebody uses it; it is opened again when it is asked for."""
+        async with self._lock_of(workspace):
+            found = self._open.get(workspace)
+            if found is None or found.users:
+                return False
+            del self._open[workspace]
+            await _stopped(workspace, found)
+            return True
+
+    async def close(self) -> None:
+        """Close everything."""
+        for name in list(self._open):
+            async with self._lock_of(name):
+                found = self._open.pop(name, None)
+                if found is not None:
+                    await _stopped(name, found)
+
+
+async def _stopped(workspace: str, found: Opened) -> None:
+    try:
+        await found.stop()
+    except Exception:
+        log.exception("workspace %s was not closed well", workspace)
+
+
+def _broken(found: Workspace, cause: Exception) -> Unavailable:
+    why = f"{cause.code}: {cause.what}" if isinstance(cause, RopewalkError) else type(cause).__name__
+    return Unavailable(
+        "workspace-broken",
+        "The workspace cannot be opened; the others go on.",
+        where=found.name,
+        why=why,
+        fix=f"ropewalk --workspace {found.name} store status --check",
+    )

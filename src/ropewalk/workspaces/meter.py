@@ -1,0 +1,122 @@
+"""Gathers in memory what each workspace is used for, and writes it now and then in one transaction."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Mapping
+
+from ropewalk.site import Site
+from ropewalk.store.database import Transaction
+from ropewalk.workspaces.account import Level
+
+DAY_US = 86_400_000_000
+# What a killed server may lose of the usage: what came since the last writing.
+WRITE_SECONDS = 5.0
+USERS_MAX = 10_000
+REFUSED_FROM = 400
+OTHERS = "(others)"
+
+
+class Tally:
+    """What one user did in one workspace since the last writing; counted up in place."""
+
+    __slots__ = ("busy_ns", "bytes_in", "bytes_out", "refused", "requests", "runs")
+
+    def __init__(self) -> None:
+        self.requests = self.refused = self.bytes_in = self.bytes_out = self.busy_ns = self.runs = 0
+
+
+class Meter:
+    """Counts requests.
+
+    Args:
+        site: the host, in whose rows usage is kept.
+    """
+
+    def __init__(self, site: Site) -> None:
+        self._site = site
+        self._tallies: dict[tuple[str, str], Tally] = {}
+        self._lock = threading.Lock()
+
+    def add(  # noqa: PLR0917 - called for every request
+        self, workspace: str, user: str, status: int, bytes_in: int, bytes_out: int, busy_ns: int
+    ) -> None:
+        """Count one request of somebody; `status` is the answer's."""
+        with self._lock:
+            found = self._tallies.get((workspace, user)) or self._tally(workspace, user)
+            found.requests += 1
+            if status >= REFUSED_FROM:
+                found.refused += 1
+            found.bytes_in += bytes_in
+            found.bytes_out += bytes_out
+            found.busy_ns += busy_ns
+
+    def add_runs(self, workspace: str, user: str, runs: int) -> None:
+        """Count runs that somebody made."""
+        with self._lock:
+            self._tally(workspace, user).runs += runs
+
+    def _tally(self, workspace: str, user: str) -> Tally:
+        found = self._tallies.get((workspace, user))
+        if found is None:
+            if len(self._tallies) >= USERS_MAX:
+                user = OTHERS
+            found = self._tallies.setdefault((workspace, user), Tally())
+        return found
+
+    def workspaces(self) -> frozenset[str]:
+        """Return the ids of the workspaces that were used since the last writing."""
+        with self._lock:
+            return frozenset(workspace for workspace, _ in self._tallies)
+
+    def write(self, levels: Mapping[str, Level] | None = None) -> int:
+        """Write what was gathered, and what each workspace holds now; return how many rows came of it."""
+        with self._lock:
+            tallies, self._tallies = self._tallies, {}
+        if not tallies and not levels:
+            return 0
+        now = self._site.clock.now_us()
+        day = now // DAY_US
+        used = [_row(workspace, user, day, one) for (workspace, user), one in tallies.items()]
+        held = [_level(workspace, day, now, one) for workspace, one in (levels or {}).items()]
+
+        def work(tx: Transaction) -> int:
+            return tx.many("workspaces.usage_add", used) + tx.many("workspaces.level_set", held)
+
+        try:
+            return self._site.db.write(work)
+        except BaseException:
+            self._take_back(tallies)
+            raise
+
+    def _take_back(self, tallies: Mapping[tuple[str, str], Tally]) -> None:
+        with self._lock:
+            for (workspace, user), old in tallies.items():
+                now = self._tally(workspace, user)
+                for name in Tally.__slots__:
+                    setattr(now, name, getattr(now, name) + getattr(old, name))
+
+
+def _row(workspace: str, user: str, day: int, one: Tally) -> dict[str, str | int]:
+    return {
+        "workspace": workspace,
+        "user_name": user,
+        "day": day,
+        "requests": one.requests,
+        "refused": one.refused,
+        "bytes_in": one.bytes_in,
+        "bytes_out": one.bytes_out,
+        "busy_us": one.busy_ns // 1000,
+        "runs": one.runs,
+    }
+
+
+def _level(workspace: str, day: int, now: int, one: Level) -> dict[str, str | int]:
+    return {
+        "workspace": workspace,
+        "day": day,
+        "bytes": one.bytes,
+        "runs": one.runs,
+        "points": one.points,
+        "at_us": now,
+    }
