@@ -20,13 +20,21 @@ ropewalk runs
 ropewalk runs --filter "metrics.roc_auc > 0.7 and params.depth = '8'"
 ropewalk runs --order "metrics.roc_auc DESC" --count 5
 ropewalk runs train-3
+ropewalk runs logs train-3 fit -f
+ropewalk runs cancel train-3
 """
 METRICS_SHOWN = 4
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
     """Add a run, a filter and paging."""
-    parser.add_argument("run", nargs="?", default="", metavar="RUN", help="id, its first letters, or name; all if none")
+    parser.add_argument(
+        "words",
+        nargs="*",
+        metavar="[cancel|logs] [RUN] [STEP]",
+        help="a run by id, its first letters or name, all if none; `cancel RUN` ends it, `logs RUN [STEP]` prints",
+    )
+    parser.add_argument("-f", "--follow", action="store_true", help="with logs: go on while the run runs")
     parser.add_argument("--filter", default="", help="metrics.X, params.X, tags.X, state, pipeline... joined by and")
     parser.add_argument(
         "--order", action="append", default=[], metavar="ORDER", help="metrics.X DESC, params.X; newest first if none"
@@ -36,7 +44,25 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def handle(options: argparse.Namespace, out: Output) -> None:
-    """Print a table of runs, or one run whole."""
+    """Print a table of runs, or one run whole; cancel one, or print what its steps printed."""
+    from ropewalk.cli import runlog
+
+    if options.words[:1] == ["cancel"]:
+        return runlog.cancel(options.words[1:], options, out)
+    if options.words[:1] == ["logs"]:
+        return runlog.logs(options.words[1:], options, out)
+    if len(options.words) > 1:
+        raise Invalid(
+            "usage",
+            "The command line is not understood.",
+            where="ropewalk runs",
+            why=f"one run at a time; found {', '.join(options.words)}",
+            fix="ropewalk runs --help",
+        )
+    return _list(options, "".join(options.words), out)
+
+
+def _list(options: argparse.Namespace, name: str, out: Output) -> None:
     from ropewalk.house import open_house
     from ropewalk.loops.rescue import Rescue
     from ropewalk.runs import run as runs
@@ -45,8 +71,8 @@ def handle(options: argparse.Namespace, out: Output) -> None:
     with open_house(options.project, create=False) as house:
         Rescue(house.site).turn()
         with house.site.db.read() as rows:
-            if options.run:
-                _one(search.summarize(rows, runs.find(rows, options.run)), out)
+            if name:
+                _one(search.summarize(rows, runs.find(rows, name)), out)
                 return
             page = _page(rows, options)
             found = search.summaries(rows, page.runs)
@@ -159,7 +185,9 @@ def _one(found: Summary, out: Output) -> None:
             out.line()
             out.table((title, "value"), pairs)
     out.result(_plain(found))
-    if run.state in ("interrupted", "failed"):
-        out.next(command_of(run))
+    if run.state in ("interrupted", "failed", "cancelled"):
+        out.next(command_of(run), f"ropewalk runs logs {run.name}")
+    elif run.state == "running":
+        out.next(f"ropewalk runs logs {run.name} -f", f"ropewalk runs cancel {run.name}")
     else:
         out.next(f"ropewalk restore {run.id} --into ../{run.name}", "ropewalk ship")

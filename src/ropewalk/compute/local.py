@@ -16,8 +16,11 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
+from ropewalk.compute import family
 from ropewalk.compute.channel import PIECE_BYTES, Frames, send
-from ropewalk.compute.pool import Answer, Ending, Job, Lost
+from ropewalk.compute.machine import Room, room_of_machine
+from ropewalk.compute.pool import ONE, Answer, Ending, Job, Lost, Needs
+from ropewalk.leases import process_start
 
 GOODBYE_SECONDS = 2.0
 
@@ -25,7 +28,7 @@ GOODBYE_SECONDS = 2.0
 class _Worker:
     """One process with our end of its socket."""
 
-    def __init__(self, module: str, *, cwd: Path, log: Path, environ: Mapping[str, str]) -> None:
+    def __init__(self, module: str, *, cwd: Path, log: Path, environ: Mapping[str, str], mark: str) -> None:
         ours, theirs = socket.socketpair()
         with theirs, log.open("ab") as out:
             # -P: the project's live folder stays off the path; -u: what was printed before a kill is in the log.
@@ -35,10 +38,11 @@ class _Worker:
                 stdout=out,
                 stderr=out,
                 cwd=cwd,
-                env=dict(environ),
+                env={**environ, family.MARK: mark},
                 pass_fds=[theirs.fileno()],
                 process_group=0,
             )
+        self.mark = mark
         ours.setblocking(True)
         self.channel = ours
         self.frames = Frames()
@@ -50,6 +54,8 @@ class _Worker:
         with suppress(ProcessLookupError, PermissionError):
             os.killpg(self.process.pid, signal.SIGKILL)
         self.channel.close()
+        if self.job is not None:
+            family.end(self.mark)  # what has left the group: daemons, sessions of their own
         return self.process.wait()
 
 
@@ -65,10 +71,18 @@ class LocalPool:
         log: file for what a worker prints outside of a job.
         workers_max: how many processes there may be.
         environ: variables that are set on top of ours.
+        room: what jobs may take together; None for a processor a worker and this machine's memory and cards.
     """
 
     def __init__(
-        self, module: str, *, cwd: Path, log: Path, workers_max: int, environ: Mapping[str, str] | None = None
+        self,
+        module: str,
+        *,
+        cwd: Path,
+        log: Path,
+        workers_max: int,
+        environ: Mapping[str, str] | None = None,
+        room: Needs | None = None,
     ) -> None:
         self._module = module
         self._cwd = cwd
@@ -77,6 +91,9 @@ class LocalPool:
         self._environ = {**os.environ, **(environ or {})}
         self._workers: list[_Worker] = []
         self._selector = selectors.DefaultSelector()
+        self._room = Room(room or room_of_machine(workers_max))
+        self._mark = f"{os.getpid()}.{process_start(os.getpid()) or 0}.{id(self):x}"
+        self._count = 0
 
     def __enter__(self) -> Self:
         return self
@@ -93,25 +110,34 @@ class LocalPool:
 
     def _start(self) -> _Worker:
         self._log.parent.mkdir(parents=True, exist_ok=True)
-        worker = _Worker(self._module, cwd=self._cwd, log=self._log, environ=self._environ)
+        self._count += 1
+        mark = f"{self._mark}.{self._count}."
+        worker = _Worker(self._module, cwd=self._cwd, log=self._log, environ=self._environ, mark=mark)
         self._workers.append(worker)
         self._selector.register(worker.channel, selectors.EVENT_READ, worker)
         return worker
 
-    def free(self) -> int:
-        """Return how many jobs can be taken now."""
-        return self._workers_max - sum(worker.job is not None for worker in self._workers)
+    def free(self, needs: Needs = ONE) -> int:
+        """Return how many jobs of such needs can be taken now.
+
+        Raises:
+            Invalid: the machine has not so much.
+        """
+        idle = self._workers_max - sum(worker.job is not None for worker in self._workers)
+        return min(idle, self._room.fits(needs))
 
     def submit(self, job: Job) -> None:
         """Start a job in an idle worker, or in a new one."""
-        assert self.free() > 0, "ask free() first"
+        assert self.free(job.needs) > 0, "ask free() first"
         idle = [worker for worker in self._workers if worker.job is None]
         worker = idle[0] if idle else self._start()
         worker.job = job
         worker.deadline = None if job.timeout_seconds is None else time.monotonic() + job.timeout_seconds
         # A worker that has gone is seen by `wait`, as the end of its socket.
+        order: dict[str, object] = {"log": str(job.log) if job.log else "", "job": job.message}
+        order["environ"] = self._room.take(job.id, job.needs)
         with suppress(BrokenPipeError, ConnectionResetError):
-            send(worker.channel, {"log": str(job.log) if job.log else "", "job": job.message})
+            send(worker.channel, order | ({"secrets": dict(job.secrets)} if job.secrets else {}))
 
     def wait(self, seconds: float | None) -> list[Ending]:
         """Wait until some job ended, or so long; return what ended."""
@@ -138,6 +164,7 @@ class LocalPool:
         for message in worker.frames.feed(data):
             assert worker.job is not None, "an answer without a job"
             answers.append(Answer(job=worker.job.id, message=message))
+            self._room.give_back(worker.job.id)
             worker.job, worker.deadline = None, None
         return answers
 
@@ -154,6 +181,7 @@ class LocalPool:
         killed = worker.kill()
         if worker.job is None:
             return []
+        self._room.give_back(worker.job.id)
         status = killed if status is None else status
         return [Lost(job=worker.job.id, why="timeout" if why == "timeout" else "died", status=status)]
 

@@ -3,9 +3,27 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal, Protocol
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Needs:
+    """What a job takes of a machine while it runs, or what a pool has to give.
+
+    Attributes:
+        cpu: processors; a job that wants more than there are gets all of them.
+        memory_bytes: memory that is set aside for it; nothing measures what it really takes.
+        gpu: graphics cards, whole ones; the job sees these alone.
+    """
+
+    cpu: float = 1.0
+    memory_bytes: int = 0
+    gpu: int = 0
+
+
+ONE = Needs()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -17,12 +35,16 @@ class Job:
         message: JSON-able, given to the worker as it is.
         log: file that what the job prints is appended to; None keeps the last one.
         timeout_seconds: after so long the worker is killed; None for never.
+        needs: what it takes while it runs.
+        secrets: environment variables for this job alone; their values are hidden in what it prints.
     """
 
     id: str
     message: Mapping[str, object]
     log: Path | None = None
     timeout_seconds: float | None = None
+    needs: Needs = ONE
+    secrets: Mapping[str, str] = field(default_factory=dict[str, str], repr=False)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,14 +79,18 @@ Ending = Answer | Lost
 
 
 class Pool(Protocol):
-    """Where jobs run."""
+    """Where jobs run: five verbs, and `close` is how what runs is cancelled, whatever it has started included."""
 
     def warm(self, count: int) -> None:
         """Have so many workers started, as far as the pool allows, without waiting for them."""
         ...
 
-    def free(self) -> int:
-        """Return how many jobs can be taken now."""
+    def free(self, needs: Needs = ONE) -> int:
+        """Return how many jobs of such needs can be taken now.
+
+        Raises:
+            Invalid: no machine of the pool has so much.
+        """
         ...
 
     def submit(self, job: Job) -> None:

@@ -41,13 +41,32 @@ def serve(handle: Handler) -> None:
         while (order := receive(channel, frames)) is not None:
             if order["log"]:
                 _print_into(order["log"])
-            answer = handle(order["job"])
-            sys.stdout.flush()
-            sys.stderr.flush()
+            os.environ.update(order.get("environ", {}))
+            answer = _answer(handle, order)
             try:
                 send(channel, answer)
             except (BrokenPipeError, ConnectionResetError):
                 return
+
+
+def _answer(handle: Handler, order: dict[str, Any]) -> dict[str, Any]:
+    """Do the job, its secrets behind a veil where it has some."""
+    secrets: dict[str, str] = order.get("secrets", {})
+    if not secrets:
+        answer = handle(order["job"])
+        sys.stdout.flush()
+        sys.stderr.flush()
+        return answer
+    from ropewalk.compute.hide import Veil, hidden
+
+    veil = Veil(secrets)
+    try:
+        answer = handle(order["job"])
+    finally:
+        sys.stdout.flush()
+        sys.stderr.flush()
+        veil.lift()
+    return hidden(answer, secrets)
 
 
 def _print_into(path: str) -> None:

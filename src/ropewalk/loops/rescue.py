@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from ropewalk.compute import family
 from ropewalk.loops.work import Loop
 from ropewalk.releases import release, sqlmigrate
 from ropewalk.runs import record, run
@@ -32,6 +33,7 @@ class Rescue:
         return False
 
     def _declare(self, tx: Transaction) -> None:
-        run.interrupt_dead(tx, self._site)
+        if run.interrupt_dead(tx, self._site):
+            family.end_orphans()  # a holder that was killed could not end what its steps had started
         record.note_late(tx, self._site)
         release.interrupt_dead(tx, self._site)

@@ -5,10 +5,10 @@ from __future__ import annotations
 import functools
 import inspect
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from contextvars import ContextVar
 from dataclasses import dataclass, field
-from typing import Any, Literal, ParamSpec, Protocol, TypedDict, TypeVar, Unpack, overload
+from typing import Any, Literal, ParamSpec, Protocol, TypedDict, TypeVar, Unpack, cast, overload
 
 from ropewalk.errors import Invalid
 
@@ -18,6 +18,7 @@ R = TypeVar("R")
 STEP_MARK = "__ropewalk_step__"
 PIPELINE_MARK = "__ropewalk_pipeline__"
 _DURATION = re.compile(r"(\d+(?:\.\d+)?)\s*(ms|s|m|h|d)?")
+_SIZE = re.compile(r"(\d+(?:\.\d+)?)\s*(?:([KMGT])i?B?|B)?")
 _UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0, None: 1.0}
 
 
@@ -31,6 +32,11 @@ class StepOptions:
         backoff_seconds: wait before the first retry; doubles with each, 60 s at most.
         reads: files, folders or patterns, relative to the project, and `env:NAME`, whose content counts as an input.
         cache: whether an outcome of an earlier run may be used.
+        cpu: processors that it takes.
+        memory_bytes: memory that is set aside for it.
+        gpu: graphics cards that it takes.
+        priority: of steps that could run, the one with the highest is first.
+        secrets: environment variables that are set for it alone and hidden in what it prints.
     """
 
     retries: int = 0
@@ -38,6 +44,11 @@ class StepOptions:
     backoff_seconds: float = 0.5
     reads: tuple[str, ...] = ()
     cache: bool = True
+    cpu: float = 1.0
+    memory_bytes: int = 0
+    gpu: int = 0
+    priority: int = 0
+    secrets: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -93,12 +104,33 @@ class Recorder(Protocol):
         """Note the call; return what stands for its result."""
         ...
 
+    def map(self, function: Callable[..., Any], items: Any, fixed: dict[str, Any]) -> Any:  # noqa: ANN401 - as above
+        """Note a call for each of the items; return what stands for the list of results."""
+        ...
+
+
+class Step(Protocol[P, R]):
+    """A step: called, it is the function that it was."""
+
+    def __call__(self, *args: P.args, **kwargs: P.kwargs) -> R:
+        """Call the function, or note the call while a pipeline is recorded."""
+        ...
+
+    def map(self, items: Iterable[Any], /, **fixed: Any) -> list[R]:  # noqa: ANN401 - the other arguments
+        """Call the function for each item as its first argument, all other arguments the same; return the results.
+
+        In a pipeline the items may be what another step gives, so that nobody knows their number before, and they
+        may be thousands: the whole map is one step with one row. An item that has run keeps its result, in a run that
+        is killed and in later ones with more or fewer items.
+        """
+        ...
+
 
 RECORDER: ContextVar[Recorder | None] = ContextVar("ropewalk_recorder", default=None)
 
 
 @overload
-def step(function: Callable[P, R], /) -> Callable[P, R]: ...
+def step(function: Callable[P, R], /) -> Step[P, R]: ...
 @overload
 def step(
     *,
@@ -107,7 +139,12 @@ def step(
     backoff: float | str = 0.5,
     reads: str | list[str] | tuple[str, ...] = (),
     cache: bool = True,
-) -> Callable[[Callable[P, R]], Callable[P, R]]: ...
+    cpu: float = 1,
+    memory: int | str = 0,
+    gpu: int = 0,
+    priority: int = 0,
+    secrets: str | list[str] | tuple[str, ...] = (),
+) -> Callable[[Callable[P, R]], Step[P, R]]: ...
 def step(
     function: Callable[P, R] | None = None,
     /,
@@ -117,7 +154,12 @@ def step(
     backoff: float | str = 0.5,
     reads: str | list[str] | tuple[str, ...] = (),
     cache: bool = True,
-) -> Callable[P, R] | Callable[[Callable[P, R]], Callable[P, R]]:
+    cpu: float = 1,
+    memory: int | str = 0,
+    gpu: int = 0,
+    priority: int = 0,
+    secrets: str | list[str] | tuple[str, ...] = (),
+) -> Step[P, R] | Callable[[Callable[P, R]], Step[P, R]]:
     """Make a function a step: `@step` or `@step(retries=2, timeout="1h", reads=["prices.csv"])`.
 
     Called by itself it is the function it was. Called in a `@pipeline` that `ropewalk run` or `ropewalk plan` records,
@@ -127,29 +169,44 @@ def step(
         function: the function, when the decorator has no brackets.
         retries: how often it is tried again after a failure.
         timeout: seconds, or text such as `90s`, `15m`, `1h`; the attempt's process is killed then.
-        backoff: wait before the first retry, written like `timeout`; doubles with each.
+        backoff: wait before the first retry, written like `timeout`; doubles with each, and up to a half is added by
+            chance, so that steps that failed together do not come again together.
         reads: files, folders or patterns, relative to the project, and environment variables (`env:REGION`) that the
             step reads: when what they hold changes, the step runs again.
         cache: False lets it run in each new run; use it for a step that asks the outside world.
+        cpu: processors that it takes while it runs; steps run beside each other as far as they have room.
+        memory: bytes, or text such as `2GB`, that are set aside for it.
+        gpu: graphics cards that it takes; it sees these alone.
+        priority: of steps that could run, the one with the highest number is first.
+        secrets: names such as `DB_PASSWORD`: set in its environment from ours, from the file that `DB_PASSWORD_FILE`
+            names, or from `.ropewalk/secrets/DB_PASSWORD`, and hidden in what it prints and in its errors. No key
+            holds them: a new password makes nothing run again.
 
     Raises:
-        Invalid: a duration cannot be read, a number is negative, or the function is asynchronous or a generator.
+        Invalid: a duration or a size cannot be read, a number is negative, or the function is asynchronous or a
+            generator.
     """
-    if retries < 0:
-        raise Invalid("step-option", "A step cannot be retried less than never.", why=f"found retries={retries}")
+    if min(retries, cpu, gpu) < 0:
+        found = f"found retries={retries}, cpu={cpu}, gpu={gpu}"
+        raise Invalid("step-option", "A step cannot be retried or take less than nothing.", why=found)
     options = StepOptions(
         retries=retries,
         timeout_seconds=None if timeout is None else seconds(timeout),
         backoff_seconds=seconds(backoff),
         reads=(reads,) if isinstance(reads, str) else tuple(reads),
         cache=cache,
+        cpu=float(cpu),
+        memory_bytes=size(memory),
+        gpu=gpu,
+        priority=priority,
+        secrets=(secrets,) if isinstance(secrets, str) else tuple(secrets),
     )
     if function is None:
         return lambda inner: _mark_step(inner, options)
     return _mark_step(function, options)
 
 
-def _mark_step(function: Callable[P, R], options: StepOptions) -> Callable[P, R]:
+def _mark_step(function: Callable[P, R], options: StepOptions) -> Step[P, R]:
     _plain(function)
 
     @functools.wraps(function)
@@ -159,8 +216,15 @@ def _mark_step(function: Callable[P, R], options: StepOptions) -> Callable[P, R]
             return function(*args, **kwargs)
         return recorder.call(call, args, kwargs)
 
+    def over(items: Iterable[Any], /, **fixed: Any) -> list[R]:  # noqa: ANN401 - the other arguments
+        recorder = RECORDER.get()
+        if recorder is None:
+            return [cast("Callable[..., R]", function)(item, **fixed) for item in items]
+        return recorder.map(call, items, fixed)
+
     setattr(call, STEP_MARK, options)
-    return call
+    setattr(call, "map", over)  # noqa: B010 - functions have no such attribute by themselves
+    return cast("Step[P, R]", call)
 
 
 @overload
@@ -229,6 +293,26 @@ def seconds(text: float | str) -> float:
             "This is not a duration.",
             why=f"wanted a number above zero with s, m, h or d, found {text!r}",
             fix='write it like "90s", "15m" or "1h"',
+        )
+    return value
+
+
+def size(text: int | str) -> int:
+    """Return bytes: `1048576`, `512MB`, `2GiB`; the letters mean powers of 1,024.
+
+    Raises:
+        Invalid: it is none of these, or below zero.
+    """
+    found = _SIZE.fullmatch(text.strip()) if isinstance(text, str) else None
+    value = -1 if isinstance(text, str) else text
+    if found:
+        value = int(float(found[1]) * 1024 ** " KMGT".index(found[2] or " "))
+    if value < 0:
+        raise Invalid(
+            "size-unreadable",
+            "This is not a size.",
+            why=f"wanted bytes, or a number with KB, MB, GB or TB, found {text!r}",
+            fix='write it like "512MB" or "2GB"',
         )
     return value
 

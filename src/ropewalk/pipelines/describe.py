@@ -133,7 +133,7 @@ def _graph(answer: Answer, target: str) -> Graph:
     return Graph(
         pipeline=told["pipeline"],
         args=told["args"],
-        nodes=tuple(Node(**item) for item in told["nodes"]),
+        nodes=tuple(Node(**item | {"secrets": tuple(item["secrets"])}) for item in told["nodes"]),
         codes={code.digest: code for code in codes},
         entries=tuple(told["entries"]),
     )

@@ -8,6 +8,7 @@ from contextlib import suppress
 from typing import Any
 
 from ropewalk import leases
+from ropewalk.compute import family
 from ropewalk.errors import Interrupted, RopewalkError
 from ropewalk.pipelines import outcomes
 from ropewalk.pipelines.describe import Described, described
@@ -92,7 +93,8 @@ def _begin(
     """Take the interrupted run of this command up again, or start one."""
     graph, code = opened.graph, opened.code
     arguments = json.loads(graph.args)
-    runs.interrupt_dead(tx, site)
+    if runs.interrupt_dead(tx, site):
+        family.end_orphans()  # a holder that was killed could not end what its steps had started
     lease = leases.take(site.clock.now_us(), 1)
     earlier = _left(tx, graph.whole())
     if earlier is not None:

@@ -77,6 +77,7 @@ class Fingerprinter:
             "reading of code": str(FORMAT),
         }
         reads: dict[str, None] = {}
+        hidden: set[str] = set()
         pending = [first, *self._module_effects()]
         while pending:
             facts, key = self._look(pending.pop(0))
@@ -85,11 +86,16 @@ class Fingerprinter:
             order[key] = len(order)
             pending += facts.refs
             reads.update(dict.fromkeys(facts.reads))
+            hidden.update(f"{VARIABLE}{name}" for name in facts.hidden)
             parts[_free(facts.name, parts)] = facts.shown
             lines.append([facts.name, facts.token, list(facts.refs)])
         for line in lines:
             line[2] = [order[self._look(ref)[1]] for ref in line[2]]
-        return Code(digest=digest_of(canonical([FORMAT, parts["python"], lines])), parts=parts, reads=tuple(reads))
+        return Code(
+            digest=digest_of(canonical([FORMAT, parts["python"], lines])),
+            parts=parts,
+            reads=tuple(name for name in reads if name not in hidden),
+        )
 
     def globals_of(self, objects: Mapping[str, object]) -> dict[str, str]:
         """Return the code digest of each function or class of the project, for values that refer to them."""
@@ -177,7 +183,9 @@ class Fingerprinter:
             notes = {key: repr(note) for key, note in function.__annotations__.items()}
             extra.append(["library code", function.__code__.co_name, notes])
         facts = self._bound_facts(name, found, function.__globals__, refs=refs, extra=extra)
-        return facts if options is None else replace(facts, reads=(*options.reads, *facts.reads))
+        return (
+            facts if options is None else replace(facts, reads=(*options.reads, *facts.reads), hidden=options.secrets)
+        )
 
     def _bound_facts(
         self,

@@ -9,6 +9,7 @@ from typing import Any, TypeGuard
 from ropewalk.refs import canonical, digest_of
 
 REF = "$ref"
+MAP_WIDTH = 1024  # a map may be as wide as any machine
 Tree = Any
 """JSON: what a value is written as. `{"$ref": [node, key, ...]}` stands for (a part of) what a node gives."""
 
@@ -53,6 +54,12 @@ class Node:
         timeout_seconds: longest attempt, None for any.
         backoff_seconds: wait before the first retry.
         cache: whether an earlier run's outcome may be used.
+        over: the parameter that takes each item of a list in turn; empty for an ordinary call.
+        cpu: processors that it takes.
+        memory_bytes: memory that is set aside for it.
+        gpu: graphics cards that it takes.
+        priority: the highest is first.
+        secrets: names of environment variables that are its alone.
     """
 
     id: str
@@ -64,6 +71,12 @@ class Node:
     timeout_seconds: float | None
     backoff_seconds: float
     cache: bool
+    over: str = ""
+    cpu: float = 1.0
+    memory_bytes: int = 0
+    gpu: int = 0
+    priority: int = 0
+    secrets: tuple[str, ...] = ()
 
     def needs(self) -> tuple[str, ...]:
         """Return the ids of the nodes that it waits for, each once, in order."""
@@ -90,7 +103,7 @@ class Graph:
 
     def shape(self) -> str:
         """Return the digest of what is called with what, the code left out: every worker must record the same."""
-        return digest_of(canonical([[node.id, node.step, dict(node.inputs)] for node in self.nodes]))
+        return digest_of(canonical([[node.id, node.step, dict(node.inputs), node.over] for node in self.nodes]))
 
     def whole(self) -> str:
         """Return the digest of all that makes this command the same command: pipeline, arguments, calls, code."""
@@ -107,7 +120,7 @@ class Graph:
         for node in self.nodes:
             level = 1 + max((levels[name] for name in node.needs()), default=0)
             levels[node.id] = level
-            counts[level] = counts.get(level, 0) + 1
+            counts[level] = counts.get(level, 0) + (1 if not node.over else MAP_WIDTH)
         return max(counts.values(), default=0)
 
 

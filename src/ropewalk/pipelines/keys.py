@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from ropewalk.pipelines.graph import Node, Tree, resolve
@@ -11,7 +11,7 @@ from ropewalk.pipelines.values import digest_of_tree, libraries_of_tree, shown
 from ropewalk.refs import canonical, digest_of, short
 from ropewalk.source.environment import library_version
 
-FORMAT = 1
+FORMAT = 2
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -22,11 +22,15 @@ class Keyed:
         key: of its outcome.
         inputs: tree of each parameter, references resolved.
         facts: what the key was made of, by kind (`inputs`, `reads`, `libraries`) and name, for people.
+        reads: digests of what its code declares.
+        salt: the run's id for a step that no other run may answer for.
     """
 
     key: str
     inputs: Mapping[str, Tree]
     facts: Mapping[str, Mapping[str, str]]
+    reads: Mapping[str, str] = field(default_factory=dict[str, str])
+    salt: str = ""
 
 
 def keyed(node: Node, values: Mapping[str, Tree], reads: Mapping[str, str], *, salt: str = "") -> Keyed:
@@ -45,13 +49,23 @@ def keyed(node: Node, values: Mapping[str, Tree], reads: Mapping[str, str], *, s
     digests = {name: digest_of_tree(tree) for name, tree in inputs.items()}
     tops = sorted(libraries_of_tree(list(inputs.values())))
     libraries = {top: library_version(top) for top in tops}
-    key = digest_of(canonical([FORMAT, node.step, node.code, digests, dict(reads), libraries, salt]))
+    key = digest_of(canonical([FORMAT, node.step, node.code, digests, dict(reads), libraries, salt, node.over]))
     facts: dict[str, Mapping[str, str]] = {
         "inputs": {name: _brief(inputs[name], digest) for name, digest in digests.items()},
         "reads": {path: short(digest) for path, digest in reads.items()},
         "libraries": libraries,
     }
-    return Keyed(key=key, inputs=inputs, facts=facts)
+    return Keyed(key=key, inputs=inputs, facts=facts, reads=reads, salt=salt)
+
+
+def base_of(node: Node, made: Keyed) -> str:
+    """Return the digest of all that a map's key is made of but its items: two of one base may share results."""
+    inputs = {name: digest_of_tree(tree) for name, tree in made.inputs.items() if name != node.over}
+    tops = sorted(libraries_of_tree(list(made.inputs.values())))
+    libraries = {top: library_version(top) for top in tops}
+    return digest_of(
+        canonical([FORMAT, node.step, node.code, inputs, dict(made.reads), libraries, node.over, made.salt])
+    )
 
 
 def _brief(tree: Any, digest: str) -> str:  # noqa: ANN401 - a tree

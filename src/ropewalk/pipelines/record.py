@@ -62,6 +62,21 @@ class GraphRecorder:
         Raises:
             Invalid: the arguments do not fit the step, or cannot be kept.
         """
+        return self._note(function, args, kwargs, over="")
+
+    def map(self, function: Callable[..., Any], items: Any, fixed: dict[str, Any]) -> Placeholder:  # noqa: ANN401 - items or a placeholder
+        """Note a call of a step for each item; return what stands for the list of results.
+
+        Raises:
+            Invalid: the arguments do not fit the step, or cannot be kept.
+        """
+        first = next(iter(self._facts(function)[1].parameters), "")
+        listed = items if isinstance(items, Placeholder) else list(items)
+        return self._note(function, (listed,), fixed, over=first)
+
+    def _note(
+        self, function: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any], *, over: str
+    ) -> Placeholder:
         options = options_of(function)
         assert options is not None, "only steps are recorded"
         _, signature, code = self._facts(function)
@@ -84,6 +99,12 @@ class GraphRecorder:
             timeout_seconds=options.timeout_seconds,
             backoff_seconds=options.backoff_seconds,
             cache=options.cache,
+            over=over,
+            cpu=options.cpu,
+            memory_bytes=options.memory_bytes,
+            gpu=options.gpu,
+            priority=options.priority,
+            secrets=options.secrets,
         )
         if len(self.calls) >= NODES_MAX:
             raise Invalid("pipeline-too-large", "The pipeline calls too many steps.", why=f"the limit is {NODES_MAX:,}")

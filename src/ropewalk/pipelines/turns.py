@@ -2,30 +2,28 @@
 
 from __future__ import annotations
 
-import json
-import signal
+import random
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
-from pathlib import Path
-from typing import Any
+from dataclasses import replace
 
 from ropewalk import leases
-from ropewalk.compute.pool import Answer, Ending, Job, Lost
-from ropewalk.errors import Interrupted, Invalid
-from ropewalk.pipelines import failures, outcomes
+from ropewalk.compute.pool import ONE, Answer, Ending, Job, Needs
+from ropewalk.errors import Invalid
+from ropewalk.pipelines import failures, logs, outcomes
+from ropewalk.pipelines.applied import apply_outcome
+from ropewalk.pipelines.attempts import Begun, Ended, Records, error_of
 from ropewalk.pipelines.describe import Described
 from ropewalk.pipelines.frontier import Frontier
 from ropewalk.pipelines.graph import Node, Tree
 from ropewalk.pipelines.keys import Keyed
-from ropewalk.pipelines.outcomes import CACHED, DONE, FAILED, RUNNING, SKIPPED, WAITING, Outcome, StepRecord
+from ropewalk.pipelines.mapping import Mappings
+from ropewalk.pipelines.outcomes import CACHED, DONE, FAILED, RUNNING, SKIPPED, WAITING, Outcome
 from ropewalk.pipelines.plan import Hit, Judge
 from ropewalk.pipelines.progress import Progress
-from ropewalk.pipelines.values import frames_of
+from ropewalk.pipelines.secrets import secrets_of
 from ropewalk.refs import canonical
-from ropewalk.runs import keep
 from ropewalk.runs import run as runs
-from ropewalk.runs.log import LogEntry
 from ropewalk.runs.run import Run
 from ropewalk.site import Site
 from ropewalk.store.database import Transaction
@@ -33,46 +31,13 @@ from ropewalk.store.database import Transaction
 RENEW_SECONDS = leases.LEASE_SECONDS / 3
 BACKOFF_SECONDS_MAX = 60.0
 READS_AGAIN_MAX = 3
+# How long a cancellation by another process may go unseen.
+LOOK_SECONDS = 1.0
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Begun:
-    """An attempt at a node.
-
-    Attributes:
-        node: what runs.
-        keyed: its key and inputs.
-        attempt: from 1.
-        reason: why it runs.
-        started_us: microseconds since the epoch.
-    """
-
-    node: Node
-    keyed: Keyed
-    attempt: int
-    reason: tuple[str, ...]
-    started_us: int
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Ended:
-    """An attempt that ended, with what is to be stored of it; everything large is among the blobs already.
-
-    Attributes:
-        begun: the attempt.
-        outcome: what it gave, None for a failure.
-        value: the outcome's tree.
-        failure: what went wrong, None for nothing.
-        ended_us: microseconds since the epoch.
-        notes: what people should know of how it ran.
-    """
-
-    begun: Begun
-    outcome: Outcome | None
-    value: Tree
-    failure: dict[str, Any] | None
-    ended_us: int
-    notes: tuple[str, ...] = ()
+def needs_of(node: Node) -> Needs:
+    """Return what a node takes of a machine while it runs."""
+    return Needs(cpu=node.cpu, memory_bytes=node.memory_bytes, gpu=node.gpu)
 
 
 class Turns:
@@ -83,9 +48,20 @@ class Turns:
         opened: graph and workers.
         run: the run, held by this process.
         on_progress: told of each node that begins or ends.
+        timer: seconds that never go back, for waiting.
+        chance: by which waits before retries differ.
     """
 
-    def __init__(self, site: Site, opened: Described, run: Run, on_progress: Callable[[Progress], None]) -> None:
+    def __init__(
+        self,
+        site: Site,
+        opened: Described,
+        run: Run,
+        on_progress: Callable[[Progress], None],
+        *,
+        timer: Callable[[], float] = time.monotonic,
+        chance: random.Random | None = None,
+    ) -> None:
         self._site = site
         self._graph = opened.graph
         self._pool = opened.pool
@@ -93,28 +69,35 @@ class Turns:
         self._run = run
         self._shape = opened.graph.shape()
         self._on_progress = on_progress
+        self._timer = timer
+        self._chance = chance or random.Random()  # noqa: S311 - no secret hangs on it
         self._judge = Judge(site, opened.graph, salt=run.id)
-        self._positions = {node.id: position for position, node in enumerate(opened.graph.nodes)}
+        self._records = Records(opened.graph, run, site.root, site.hidden / "logs" / run.id)
         self._frontier = Frontier(opened.graph)
-        self._fresh = list(self._frontier.ready.values())
         self._values: dict[str, Tree] = {}
         self._attempts: dict[str, int] = {}
         self._rereads: dict[str, int] = {}
         self._running: dict[str, Begun] = {}
+        self._maps = Mappings(site, run)
         self._later: dict[str, float] = {}
         self._handed: list[Begun] = []
         self._failed: list[Ended] = []
         self._told: list[Progress] = []
-        self._renew_at = time.monotonic() + RENEW_SECONDS
+        self._held_up = False
+        self._version = -1
+        self._renew_at = timer() + RENEW_SECONDS
 
     def walk(self) -> None:
         """Take turns until every node has an outcome.
 
         Raises:
-            Invalid: a step failed for good; the steps that ran beside it were waited for.
-            Interrupted: another process took the run over.
+            Invalid: a step failed for good, and the steps that ran beside it were waited for; or a step wants more than
+                the machine has, and nothing has run.
+            Interrupted: another process took the run over, or somebody cancelled it.
         """
         self._judge.read_files()
+        for node in self._graph.nodes:
+            self._check(node)
         ended: Sequence[Ended] = ()
         while True:
             self._site.db.write(lambda tx, ended=ended: self._turn(tx, ended))
@@ -126,64 +109,86 @@ class Turns:
                 self._on_progress(progress)
             if not self._running and (self._failed or not self._frontier.left):
                 break
-            ended = [self._ended(ending) for ending in self._pool.wait(self._patience())]
-            self._renew()
+            ended = self._wait()
         if self._failed:
-            raise self._error(self._failed[0])
+            raise error_of(self._failed[0])
 
-    def _patience(self) -> float:
-        """Return how long the next turn may wait for something to end."""
-        now = time.monotonic()
-        return max(0.0, min([self._renew_at, *self._later.values()]) - now)
+    def _check(self, node: Node) -> None:
+        """Refuse what could never run, before anything does."""
+        if needs_of(node) == ONE:
+            return
+        try:
+            self._pool.free(needs_of(node))
+        except Invalid as error:
+            error.where = f"{node.id}, {node.where}"
+            raise
+
+    def _wait(self) -> list[Ended]:
+        """Wait until something ends, is due, or has been changed by somebody else."""
+        while True:
+            now = self._timer()
+            until = 0.0 if self._held_up else min([self._renew_at, *self._later.values()])
+            endings = self._pool.wait(max(0.0, min(until - now, LOOK_SECONDS)))
+            ended = [self._ended(ending) for ending in endings]
+            self._renew()
+            # What ended is looked at before anything else: it may be the last that was awaited.
+            if ended or self._timer() >= until or self._is_changed():
+                return ended
+
+    def _is_changed(self) -> bool:
+        before, self._version = self._version, self._site.db.version()
+        return before not in (-1, self._version)
 
     def _renew(self) -> None:
-        if time.monotonic() >= self._renew_at:
+        if self._timer() >= self._renew_at:
             lease = leases.take(self._site.clock.now_us(), self._run.fence)
             self._site.db.write(lambda tx: runs.renew(tx, self._run.id, lease))
-            self._renew_at = time.monotonic() + RENEW_SECONDS
+            self._renew_at = self._timer() + RENEW_SECONDS
 
     def _turn(self, tx: Transaction, ended: Sequence[Ended]) -> None:
         """Do all that one turn changes, in one transaction: outcomes first, then what they make possible."""
-        self._check_fence(tx)
+        runs.check_held(tx, self._run)
         for item in ended:
             self._store(tx, item)
+        self._held_up = False
         if not self._failed:
             self._look_up(tx)
 
-    def _check_fence(self, tx: Transaction) -> None:
-        now = runs.get(tx, self._run.id)
-        if now.fence != self._run.fence or now.state != runs.RUNNING:
-            raise Interrupted(
-                "run-lease-lost",
-                "Another process has taken this run over.",
-                where=self._run.subject,
-                why=f"this one holds fence {self._run.fence}, the run is at {now.fence} and {now.state}",
-                fix="ropewalk runs",
-            )
-
     def _look_up(self, tx: Transaction) -> None:
-        """Take what is kept, and begin what is not, as far as there are workers."""
-        while self._fresh:
-            node = self._fresh.pop(0)
+        """Take what is kept, and begin what is not, as far as there is room."""
+        looked: dict[str, Keyed] = {}
+        while self._frontier.fresh:
+            node = self._frontier.fresh.pop()
             found = self._judge.look(tx, node, self._values)
             if isinstance(found, Hit):
                 self._take(tx, node, found)
-        now = time.monotonic()
-        for node in list(self._frontier.ready.values()):
-            if self._pool.free() <= len(self._handed):
+            elif found is not None:
+                looked[node.id] = found
+        self._begin_parts(tx)
+        now = self._timer()
+        for node in self._frontier.ready():
+            if self._pool.free(Needs(cpu=0.0)) <= len(self._handed):
                 break
-            if self._later.get(node.id, now) > now:
+            if self._later.get(node.id, now) > now or not self._has_room(needs_of(node)):
                 continue
             # Looked at again: a step that ran meanwhile, here or in another run, may have answered for it.
-            found = self._judge.look(tx, node, self._values)
+            found = looked.get(node.id) or self._judge.look(tx, node, self._values)
             if isinstance(found, Hit):
                 self._take(tx, node, found)
             elif found is not None:
                 self._begin(tx, node, found)
 
+    def _has_room(self, needs: Needs) -> bool:
+        """Say whether the pool can take one more; what takes more than usual begins alone, one a turn."""
+        alike = needs == ONE and all(needs_of(begun.node) == ONE for begun in self._handed)
+        if alike:
+            return self._pool.free() > len(self._handed)
+        self._held_up = self._held_up or bool(self._handed)
+        return not self._handed and self._pool.free(needs) > 0
+
     def _know(self, node: Node, value: Tree) -> None:
         self._values[node.id] = value
-        self._fresh += self._frontier.meet(node)
+        self._frontier.meet(node)
 
     def _take(self, tx: Transaction, node: Node, hit: Hit) -> None:
         """Let an earlier outcome answer for a node: the run logs and shows what the step did then."""
@@ -192,140 +197,156 @@ class Turns:
         now_us = self._site.clock.now_us()
         reason = ("nothing that it depends on has changed",)
         begun = Begun(node=node, keyed=hit.keyed, attempt=0, reason=reason, started_us=now_us)
-        outcomes.keep_step(tx, self._record(begun, CACHED, ended_us=now_us))
-        self._apply(tx, node, hit.outcome, hit.keyed)
+        outcomes.keep_step(tx, self._records.step(begun, CACHED, ended_us=now_us))
+        apply_outcome(tx, self._site, self._run, node=node, outcome=hit.outcome, key=hit.keyed)
         self._tell(node, CACHED, reason[0])
 
     def _begin(self, tx: Transaction, node: Node, key: Keyed) -> None:
+        secrets_of(node.secrets, self._site.hidden)  # one that is nowhere ends the run before the step begins
         self._frontier.take(node)
         self._later.pop(node.id, None)
         attempt = self._attempts[node.id] = self._attempts.get(node.id, 0) + 1
         reason = self._judge.why(tx, node, key, self._run.id)
         begun = Begun(node=node, keyed=key, attempt=attempt, reason=reason, started_us=self._site.clock.now_us())
-        self._running[node.id] = begun
-        self._handed.append(begun)
-        outcomes.keep_step(tx, self._record(begun, RUNNING))
+        outcomes.keep_step(tx, self._records.step(begun, RUNNING))
         self._tell(node, RUNNING, reason[0] if attempt == 1 else f"attempt {attempt}")
+        if not node.over:
+            self._hand(begun)
+            return
+        self._maps.begin(tx, begun)
+        whole = self._maps.finish(node)
+        if whole is not None:
+            self._store_outcome(tx, whole)
+        self._begin_parts(tx)
+
+    def _hand(self, begun: Begun) -> None:
+        self._running[begun.job] = begun
+        self._handed.append(begun)
+
+    def _begin_parts(self, tx: Transaction) -> None:
+        """Give the workers further parts of the maps that run."""
+        assert tx is not None, "what begins is begun in a transaction"
+        now = self._timer()
+        for node in self._maps.waiting():
+            while self._later.get(node.id, now) <= now and self._has_room(needs_of(node)):
+                begun = self._maps.next(node, self._site.clock.now_us())
+                if begun is None:
+                    break
+                self._later.pop(node.id, None)
+                self._hand(begun)
 
     def _job(self, begun: Begun) -> Job:
+        node = begun.node
+        inputs = self._maps.message(begun) if begun.places else {"inputs": dict(begun.keyed.inputs), "over": ""}
         return Job(
-            id=begun.node.id,
+            id=begun.job,
             message={
                 "op": "run",
                 "project": self._project,
                 "run": self._run.id,
                 "shape": self._shape,
-                "node": begun.node.id,
-                "inputs": dict(begun.keyed.inputs),
+                "node": node.id,
+                "secrets": list(node.secrets),
+                **inputs,
             },
-            log=self._log(begun.node),
-            timeout_seconds=begun.node.timeout_seconds,
+            log=self._records.log(node),
+            timeout_seconds=node.timeout_seconds,
+            needs=needs_of(node),
+            secrets=secrets_of(node.secrets, self._site.hidden),
         )
-
-    def _log(self, node: Node) -> Path:
-        return self._site.hidden / "logs" / self._run.id / f"{node.id}.log"
 
     def _ended(self, ending: Ending) -> Ended:
         """Return what an attempt came to; files that it declared and that changed meanwhile make it run again."""
         begun = self._running.pop(ending.job)
-        now_us = self._site.clock.now_us()
-        failure = self._failure(begun, ending)
+        node, now_us = begun.node, self._site.clock.now_us()
+        reread = isinstance(ending, Answer) and self._judge.key(node, self._values).key != begun.keyed.key
+        failure = self._records.failure(begun, ending, reread=reread)
+        ended = Ended(begun=begun, outcome=None, value=None, failure=failure, ended_us=now_us)
+        if begun.places:
+            return self._maps.ended(ended, ending)
+        log = logs.kept(self._site.blobs, self._records.log(node))
         if failure is not None or not isinstance(ending, Answer):
-            return Ended(begun=begun, outcome=None, value=None, failure=failure, ended_us=now_us)
+            return replace(ended, log=log)
         told = ending.message["ok"]
         blobs = self._site.blobs
         value, digest = outcomes.packed(blobs, told["tree"])
         assert digest == told["digest"], "the worker and we write the same tree the same way"
         outcome = Outcome(
             key=begun.keyed.key,
-            step=begun.node.step,
-            code=begun.node.code,
+            step=node.step,
+            code=node.code,
             inputs=canonical(begun.keyed.facts).decode(),
             value=value,
             digest=digest,
             entries=outcomes.packed(blobs, told["entries"])[0],
             frames=canonical(told["frames"]).decode(),
             run_id=self._run.id,
-            node=begun.node.id,
+            node=node.id,
             at_us=now_us,
         )
-        notes = self._judge.undeclared(begun.node, told["read"])
-        return Ended(begun=begun, outcome=outcome, value=told["tree"], failure=None, ended_us=now_us, notes=notes)
-
-    def _failure(self, begun: Begun, ending: Ending) -> dict[str, Any] | None:
-        node, log = begun.node, self._log(begun.node)
-        if isinstance(ending, Lost):
-            late = f"it took longer than its {node.timeout_seconds:g} s" if ending.why == "timeout" else ""
-            died = f"its process ended with status {ending.status}" + (
-                " (out of memory?)" if ending.status == -signal.SIGKILL else ""
-            )
-            facts: dict[str, Any] = {"type": "Timeout" if late else "Died", "message": late or died, "frames": []}
-        elif "error" in ending.message:
-            facts = dict(ending.message["error"])
-        elif self._judge.key(node, self._values).key != begun.keyed.key:
-            facts = {"type": "Reread", "message": "a file that it reads changed while it ran", "frames": []}
-        else:
-            return None
-        return {**facts, "log": log.relative_to(self._site.root).as_posix(), "tail": failures.tail(log, facts)}
+        notes = self._judge.undeclared(node, told["read"])
+        return replace(ended, outcome=outcome, value=told["tree"], notes=notes, log=log)
 
     def _store(self, tx: Transaction, ended: Ended) -> None:
-        begun, node = ended.begun, ended.begun.node
-        seconds = (ended.ended_us - begun.started_us) / 1e6
-        if ended.outcome is None:
-            self._store_failure(tx, ended, seconds)
+        node = ended.begun.node
+        if ended.log is not None:
+            tx.run("pipelines.keep_log", run_id=self._run.id, node=node.id, content=ended.log[0], bytes=ended.log[1])
+        if ended.begun.places:
+            self._store_part(tx, ended)
+        elif ended.outcome is None:
+            self._store_failure(tx, ended, self._attempts[node.id])
+        else:
+            self._store_outcome(tx, ended)
+
+    def _store_part(self, tx: Transaction, ended: Ended) -> None:
+        """Write a part of a map down: the one row of the map, and the outcome when it was the last."""
+        node = ended.begun.node
+        self._maps.write(tx, ended)
+        self._tell(node, RUNNING, self._maps.told(node))
+        if ended.failure is not None:
+            self._store_failure(tx, ended, self._maps.attempt(ended))
             return
+        whole = self._maps.finish(node, ended)
+        if whole is not None:
+            self._store_outcome(tx, whole)
+
+    def _store_outcome(self, tx: Transaction, ended: Ended) -> None:
+        begun, node = ended.begun, ended.begun.node
+        assert ended.outcome is not None, "failures are stored elsewhere"
         stored = outcomes.keep(tx, ended.outcome)
         # Another run may have stored this key first: then its value is the one, for all that follows.
         same = stored.digest == ended.outcome.digest
         value = ended.value if same else outcomes.value_of(self._site.blobs, stored)
         self._know(node, value)
         begun = replace(begun, reason=begun.reason + ended.notes)
-        outcomes.keep_step(tx, self._record(begun, DONE, ended_us=ended.ended_us))
-        self._apply(tx, node, stored, begun.keyed)
+        outcomes.keep_step(tx, self._records.step(begun, DONE, ended_us=ended.ended_us))
+        apply_outcome(tx, self._site, self._run, node=node, outcome=stored, key=begun.keyed)
         body = {"node": node.id, "step": node.step, "key": stored.key, "code": node.code, "value": stored.digest}
         self._site.record(tx, "step.done", self._run.subject, body)
-        self._tell(node, DONE, "; ".join(ended.notes), seconds)
+        self._tell(node, DONE, "; ".join(ended.notes), ended.seconds)
 
-    def _store_failure(self, tx: Transaction, ended: Ended, seconds: float) -> None:
+    def _store_failure(self, tx: Transaction, ended: Ended, attempt: int) -> None:
         """Write a failure down; the node waits for its next attempt, or the run fails."""
-        node, failure = ended.begun.node, ended.failure
+        begun, node, failure = ended.begun, ended.begun.node, ended.failure
         assert failure is not None, "an attempt gives a value or fails"
         text = canonical(failure).decode()
         rereads = self._rereads.get(node.id, 0)
         if failure["type"] == "Reread" and rereads < READS_AGAIN_MAX:
             self._rereads[node.id] = rereads + 1
             wait = 0.0
-        elif ended.begun.attempt <= node.retries:
-            wait = min(node.backoff_seconds * 2 ** (ended.begun.attempt - 1), BACKOFF_SECONDS_MAX)
+        elif attempt <= node.retries:
+            wait = min(node.backoff_seconds * 2 ** (attempt - 1), BACKOFF_SECONDS_MAX) if attempt else 0.0
+            wait *= 1 + self._chance.random() / 2
         else:
-            outcomes.keep_step(tx, self._record(ended.begun, FAILED, ended_us=ended.ended_us, error=text))
+            outcomes.keep_step(tx, self._records.step(begun, FAILED, ended_us=ended.ended_us, error=text))
             self._failed.append(ended)
-            self._tell(node, FAILED, failures.headline(failure), seconds)
+            self._tell(node, FAILED, failures.headline(failure), ended.seconds)
             return
-        outcomes.keep_step(tx, self._record(ended.begun, WAITING, ended_us=ended.ended_us, error=text))
-        self._frontier.give_back(node)
-        self._later[node.id] = time.monotonic() + wait
-        self._tell(node, "retrying", f"{failures.headline(failure)}; again in {wait:g} s", seconds)
-
-    def _apply(self, tx: Transaction, node: Node, outcome: Outcome, key: Keyed) -> None:
-        """Give the run what the step logged and which frames it made."""
-        plain = outcomes.unpacked(self._site.blobs, outcome.entries)
-        entries = [LogEntry.from_plain(values) for values in plain]
-        if not keep.apply(tx, self._run.id, entries, node=node.id, at_us=self._site.clock.now_us()):
-            return
-        frames: list[dict[str, Any]] = json.loads(outcome.frames)
-        if not frames:
-            return
-        from ropewalk.data import snapshot
-        from ropewalk.data.frames import FrameRef
-
-        parents = frames_of(list(key.inputs.values()))
-        for position, facts in enumerate(frames):
-            plain_schema: list[tuple[str, str]] = facts["schema"]
-            facts["schema"] = tuple((column, kind) for column, kind in plain_schema)
-            name = node.id if position == 0 else f"{node.id}[{position}]"
-            ref = FrameRef(**facts)
-            snapshot.record(tx, self._site, ref, name=name, run_id=self._run.id, node=node.id, parents=parents)
+        if not begun.places:
+            outcomes.keep_step(tx, self._records.step(begun, WAITING, ended_us=ended.ended_us, error=text))
+            self._frontier.give_back(node)
+        self._later[node.id] = self._timer() + wait
+        self._tell(node, "retrying", f"{failures.headline(failure)}; again in {wait:.3g} s", ended.seconds)
 
     def skip_rest(self, tx: Transaction) -> None:
         """Write down which nodes a failed run never came to."""
@@ -336,7 +357,7 @@ class Turns:
             empty = Keyed(key="", inputs={}, facts={})
             why = ("a step before it failed",)
             begun = Begun(node=node, keyed=empty, attempt=0, reason=why, started_us=now_us)
-            outcomes.keep_step(tx, self._record(begun, SKIPPED, ended_us=now_us))
+            outcomes.keep_step(tx, self._records.step(begun, SKIPPED, ended_us=now_us))
 
     def _tell(self, node: Node, state: str, message: str, seconds: float = 0.0) -> None:
         self._told.append(
@@ -349,41 +370,4 @@ class Turns:
                 finished=len(self._values),
                 total=len(self._graph.nodes),
             )
-        )
-
-    def _error(self, ended: Ended) -> Invalid:
-        """Return a step's failure in four lines, with what it printed last as notes."""
-        node, failure = ended.begun.node, ended.failure
-        assert failure is not None, "only failures come here"
-        record = failure.get("record", {})
-        error = Invalid(
-            "step-failed",
-            f"The step {node.id} failed: {failures.headline(failure)}",
-            where=failures.place(failure) or node.where,
-            why=record.get("why") or failures.source(failure) or str(failure["message"]),
-            fix=record.get("fix")
-            or f"mend it, then run the same command again: finished steps are kept ({failure['log']})",
-        )
-        for note in (failures.lines(failure), failure["tail"]):
-            if note:
-                error.add_note(note)
-        return error
-
-    def _record(self, begun: Begun, state: str, *, ended_us: int | None = None, error: str = "") -> StepRecord:
-        return StepRecord(
-            run_id=self._run.id,
-            node=begun.node.id,
-            position=self._positions[begun.node.id],
-            pipeline=self._graph.pipeline,
-            step=begun.node.step,
-            state=state,
-            attempt=begun.attempt,
-            key=begun.keyed.key,
-            code=begun.node.code,
-            inputs=canonical(begun.keyed.facts).decode(),
-            reason=canonical(begun.reason).decode(),
-            error=error,
-            fence=self._run.fence,
-            started_us=begun.started_us,
-            ended_us=ended_us,
         )

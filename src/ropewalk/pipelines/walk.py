@@ -67,7 +67,8 @@ class Facts:
         token: changes whenever the thing by itself does.
         shown: what people read: a short value, a version, or the beginning of the token.
         refs: what it refers to, in order.
-        reads: files that it says it reads.
+        reads: files and variables that it says it reads.
+        hidden: variables whose values nobody may know.
     """
 
     name: str
@@ -75,6 +76,7 @@ class Facts:
     shown: str
     refs: tuple[Ref, ...]
     reads: tuple[str, ...]
+    hidden: tuple[str, ...] = ()
 
 
 class Walk:

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import json
 import os
+import stat
 import sys
 import traceback
+from collections.abc import Callable
 from typing import Any
 
 from ropewalk.compute.serve import serve
 from ropewalk.pipelines.failures import told
 from ropewalk.pipelines.opened import Opened
 from ropewalk.pipelines.ownership import Ownership
+from ropewalk.pipelines.secrets import refuse_in_value
 from ropewalk.pipelines.session import Session, plain_node
 from ropewalk.pipelines.values import digest_of_tree
 from ropewalk.runs.log import Collector, collecting
@@ -32,11 +36,7 @@ class Worker:
                 return {"ok": self._describe(project)}
             return {"ok": self._run(message)}
         except BaseException as error:  # noqa: BLE001 - sys.exit() in a step is a failure of the step, no more
-            sys.stdout.flush()
-            facts = told(error, Ownership(str(project["code"])), str(project["root"]))
-            facts["printed"] = os.fstat(1).st_size
-            traceback.print_exception(error)
-            return {"error": facts}
+            return {"error": self._told(error, project)}
 
     def _open(self, project: dict[str, Any], *, with_codes: bool) -> dict[str, Any]:
         session = Session(project)
@@ -72,20 +72,41 @@ class Worker:
         inputs = {name: shelf.decode(tree) for name, tree in message["inputs"].items()}
         collector = Collector(session.blobs, session.clock)
         opened = self._opened = self._opened or Opened(session.root)
+        call, trees, failed = session.calls[message["node"]], list[Any](), None
         opened.begin()
         try:
             with collecting(collector):
-                value = session.calls[message["node"]].run(inputs)
+                if message["over"]:
+                    trees, failed = self._items(message, lambda item: call.run(inputs | {message["over"]: item}))
+                else:
+                    trees.append(shelf.encode(call.run(inputs)))
         finally:
             read = opened.end()
-        tree = shelf.encode(value)
-        return {
-            "tree": tree,
-            "digest": digest_of_tree(tree),
-            "entries": [entry.plain() for entry in collector.entries],
-            "frames": list(shelf.frames),
-            "read": read,
-        }
+        plain = {"entries": [entry.plain() for entry in collector.entries], "frames": list(shelf.frames), "read": read}
+        if message["secrets"]:
+            values = {name: os.environ.get(name, "") for name in message["secrets"]}
+            refuse_in_value(json.dumps([trees, plain], ensure_ascii=False), values)
+        if message["over"]:
+            return {"trees": trees, "failed": failed, **plain}
+        return {"tree": trees[0], "digest": digest_of_tree(trees[0]), **plain}
+
+    def _items(self, message: dict[str, Any], run: Callable[[Any], Any]) -> tuple[list[Any], dict[str, Any] | None]:
+        """Run items one after the other up to the first that fails; return the results and what went wrong."""
+        assert self._session is not None, "it was opened"
+        shelf, trees = self._session.shelf, list[Any]()
+        for item in message["items"]:
+            try:
+                trees.append(shelf.encode(run(shelf.decode(item))))
+            except BaseException as error:  # noqa: BLE001 - sys.exit() in a step is a failure of the step, no more
+                return trees, self._told(error, message["project"])
+        return trees, None
+
+    def _told(self, error: BaseException, project: dict[str, Any]) -> dict[str, Any]:
+        sys.stdout.flush()
+        facts = told(error, Ownership(str(project["code"])), str(project["root"]))
+        facts["printed"] = os.fstat(1).st_size if not stat.S_ISFIFO(os.fstat(1).st_mode) else 1 << 40
+        traceback.print_exception(error)
+        return facts
 
 
 if __name__ == "__main__":

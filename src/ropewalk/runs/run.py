@@ -32,8 +32,8 @@ if TYPE_CHECKING:
 PREFIX_LETTERS_MIN = 4
 __all__ = [
     "CANCELLED", "FAILED", "FINISHED", "INTERRUPTED", "KINDS", "MOVES", "REMOTE", "RUNNING", "SCHEDULED", "Run",
-    "any_dead", "begin", "find", "fresh_id", "get", "interrupt_dead", "move", "renew", "resumable", "resume", "start",
-    "told",
+    "any_dead", "begin", "check_held", "find", "fresh_id", "get", "interrupt_dead", "move", "renew", "resumable",
+    "resume", "start", "told",
 ]  # fmt: skip
 
 
@@ -223,6 +223,25 @@ def _lost(run: Run, fence: int) -> Interrupted:
         why=f"this one holds fence {fence}, the run is at {run.fence} and {run.state}",
         fix="ropewalk runs",
     )
+
+
+def check_held(tx: Transaction, run: Run) -> None:
+    """Stop who holds a run no longer: somebody took it over, or cancelled it.
+
+    Raises:
+        Interrupted: the run is another's, or it is over.
+    """
+    now = get(tx, run.id)
+    if now.state == CANCELLED:
+        raise Interrupted(
+            "run-cancelled",
+            f"The run {now.name} was cancelled.",
+            where=run.subject,
+            why=now.error,
+            fix=f"ropewalk run {run.pipeline}",
+        )
+    if now.fence != run.fence or now.state != RUNNING:
+        raise _lost(now, run.fence)
 
 
 def renew(tx: Transaction, run_id: str, lease: Lease) -> None:

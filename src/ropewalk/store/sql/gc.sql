@@ -4,6 +4,8 @@ union select environment from runs where environment <> ''
 union select value from run_values where kind = 'model'
 union select value from outcomes where value like 'sha256:%'
 union select entries from outcomes where entries like 'sha256:%'
+union select content from step_logs where content like 'sha256:%'
+union select items from step_maps where items like 'sha256:%'
 union select manifest from model_versions where manifest <> ''
 union select manifest from releases
 union select bundle from releases
@@ -12,6 +14,7 @@ union select evidence from release_stages;
 -- name: mentioned
 select value as told from outcomes
 union select entries from outcomes
+union select parts from step_maps
 union select bundle from approvals
 union select plan from rollouts
 union select evidence from rollout_decisions

@@ -44,3 +44,20 @@ update steps set state = 'interrupted' where run_id = :run_id and state in ('run
 insert into run_graphs (run_id, graph) values (:run_id, :graph) on conflict (run_id) do nothing;
 -- name: runs_of_graph
 select run_id from run_graphs where graph = :graph order by run_id desc limit 10;
+-- name: keep_map
+insert into step_maps (run_id, node, base, items, total, done, parts, fence, at_us)
+values (:run_id, :node, :base, :items, :total, :done, :parts, :fence, :at_us)
+on conflict (run_id, node) do update set
+    base = excluded.base, items = excluded.items, total = excluded.total, done = excluded.done, parts = excluded.parts,
+    fence = excluded.fence, at_us = excluded.at_us
+where step_maps.fence <= excluded.fence;
+-- name: maps_of_base
+select run_id, node, base, items, total, done, parts, fence, at_us from step_maps where base = :base
+order by at_us desc, run_id desc, node limit 3;
+-- name: maps_of_run
+select run_id, node, base, items, total, done, parts, fence, at_us from step_maps where run_id = :run_id order by node;
+-- name: keep_log
+insert into step_logs (run_id, node, content, bytes) values (:run_id, :node, :content, :bytes)
+on conflict (run_id, node) do update set content = excluded.content, bytes = excluded.bytes;
+-- name: logs_of_run
+select node, content, bytes from step_logs where run_id = :run_id order by node;

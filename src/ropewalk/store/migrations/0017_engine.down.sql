@@ -1,0 +1,2 @@
+drop table step_logs;
+drop table step_maps;
