@@ -129,46 +129,12 @@ class Step(Protocol[P, R]):
 RECORDER: ContextVar[Recorder | None] = ContextVar("ropewalk_recorder", default=None)
 
 
-@overload
-def step(function: Callable[P, R], /) -> Step[P, R]: ...
-@overload
-def step(
-    *,
-    retries: int = 0,
-    timeout: float | str | None = None,
-    backoff: float | str = 0.5,
-    reads: str | list[str] | tuple[str, ...] = (),
-    cache: bool = True,
-    cpu: float = 1,
-    memory: int | str = 0,
-    gpu: int = 0,
-    priority: int = 0,
-    secrets: str | list[str] | tuple[str, ...] = (),
-) -> Callable[[Callable[P, R]], Step[P, R]]: ...
-def step(
-    function: Callable[P, R] | None = None,
-    /,
-    *,
-    retries: int = 0,
-    timeout: float | str | None = None,
-    backoff: float | str = 0.5,
-    reads: str | list[str] | tuple[str, ...] = (),
-    cache: bool = True,
-    cpu: float = 1,
-    memory: int | str = 0,
-    gpu: int = 0,
-    priority: int = 0,
-    secrets: str | list[str] | tuple[str, ...] = (),
-) -> Step[P, R] | Callable[[Callable[P, R]], Step[P, R]]:
-    """Make a function a step: `@step` or `@step(retries=2, timeout="1h", reads=["prices.csv"])`.
+class Words(TypedDict, total=False):
+    """How a step is run; `retries=2, timeout="1h", reads=["prices.csv"]`.
 
-    Called by itself it is the function it was. Called in a `@pipeline` that `ropewalk run` or `ropewalk plan` records,
-    it gives a placeholder that other steps take as an argument, alone or in lists, tuples and dicts.
-
-    Args:
-        function: the function, when the decorator has no brackets.
+    Attributes:
         retries: how often it is tried again after a failure.
-        timeout: seconds, or text such as `90s`, `15m`, `1h`; the attempt's process is killed then.
+        timeout: seconds, or text such as `90s`, `15m`, `1h`; the attempt is killed then, with all that it started.
         backoff: wait before the first retry, written like `timeout`; doubles with each, and up to a half is added by
             chance, so that steps that failed together do not come again together.
         reads: files, folders or patterns, relative to the project, and environment variables (`env:REGION`) that the
@@ -181,29 +147,72 @@ def step(
         secrets: names such as `DB_PASSWORD`: set in its environment from ours, from the file that `DB_PASSWORD_FILE`
             names, or from `.ropewalk/secrets/DB_PASSWORD`, and hidden in what it prints and in its errors. No key
             holds them: a new password makes nothing run again.
+    """
+
+    retries: int
+    timeout: float | str | None
+    backoff: float | str
+    reads: str | list[str] | tuple[str, ...]
+    cache: bool
+    cpu: float
+    memory: int | str
+    gpu: int
+    priority: int
+    secrets: str | list[str] | tuple[str, ...]
+
+
+@overload
+def step(function: Callable[P, R], /) -> Step[P, R]: ...
+@overload
+def step(**words: Unpack[Words]) -> Callable[[Callable[P, R]], Step[P, R]]: ...
+def step(
+    function: Callable[P, R] | None = None, /, **words: Unpack[Words]
+) -> Step[P, R] | Callable[[Callable[P, R]], Step[P, R]]:
+    """Make a function a step: `@step` or `@step(retries=2, timeout="1h", reads=["prices.csv"])`.
+
+    Called by itself it is the function it was. Called in a `@pipeline` that `ropewalk run` or `ropewalk plan` records,
+    it gives a placeholder that other steps take as an argument, alone or in lists, tuples and dicts.
+
+    Args:
+        function: the function, when the decorator has no brackets.
+        words: see `Words`.
 
     Raises:
-        Invalid: a duration or a size cannot be read, a number is negative, or the function is asynchronous or a
-            generator.
+        Invalid: a word is unknown, a duration or a size cannot be read, a number is negative, or the function is
+            asynchronous or a generator.
     """
-    if min(retries, cpu, gpu) < 0:
-        found = f"found retries={retries}, cpu={cpu}, gpu={gpu}"
-        raise Invalid("step-option", "A step cannot be retried or take less than nothing.", why=found)
-    options = StepOptions(
-        retries=retries,
-        timeout_seconds=None if timeout is None else seconds(timeout),
-        backoff_seconds=seconds(backoff),
-        reads=(reads,) if isinstance(reads, str) else tuple(reads),
-        cache=cache,
-        cpu=float(cpu),
-        memory_bytes=size(memory),
-        gpu=gpu,
-        priority=priority,
-        secrets=(secrets,) if isinstance(secrets, str) else tuple(secrets),
-    )
+    options = _options(words)
     if function is None:
         return lambda inner: _mark_step(inner, options)
     return _mark_step(function, options)
+
+
+def _options(words: Words) -> StepOptions:
+    unknown = sorted(set(words) - set(Words.__annotations__))
+    if unknown:
+        raise Invalid(
+            "step-option",
+            f"A step has no option {unknown[0]!r}.",
+            why=f"it takes {', '.join(Words.__annotations__)}",
+            fix='write it like @step(retries=2, timeout="1h")',
+        )
+    retries, cpu, gpu = words.get("retries", 0), words.get("cpu", 1), words.get("gpu", 0)
+    if min(retries, cpu, gpu) < 0:
+        found = f"found retries={retries}, cpu={cpu}, gpu={gpu}"
+        raise Invalid("step-option", "A step cannot be retried or take less than nothing.", why=found)
+    timeout, reads, secrets = words.get("timeout"), words.get("reads", ()), words.get("secrets", ())
+    return StepOptions(
+        retries=retries,
+        timeout_seconds=None if timeout is None else seconds(timeout),
+        backoff_seconds=seconds(words.get("backoff", 0.5)),
+        reads=(reads,) if isinstance(reads, str) else tuple(reads),
+        cache=words.get("cache", True),
+        cpu=float(cpu),
+        memory_bytes=size(words.get("memory", 0)),
+        gpu=gpu,
+        priority=words.get("priority", 0),
+        secrets=(secrets,) if isinstance(secrets, str) else tuple(secrets),
+    )
 
 
 def _mark_step(function: Callable[P, R], options: StepOptions) -> Step[P, R]:
