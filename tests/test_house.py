@@ -124,3 +124,11 @@ def test_importing_the_package_imports_nothing_heavy():
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, env=bare)
 
     assert done.stdout == "set()\n"
+
+
+def test_no_two_steps_of_the_schema_have_one_number():
+    names = [path.name for path in (SRC / "store" / "migrations").glob("*.sql") if ".down." not in path.name]
+
+    numbers = sorted(name[:4] for name in names)
+
+    assert len(set(numbers)) == len(numbers), numbers
