@@ -125,7 +125,12 @@ def test_every_way_to_read_a_history_tells_the_same(shared, points, count):
     assert [one.low for one in drawn if one.low is not None][:1] == [] or min(
         one.low for one in drawn if one.low is not None
     ) == min(numbers)
-    assert {one.step for one in drawn} <= {one[1] for one in wanted}
+    several = by_step[0][1] != by_step[-1][1]
+    ends = {one[1] if several else one[0]: one for one in by_step}
+    assert [key((one.last, one.at_ms, one.step)) for one in drawn] == [
+        ends[one.step if several else one.at_ms] for one in drawn
+    ]
+    assert key((drawn[-1].last, drawn[-1].at_ms, drawn[-1].step)) == by_step[-1]
 
 
 def test_the_history_of_a_name_that_several_steps_used_is_that_of_all_or_of_one(site, begin, log):

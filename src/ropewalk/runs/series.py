@@ -148,9 +148,15 @@ def chart(reader: Reader, run_id: str, key: str, count: int = 500) -> list[Bucke
     first, last = ("first_step", "last_step") if by_step else ("first_ms", "last_ms")
     unit = max(1, -(-(cast("int", span[last]) - cast("int", span[first]) + 1) // count))
     word, which = "step" if by_step else "time", which | {"unit": min(unit, STEP_MAX)}
-    # Several points may share the end of a stretch: the last one stays.
-    ends = {row["bucket"]: row for row in reader.rows(f"series.ends_by_{word}", **which)}
-    return [_bucket(row, ends[row["bucket"]]) for row in reader.rows(f"series.buckets_by_{word}", **which)]
+    # Several points may share the end of a stretch: the last one stays. A step that did not log then has none.
+    found: dict[object, Row] = {}
+    for row in reader.rows(f"series.buckets_by_{word}", **which):
+        if row["bucket"] not in found or row["value"] is not None:
+            found[row["bucket"]] = row
+    ends = found
+    if any(row["value"] is None for row in found.values()):
+        ends = {row["bucket"]: row for row in reader.rows("series.ends_by_step", **which)}
+    return [_bucket(row, ends[bucket]) for bucket, row in found.items()]
 
 
 def _bucket(row: Row, end: Row) -> Bucket:

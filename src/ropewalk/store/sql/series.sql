@@ -32,11 +32,20 @@ select count(*) as points, min(p.step) as first_step, max(p.step) as last_step, 
 from series s join points p on p.series = s.id
 where s.run = (select number from runs where id = :run_id) and s.key = :key and (:node = '' or s.node = :node);
 -- name: buckets_by_step
-select q.step / :unit as bucket, count(*) as points,
-    min(case when q.is_nan = 0 then q.value end) as low, max(case when q.is_nan = 0 then q.value end) as high
-from series t join points q on q.series = t.id
-where t.run = (select number from runs where id = :run_id) and t.key = :key and (:node = '' or t.node = :node)
-group by q.step / :unit order by 1;
+-- The last point of a bucket has the highest step. Where it has the latest time too, as it has unless a run went back, it
+-- is found by the key. Where not, it is missing here.
+with b as (
+    select q.step / :unit as bucket, count(*) as points,
+        min(case when q.is_nan = 0 then q.value end) as low, max(case when q.is_nan = 0 then q.value end) as high,
+        max(q.step) as step, max(q.at_ms) as at_ms
+    from series t join points q on q.series = t.id
+    where t.run = (select number from runs where id = :run_id) and t.key = :key and (:node = '' or t.node = :node)
+    group by q.step / :unit
+)
+select b.bucket, b.points, b.low, b.high, p.step, p.at_ms, p.value, p.is_nan
+from b cross join series s left join points p on p.series = s.id and p.at_ms = b.at_ms and p.step = b.step
+where s.run = (select number from runs where id = :run_id) and s.key = :key and (:node = '' or s.node = :node)
+order by b.bucket, p.value, p.is_nan;
 -- name: ends_by_step
 select p.step / :unit as bucket, p.step, p.at_ms, p.value, p.is_nan from series s join points p on p.series = s.id
 where s.run = (select number from runs where id = :run_id) and s.key = :key and (:node = '' or s.node = :node)
@@ -47,17 +56,15 @@ where s.run = (select number from runs where id = :run_id) and s.key = :key and 
     )
 order by p.step, p.at_ms, p.value, p.is_nan;
 -- name: buckets_by_time
-select q.at_ms / :unit as bucket, count(*) as points,
-    min(case when q.is_nan = 0 then q.value end) as low, max(case when q.is_nan = 0 then q.value end) as high
-from series t join points q on q.series = t.id
-where t.run = (select number from runs where id = :run_id) and t.key = :key and (:node = '' or t.node = :node)
-group by q.at_ms / :unit order by 1;
--- name: ends_by_time
-select p.at_ms / :unit as bucket, p.step, p.at_ms, p.value, p.is_nan from series s join points p on p.series = s.id
+with b as (
+    select q.at_ms / :unit as bucket, count(*) as points,
+        min(case when q.is_nan = 0 then q.value end) as low, max(case when q.is_nan = 0 then q.value end) as high,
+        max(q.at_ms) as at_ms
+    from series t join points q on q.series = t.id
+    where t.run = (select number from runs where id = :run_id) and t.key = :key and (:node = '' or t.node = :node)
+    group by q.at_ms / :unit
+)
+select b.bucket, b.points, b.low, b.high, p.step, p.at_ms, p.value, p.is_nan
+from b cross join series s left join points p on p.series = s.id and p.at_ms = b.at_ms
 where s.run = (select number from runs where id = :run_id) and s.key = :key and (:node = '' or s.node = :node)
-    and p.at_ms in (
-        select max(q.at_ms) from series t join points q on q.series = t.id
-        where t.run = (select number from runs where id = :run_id) and t.key = :key and (:node = '' or t.node = :node)
-        group by q.at_ms / :unit
-    )
-order by p.at_ms, p.step, p.value, p.is_nan;
+order by b.bucket, p.step, p.value, p.is_nan;
