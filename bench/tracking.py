@@ -36,6 +36,7 @@ from measure.trackers import (
 
 KINDS = (OURS, OURS_POSTGRES, PEER_ONE, PEER_DEFAULT)
 WRITERS, CLIENTS = 16, 8
+READS = 4  # times that the stock client reads a history
 SEARCH = {
     "experiment_ids": ["0"],
     "filter": "metrics.m0 > 0.5 and metrics.m1 < 0.5 and params.p0 = '4'",
@@ -132,8 +133,19 @@ class Bench:
             found |= {f"batch {name}": value for name, value in small_batch(server, place, self.seconds).items()}
             found |= {f"large {name}": value for name, value in large_batches(server, self.seconds).items()}
             found["sequence"] = said(stock("sequence", server, self.seconds))["per_second"]
-            found["history"] = said(stock("history", server, self.points))["seconds"]
+            found |= self._history(server, place)
             self._searches(kind, server, place)
+
+    def _history(self, server: Server, place: Path) -> Found:
+        """Read a long history; and the same answers from a server that has them in its memory, which none can beat."""
+        found = {"history": said(stock("history", server, self.points))["seconds"]}
+        before = server.cpu_seconds()
+        found["history client"] = said(stock("reads", server, self.points))["client_cpu"]
+        found["history server"] = (server.cpu_seconds() - before) / READS
+        (place / "origin").write_text(server.url)
+        with serving(["-m", "measure.servers", "memory", str(place)]) as limit:
+            found["history limit"] = said(stock("reads", limit, self.points))["seconds"]
+        return found
 
     def _searches(self, kind: str, server: Server, place: Path) -> None:
         filled = 0
@@ -166,6 +178,9 @@ ROWS: tuple[tuple[str, str, bool, str], ...] = (
     ("  client CPU us a metric", "large client_us", True, ""),
     ("log_metric, one stock client, calls/s", "sequence", False, ">= 12x default, 4x one worker"),
     ("history of 100,000 points, stock client, s", "history", True, ">= 10x"),
+    ("  limit: the same answers from memory, s", "history limit", True, ""),
+    ("  server CPU, s", "history server", True, ""),
+    ("  client CPU, s", "history client", True, ""),
     ("search 100 of 1,000 runs, s", "search 1000", True, ""),
     ("search 100 of 10,000 runs, s", "search 10000", True, ""),
     ("search 100 of 100,000 runs, s", "search 100000", True, "< 0.05 s"),

@@ -133,6 +133,35 @@ def plain(folder: Path) -> App:
     return Starlette(routes=[Route("/endpoints/{name}/predict", predict, methods=["POST"])])
 
 
+def memory(folder: Path) -> App:
+    """Return a server that asks another one, which FOLDER/origin names, once for each answer and then knows it."""
+    import http.client
+    from urllib.parse import urlsplit
+
+    origin = urlsplit((folder / "origin").read_text())
+    known: dict[tuple[str, bytes], tuple[int, bytes]] = {}
+
+    async def answer(scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "lifespan":
+            await _lifespan(receive, send)
+            return
+        path, body = str(scope["path"]), await _body(receive)
+        target = f"{path}?{scope['query_string'].decode()}"
+        key = (f"{scope['method']} {target}", body)
+        if key not in known:
+            asked = http.client.HTTPConnection(str(origin.hostname), origin.port, timeout=60)
+            asked.request(scope["method"], target, body or None, {"content-type": "application/json"})
+            found = asked.getresponse()
+            known[key] = (found.status, found.read())
+            asked.close()
+        status, data = known[key]
+        headers = [(b"content-type", b"application/json"), (b"content-length", b"%d" % len(data))]
+        await send({"type": "http.response.start", "status": status, "headers": headers})
+        await send({"type": "http.response.body", "body": data})
+
+    return answer
+
+
 def gateway(opened: ExitStack, folder: Path, *, captures: bool) -> App:
     """Return our gateway alone, with or without capture."""
     from ropewalk.endpoints.capture import Capture
@@ -154,6 +183,7 @@ def main(kind: str, folder: Path) -> None:
         app = {
             "echo": lambda: echo,
             "plain": lambda: plain(folder),
+            "memory": lambda: memory(folder),
             "gateway": lambda: gateway(opened, folder, captures=True),
             "no-capture": lambda: gateway(opened, folder, captures=False),
         }[kind]()

@@ -39,10 +39,9 @@ def log_metrics(tx: Transaction, site: Site, run_id: str, logged: Sequence[point
         NotFound: there is no such run.
     """
     checked = [points.check_point(*one) for one in logged]
-    single = len(checked) == 1
-    found = remote.target(tx, site, run_id, checked[0][0] if single else "", counts=True)
+    found = remote.target(tx, site, run_id, [point[0] for point in checked], counts=True)
     if checked:
-        points.write(tx, found.owner, "", checked, known=found.series if single else None)
+        points.write(tx, found.owner, "", checked, known=found.known)
 
 
 def log_params(tx: Transaction, site: Site, run_id: str, params: Sequence[Pair]) -> None:
@@ -123,10 +122,10 @@ def log_batch(
             why=", ".join(twice)[:200],
             fix="name each once",
         )
-    found = remote.target(tx, site, run_id, counts=bool(checked or texts))
+    found = remote.target(tx, site, run_id, [point[0] for point in checked], counts=bool(checked or texts))
     _write_params(tx, found.owner, texts)
     if checked:
-        points.write(tx, found.owner, "", checked)
+        points.write(tx, found.owner, "", checked, known=found.known)
     _write_tags(tx, site, found, labels)
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import cast
 
@@ -11,7 +11,7 @@ from msgspec import json
 
 from ropewalk.errors import Invalid
 from ropewalk.runs.keys import check_key
-from ropewalk.store.database import Row, Transaction, Value
+from ropewalk.store.database import Reader, Row, Transaction, Value
 
 INT_MAX = (1 << 63) - 1
 Point = tuple[str, float, int, int]
@@ -73,7 +73,9 @@ def check_point(key: object, value: float, at_ms: int, step: int) -> Point:
     return name, value, at_ms, step
 
 
-def write(tx: Transaction, owner: Owner, node: str, points: Sequence[Point], *, known: int | None = None) -> None:
+def write(
+    tx: Transaction, owner: Owner, node: str, points: Sequence[Point], *, known: Mapping[str, int] | None = None
+) -> None:
     """Write points; one that is there already, in all of its parts, is not written again.
 
     Args:
@@ -81,27 +83,24 @@ def write(tx: Transaction, owner: Owner, node: str, points: Sequence[Point], *, 
         owner: the run.
         node: the step that logged them, empty for a script or a client.
         points: as `check_point` returned them.
-        known: number of the series when there is one point and its series is known.
+        known: numbers of those of the series that there are, by name; None where nobody has looked.
     """
-    if len(points) == 1:
-        (point,) = points
-        series = known if known is not None else _series(tx, owner, node, {point[0]})[point[0]]
-        tx.run("runs.point", series=series, **_plain(point))
-        tx.run("runs.latest", **owner.row(point[0], node), **_plain(point))
-        if node:
-            tx.run("runs.latest", **owner.row(point[0], ""), **_plain(point))
-        return
-    numbers = _series(tx, owner, node, {point[0] for point in points})
+    keys = {point[0] for point in points}
+    numbers = dict(_known(tx, owner, node, keys) if known is None else known)
+    for key in sorted(keys - numbers.keys()):
+        numbers[key] = int(str(tx.value("runs.series_insert", run=owner.number, key=key, node=node)))
     rows = [
         (numbers[key], at_ms, step, value, 0) if value == value else (numbers[key], at_ms, step, 0.0, 1)  # noqa: PLR0124
         for key, value, at_ms, step in points
     ]
     rows.sort()  # so that neighbours in the table are written one after the other
-    tx.pour("runs.point", rows)
-    newest = [(point[0], tuple(_plain(point).values())) for point in newest_of(points)]
-    for place in {node, ""}:
-        own = (place, owner.experiment, owner.started_us)
-        tx.pour("runs.latest", [(owner.number, key, *own, *plain) for key, plain in newest])
+    own = (owner.experiment, owner.started_us)
+    newest = [
+        (owner.number, key, place, *own, step, at_ms, *((value, 0) if value == value else (0.0, 1)))  # noqa: PLR0124
+        for key, value, at_ms, step in newest_of(points)
+        for place in {node, ""}
+    ]
+    tx.pour(("runs.point", rows), ("runs.latest", newest))
 
 
 def newest_of(points: Iterable[Point]) -> list[Point]:
@@ -124,16 +123,6 @@ def value_of(row: Row) -> float:
     return math.nan if row["is_nan"] else cast("float", row["value"])
 
 
-def _plain(point: Point) -> dict[str, Value]:
-    _, value, at_ms, step = point
-    nan = math.isnan(value)
-    return {"step": step, "at_ms": at_ms, "value": 0.0 if nan else value, "is_nan": int(nan)}
-
-
-def _series(tx: Transaction, owner: Owner, node: str, keys: set[str]) -> dict[str, int]:
-    """Return the numbers of series by key, made where there are none."""
-    asked = json.encode(list(keys)).decode()
-    found = json.decode(str(tx.value("runs.series_of", run=owner.number, node=node, keys=asked)), type=dict[str, int])
-    for key in sorted(keys - found.keys()):
-        found[key] = int(str(tx.value("runs.series_insert", run=owner.number, key=key, node=node)))
-    return found
+def _known(reader: Reader, owner: Owner, node: str, keys: Iterable[str]) -> dict[str, int]:
+    found = reader.value("runs.series_of", run=owner.number, node=node, keys=json.encode(list(keys)).decode())
+    return json.decode(str(found), type=dict[str, int])

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import Any, cast
+
+from msgspec import json
 
 from ropewalk.errors import Conflict, Invalid, NotFound
 from ropewalk.runs import experiments
@@ -14,7 +17,7 @@ from ropewalk.runs.points import Owner
 from ropewalk.runs.run import begin, fresh_id, get, told
 from ropewalk.runs.states import INTERRUPTED, NAME_TAG, PARENT_TAG, REMOTE, RUNNING, SCHEDULED, STATE_OF, Run
 from ropewalk.site import Site
-from ropewalk.store.database import Transaction
+from ropewalk.store.database import Row, Transaction
 
 BEAT_TAG = "ropewalk.heartbeat_seconds"
 SPOOL_TAG = "ropewalk.spool_id"
@@ -42,7 +45,7 @@ class Target:
         heartbeat_seconds: how often its client promised to speak.
         deleted_us: None while it is not deleted.
         reopened_us: since when more was logged after its end than the ledger has noted.
-        series: number of the series of the metric that was asked for, None for none.
+        known: numbers of the series, by name, of those metrics that were asked for which it has.
     """
 
     number: int
@@ -55,7 +58,7 @@ class Target:
     heartbeat_seconds: int
     deleted_us: int | None
     reopened_us: int | None
-    series: int | None
+    known: Mapping[str, int]
 
     @property
     def owner(self) -> Owner:
@@ -243,7 +246,13 @@ def restore(tx: Transaction, site: Site, run_id: str) -> Run:
 
 
 def target(
-    tx: Transaction, site: Site, run_id: str, key: str = "", *, counts: bool = False, by_client: bool = True
+    tx: Transaction,
+    site: Site,
+    run_id: str,
+    metrics: Iterable[str] = (),
+    *,
+    counts: bool = False,
+    by_client: bool = True,
 ) -> Target:
     """Return the run that something is about to be written to, and note that its client lives.
 
@@ -251,7 +260,7 @@ def target(
         tx: the transaction; the caller owns the commit.
         site: the project.
         run_id: which run.
-        key: name of the metric whose series is wanted; empty for none.
+        metrics: names of those whose series are wanted.
         counts: whether it is a metric or a parameter, of which the ledger keeps a digest when the run ends.
         by_client: whether the run's own client writes, which then lives; a person in the console is none.
 
@@ -259,7 +268,12 @@ def target(
         Invalid: the run is deleted.
         NotFound: there is no such run.
     """
-    found = tx.get(Target, "runs.to_log", id=run_id, key=key)
+    keys = list(dict.fromkeys(metrics))
+    if len(keys) > 1:
+        row = tx.row("runs.to_log_many", id=run_id, keys=json.encode(keys).decode())
+    else:
+        row = tx.row("runs.to_log", id=run_id, key=keys[0] if keys else "")
+    found = None if row is None else _target(row, keys)
     if found is None:
         raise NotFound("run-not-found", "There is no such run.", where=f"run:{run_id[:80]}", fix="ropewalk runs")
     if found.deleted_us is not None:
@@ -277,6 +291,14 @@ def target(
         tx.run("runs.reopen", number=found.number, at_us=site.clock.now_us())
         site.record(tx, "run.reopened", f"run:{found.id}", {"state": found.state})
     return found
+
+
+def _target(row: Row, keys: Sequence[str]) -> Target:
+    fields = cast("dict[str, Any]", dict(row))
+    series = fields.pop("series")
+    if len(keys) > 1:
+        return Target(known=json.decode(series, type=dict[str, int]), **fields)
+    return Target(known={keys[0]: series} if keys and series is not None else {}, **fields)
 
 
 def _renew(tx: Transaction, found: Target, now_us: int) -> None:

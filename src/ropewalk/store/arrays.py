@@ -8,6 +8,8 @@ from typing import Any
 from ropewalk.store.database import Value
 from ropewalk.store.inserts import Insert
 
+_TEXTS = {str}
+_QUOTED = str.maketrans({'"': '\\"', "\\": "\\\\"})
 _NUMBERS = {"bigint": frozenset((int,)), "double precision": frozenset((int, float))}
 
 
@@ -32,10 +34,12 @@ def unnested(
 
 
 def array_of(values: Sequence[Value], kind: str) -> str | list[Value]:
-    """Return values as an array of one type: numbers in PostgreSQL's own words, which is quicker, others as a list."""
+    """Return values as an array of one type: in PostgreSQL's own words, which is quicker, or as a list."""
     found = set(map(type, values))
     if found <= _NUMBERS.get(kind, frozenset()):
         return "{" + repr(list(values))[1:-1] + "}"
+    if found == _TEXTS:
+        return "{" + ",".join([f'"{str(value).translate(_QUOTED)}"' for value in values]) + "}"
     if kind == "double precision":
         return [None if value is None else float(value) for value in values]
     return list(values)

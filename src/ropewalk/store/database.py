@@ -52,13 +52,12 @@ class Transaction(Reader, Protocol):
         """Run a named statement for each row of values; return how many rows were changed."""
         ...
 
-    def pour(self, query: str, rows: Sequence[tuple[Value, ...]], /) -> int:
-        """Run a named insert of parameters alone for many rows at once; return how many were written or changed.
+    def pour(self, *parts: tuple[str, Sequence[tuple[Value, ...]]]) -> None:
+        """Run named inserts of parameters alone, each for many rows at once, in as few statements as can be.
 
         Args:
-            query: its name.
-            rows: plain values in the order of the insert's columns. Where the insert changes rows that are there, no
-                two of these may be the same one.
+            parts: names, each with rows of plain values in the order of the insert's columns. Where an insert changes
+                rows that are there, no two of its rows may be the same one; no part may need what another one writes.
         """
         ...
 

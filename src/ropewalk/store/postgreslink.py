@@ -240,14 +240,12 @@ class PostgresSession(Session):
 
     def many(self, query: str, rows: Iterable[Mapping[str, Value]], /) -> int:
         """Run a named statement for each row of values; plain inserts travel as arrays, thousands of rows at a time."""
-        waiting = iter(rows)
-        count = 0
+        waiting, count = iter(rows), 0
         while batch := list(islice(waiting, BATCH_ROWS)):
             insert = self._words.inserts.get(query) if len(batch) >= ARRAYS_FROM else None
             if insert and insert.plain:
                 columns = [[row[name] for row in batch] for name in insert.names]
-                sql, values = unnested(insert, self._words.types, columns)
-                count += self.execute(query, sql, values).rowcount
+                count += self.execute(query, *unnested(insert, self._words.types, columns)).rowcount
             else:
                 count += self._each(query, batch)
         self._go_on_above(query)
@@ -263,14 +261,16 @@ class PostgresSession(Session):
             self._call.since = 0.0
         return self._cursor.rowcount
 
-    def pour(self, query: str, rows: Sequence[tuple[Value, ...]], /) -> int:
-        """Run a named insert for many rows, each column an array."""
-        count = 0
-        for start in range(0, len(rows), BATCH_ROWS):
-            columns = list(zip(*rows[start : start + BATCH_ROWS], strict=True))
-            count += self.execute(query, *unnested(self._words.inserts[query], self._words.types, columns)).rowcount
-        self._go_on_above(query)
-        return count
+    def pour(self, *parts: tuple[str, Sequence[tuple[Value, ...]]]) -> None:
+        """Run named inserts, each column of several rows an array."""
+        for query, rows in parts:
+            insert = self._words.inserts[query]
+            if len(rows) == 1:
+                self.run(query, **dict(zip(insert.names, rows[0], strict=True)))
+                continue
+            for start in range(0, len(rows), BATCH_ROWS):
+                columns = list(zip(*rows[start : start + BATCH_ROWS], strict=True))
+                self.execute(query, *unnested(insert, self._words.types, columns))
 
     def _go_on_above(self, query: str) -> None:
         found = self._words.numbered.get(query)

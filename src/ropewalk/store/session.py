@@ -39,8 +39,8 @@ class Session(ABC):
         """Run a named statement for each row of values; return how many rows were changed."""
 
     @abstractmethod
-    def pour(self, query: str, rows: Sequence[tuple[Value, ...]], /) -> int:
-        """Run a named insert of parameters alone for many rows at once; return how many were written or changed."""
+    def pour(self, *parts: tuple[str, Sequence[tuple[Value, ...]]]) -> None:
+        """Run named inserts of parameters alone, each for many rows at once."""
 
     def _fetch(self, query: str, sql: str, values: Mapping[str, Value], *, one: bool = False) -> list[Row]:
         """Return rows as mappings; the columns' names are looked at once for each statement."""

@@ -88,9 +88,10 @@ class SqliteSession(Session):
         """Run a named statement for each row of values; return how many rows were changed."""
         return self._changed(query, self._connection.executemany, ((self._queries[query], rows),))
 
-    def pour(self, query: str, rows: Sequence[tuple[Value, ...]], /) -> int:
-        """Run a named insert for many rows: each statement takes as many as it can, so that threads change seldom."""
-        return self._changed(query, self._connection.execute, poured(self._queries[query], rows))
+    def pour(self, *parts: tuple[str, Sequence[tuple[Value, ...]]]) -> None:
+        """Run named inserts: each statement takes as many rows as it can, so that threads change seldom."""
+        for query, rows in parts:
+            self._changed(query, self._connection.execute, poured(self._queries[query], rows))
 
     def _changed(self, query: str, do: Do, statements: Iterable[tuple[str, object]]) -> int:
         try:

@@ -242,13 +242,12 @@ def _pours_rows_as_they_are(open_store: OpenStore) -> None:
     rows += [(200, 1, 1, float("inf"), 0), (201, 1, 1, 5, 0), (202, 1, 1, -0.0, 1)]
     own = (0, 1)
     texts: list[tuple[Value, ...]] = [(1, f"k{n}, \"'{{}}\\", "", *own, n, 1, 0.5, 0) for n in range(12)]
+    newer = [(*text[:5], cast("int", text[5]) + place % 2, *text[6:]) for place, text in enumerate(texts)]
     with opened(open_store) as store:
-        assert store.write(lambda tx: tx.pour("runs.point", [])) == 0
-        assert store.write(lambda tx: tx.pour("runs.point", rows)) == len(rows)
-        assert store.write(lambda tx: tx.pour("runs.point", [*rows, *rows[:1]])) == 0, "they are there already"
-        assert store.write(lambda tx: tx.pour("runs.latest", texts)) == len(texts)
-        newer = [(*text[:5], cast("int", text[5]) + place % 2, *text[6:]) for place, text in enumerate(texts)]
-        assert store.write(lambda tx: tx.pour("runs.latest", newer)) == len(texts) // 2
+        store.write(lambda tx: tx.pour(("runs.point", []), ("runs.latest", [])))
+        store.write(lambda tx: tx.pour(("runs.point", rows), ("runs.latest", texts)))
+        store.write(lambda tx: tx.pour(("runs.point", [*rows, *rows[:1]])))  # they are there already
+        store.write(lambda tx: tx.pour(("runs.latest", newer), ("runs.point", [])))
         with store.read() as reader:
             for series, at_ms, step, value, is_nan in rows:
                 page = reader.rows("series.page", series=series, at_ms=-1, step=0, value=0.0, is_nan=0, count=2)
