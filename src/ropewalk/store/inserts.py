@@ -63,6 +63,9 @@ def insert_of(sql: str) -> Insert | None:
 
 def poured(sql: str, rows: Sequence[tuple[Value, ...]]) -> Iterator[tuple[str, tuple[Value, ...]]]:
     """Yield statements that insert many rows, each with its values, by their place."""
+    if len(rows) == 1:
+        yield _sizes(sql)[-1][1], rows[0]
+        return
     start = 0
     for size, said in _sizes(sql):
         while len(rows) - start >= size:
