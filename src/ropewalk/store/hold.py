@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import fcntl
 import os
-from contextlib import suppress
+from collections.abc import Generator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from ropewalk.errors import Conflict, Unavailable
@@ -70,3 +71,14 @@ def held(where: str) -> Unavailable:
         why="nobody may write meanwhile, for it would be lost",
         fix="run the same command again when that has ended",
     )
+
+
+@contextmanager
+def alone_in(folder: Path) -> Generator[None]:
+    """Let one process at a time set a database up: SQLite does not wait for a lock when a file becomes a WAL one."""
+    handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(handle)

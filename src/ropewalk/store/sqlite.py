@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import fcntl
 import os
 import sqlite3
 import threading
@@ -18,7 +17,7 @@ from ropewalk.errors import Conflict, Corrupt, RopewalkError, Unavailable
 from ropewalk.store import schema
 from ropewalk.store.database import READ_SECONDS, Reader, Transaction, Value
 from ropewalk.store.dialect import SCAN_ROWS, quoted
-from ropewalk.store.hold import FileHold
+from ropewalk.store.hold import FileHold, alone_in
 from ropewalk.store.inserts import poured
 from ropewalk.store.migrate import load_migrations
 from ropewalk.store.queries import load_queries
@@ -256,7 +255,7 @@ class SqliteDatabase:
         self._closed = False
         self._hold: FileHold | None = None
         self._writer = Writer(self.link, clock, Reserve(path.parent, reserve_bytes).refusal)
-        with _alone_in(path.parent):
+        with alone_in(path.parent):
             self._watch = self._connect()
             link = SqliteLink(self._watch)
             link.raw(NOTES)
@@ -374,17 +373,6 @@ class SqliteDatabase:
         self._watch.close()
         if self._hold is not None:
             self._hold.close()
-
-
-@contextmanager
-def _alone_in(folder: Path) -> Generator[None]:
-    """Let one process at a time set a database up: SQLite does not wait for a lock when a file becomes a WAL one."""
-    handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        fcntl.flock(handle, fcntl.LOCK_EX)
-        yield
-    finally:
-        os.close(handle)
 
 
 def stand_alone(path: Path) -> None:
