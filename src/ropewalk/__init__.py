@@ -7,17 +7,21 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from ropewalk.models.log import log_model
+    from ropewalk.pipelines.commands import command_step
     from ropewalk.pipelines.declare import pipeline, step
+    from ropewalk.pipelines.notebooks import notebook_step
     from ropewalk.runs.log import log_artifact, log_metric, log_metrics, log_param, log_params, set_tag
 
 __version__ = "0.1.0"
 __all__ = [
+    "command_step",
     "log_artifact",
     "log_metric",
     "log_metrics",
     "log_model",
     "log_param",
     "log_params",
+    "notebook_step",
     "pipeline",
     "set_tag",
     "step",
@@ -26,6 +30,8 @@ __all__ = [
 _HOMES = {
     "pipeline": "ropewalk.pipelines.declare",
     "step": "ropewalk.pipelines.declare",
+    "command_step": "ropewalk.pipelines.commands",
+    "notebook_step": "ropewalk.pipelines.notebooks",
     "log_model": "ropewalk.models.log",
 } | dict.fromkeys(
     ("log_artifact", "log_metric", "log_metrics", "log_param", "log_params", "set_tag"), "ropewalk.runs.log"
