@@ -68,32 +68,35 @@ def notebook_step(
     """
     frame = inspect.currentframe()
     caller = frame.f_back if frame is not None else None
-    folder = Path(str(caller.f_globals.get("__file__", "."))).resolve().parent if caller is not None else Path.cwd()
-    place = folder / notebook
-    codes = read_cells(place, notebook)
+    place = Path(str(caller.f_globals.get("__file__", ""))).resolve().parent / notebook if caller else Path(notebook)
     _places[notebook] = place
     outputs = require_inside((writes,) if isinstance(writes, str) else writes)
-    declared = (reads,) if isinstance(reads, str) else tuple(reads)
+    known = (notebook, read_cells(place, notebook), kernel)
     called = name or Path(notebook).stem.replace("-", "_").replace(" ", "_")
-    given = dict(parameters or {})
+    options: dict[str, Any] = {"reads": (reads,) if isinstance(reads, str) else tuple(reads)}
+    options |= {"retries": 0, "timeout": timeout, "cache": cache}
 
     def stage(*after: object, **more: object) -> Files:
-        def run(  # noqa: PLR0917 - all of it counts as input
-            notebook: str,
-            codes: tuple[str, ...],  # noqa: ARG001 - an input: other code, another result
-            kernel: str,
-            parameters: dict[str, Any],
-            writes: tuple[str, ...],
-            after: tuple[object, ...],  # noqa: ARG001 - an input
-        ) -> Files:
-            return run_notebook(notebook, kernel, parameters, writes)
-
-        fixed = (notebook, codes, kernel, {**given, **more}, outputs)
-        made = staged(run, called, outputs, fixed, reads=declared, retries=0, timeout=timeout, cache=cache)
-        return made(*after)
+        return staged(_runner(), called, outputs, (*known, {**(parameters or {}), **more}, outputs), **options)(*after)
 
     stage.__name__ = stage.__qualname__ = called
     return stage
+
+
+def _runner() -> Callable[..., Files]:
+    """Return a function of its own for a step, whose arguments are all inputs of its outcome."""
+
+    def run(  # noqa: PLR0917 - in the order in which they are handed on
+        notebook: str,
+        codes: tuple[str, ...],  # noqa: ARG001 - other code, another result
+        kernel: str,
+        parameters: dict[str, Any],
+        writes: tuple[str, ...],
+        after: tuple[object, ...],  # noqa: ARG001 - what has to be there before
+    ) -> Files:
+        return run_notebook(notebook, kernel, parameters, writes)
+
+    return run
 
 
 def read_cells(path: Path, notebook: str) -> tuple[str, ...]:
@@ -133,6 +136,18 @@ def run_notebook(notebook: str, kernel: str, parameters: Mapping[str, Any], writ
         Missing: papermill is not installed.
         Invalid: a cell has failed, or there is no such kernel or parameter.
     """
+    root, source = Path.cwd(), _places[notebook]
+    stem = f"notebooks/{Path(notebook).with_suffix('').as_posix()}"
+    with tempfile.TemporaryDirectory() as folder:
+        executed = Path(folder) / "executed.ipynb"
+        clear(root, writes)
+        _execute(notebook, str(source), str(executed), {"kernel_name": kernel, "parameters": dict(parameters)})
+        log_artifact(executed, f"{stem}.ipynb")
+        _keep_outputs(json.loads(executed.read_bytes()), stem)
+    return keep(root, blobs(), writes, notebook)
+
+
+def _execute(notebook: str, source: str, executed: str, how: dict[str, Any]) -> None:
     try:
         import papermill as installed
         from jupyter_client.kernelspec import NoSuchKernel
@@ -146,41 +161,22 @@ def run_notebook(notebook: str, kernel: str, parameters: Mapping[str, Any], writ
             fix='pip install "ropewalk[notebook]"',
         ) from None
     papermill: Any = installed
-    root, source = Path.cwd(), _places[notebook]
-    _require_parameters(papermill.inspect_notebook(str(source)), parameters, notebook)
-    clear(root, writes)
-    stem = f"notebooks/{Path(notebook).with_suffix('').as_posix()}"
-    with tempfile.TemporaryDirectory() as folder:
-        executed = Path(folder) / "executed.ipynb"
-        try:
-            papermill.execute_notebook(
-                str(source),
-                str(executed),
-                parameters=dict(parameters),
-                kernel_name=kernel,
-                cwd=str(root),
-                progress_bar=False,
-            )
-        except PapermillExecutionError as problem:
-            error: Any = problem
-            raise Invalid(
-                "notebook-failed",
-                f"A cell of the notebook has failed: {error.ename}: {error.evalue}"[:400],
-                where=f"{notebook}, cell {error.exec_count}",
-                why=str(error.source).strip()[:400],
-                fix="mend that cell; the cells before it are in the step's log",
-            ) from problem
-        except NoSuchKernel as error:
-            raise Invalid(
-                "notebook-failed",
-                "There is no such kernel.",
-                where=notebook,
-                why=str(error),
-                fix="jupyter kernelspec list",
-            ) from error
-        log_artifact(executed, f"{stem}.ipynb")
-        _keep_outputs(json.loads(executed.read_bytes()), stem)
-    return keep(root, blobs(), writes, notebook)
+    _require_parameters(papermill.inspect_notebook(source), how["parameters"], notebook)
+    try:
+        papermill.execute_notebook(source, executed, cwd=str(Path.cwd()), progress_bar=False, **how)
+    except PapermillExecutionError as problem:
+        error: Any = problem
+        raise Invalid(
+            "notebook-failed",
+            f"A cell of the notebook has failed: {error.ename}: {error.evalue}"[:400],
+            where=f"{notebook}, cell {error.exec_count}",
+            why=str(error.source).strip()[:400],
+            fix="mend that cell; the cells before it are in the step's log",
+        ) from problem
+    except NoSuchKernel as error:
+        raise Invalid(
+            "notebook-failed", "There is no such kernel.", where=notebook, why=str(error), fix="jupyter kernelspec list"
+        ) from error
 
 
 def _require_parameters(known: Mapping[str, Any], given: Mapping[str, Any], notebook: str) -> None:
