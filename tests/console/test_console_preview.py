@@ -6,9 +6,12 @@ from pathlib import Path
 
 import polars as pl
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from starlette.datastructures import QueryParams
 
 from ropewalk.console.look import Wanted
+from ropewalk.console.markdown import Block, Piece, blocks
 from ropewalk.console.patch import between, lines_of
 from ropewalk.console.preview import ROWS, TEXT_BYTES, Shown, image_kind, preview
 from ropewalk.console.query import Asked
@@ -140,3 +143,46 @@ def test_differences_are_lines_with_their_kind():
     assert ("plus", "+c") in lines
     assert between("a", "a", ("1", "2")) == []
     assert lines_of("+x\n" * 5000)[-1] == ("place", "and 1,000 more lines")
+
+
+def test_a_table_that_mlflow_logged_is_shown_as_a_table_and_other_json_as_text(shown):
+    found = shown("eval.json", b'{"columns": ["question", "score"], "data": [["why", 0.5], [null, {"a": 1}]]}')
+
+    assert [column["name"] for column in found.columns] == ["question", "score"]
+    assert found.rows == (("why", "0.5"), ("", '{"a": 1}'))
+    for other in (
+        b'{"columns": ["a"], "data": [[1, 2]]}',
+        b'{"columns": [], "data": []}',
+        b'{"columns": 1, "data": 2}',
+    ):
+        assert shown("other.json", other).kind == "text"
+
+
+def test_markdown_becomes_pieces_and_never_markup():
+    text = "# A *b*\n\ntwo\nlines `x` **y**\n\n- one\n- [two](https://e.example)\n\n1. first\n\n```py\n<b>\n```\n"
+    text += "| a | b |\n|---|:-:|\n| 1 | 2 |\n\n> said\n\n---\n\n<script>x</script>\n"
+    found = blocks(text)
+
+    kinds = ["heading", "paragraph", "list", "numbers", "code", "table", "quote", "rule", "paragraph"]
+    assert [one.kind for one in found] == kinds
+    assert found[0].level == 1
+    assert [(one.kind, one.text) for one in found[1].pieces] == [
+        ("text", "two lines "), ("code", "x"), ("text", " "), ("strong", "y"),
+    ]  # fmt: skip
+    assert found[2].items[1][0] == Piece(kind="link", text="two", link="https://e.example")
+    assert found[4].text == "<b>"
+    assert [[cell[0].text for cell in row] for row in found[5].rows] == [["a", "b"], ["1", "2"]]
+    assert found[8].pieces[0].text == "<script>x</script>"
+
+
+@given(st.text(alphabet="#*_-`[]()|> \n1.)~!ab"))
+def test_any_markdown_ends_and_makes_nothing_up(text):
+    written = "".join(one for block in blocks(text) for one in _letters(block))
+
+    assert written.count("a") <= text.count("a")
+    assert written.count("b") <= text.count("b")
+
+
+def _letters(block: Block) -> list[str]:
+    lines = [block.pieces, *block.items, *(cell for row in block.rows for cell in row)]
+    return [block.text, *(piece.text for line in lines for piece in line)]

@@ -157,3 +157,33 @@ def test_files_are_shown_and_never_run(look: Page, lab):
     look.get_by_role("link", name="report.html", exact=True).click()
 
     assert "<script>" in look.locator("pre.lines").inner_text()
+
+
+@pytest.mark.parametrize("name", ["report.html", "drawing.svg"])
+def test_a_page_of_somebody_is_drawn_in_a_frame_where_nothing_of_it_runs(chromium, lab, name):
+    page = chromium.new_page(base_url=lab.url)
+    page.goto(f"/runs/{lab.evil}/files/{name}")
+    page.get_by_role("link", name="as a page").click()
+    page.locator("iframe.framed").wait_for()
+    page.wait_for_function("() => document.readyState === 'complete'")
+    raw = httpx.get(f"{lab.url}/runs/{lab.evil}/raw/{name}?framed=1")
+
+    assert page.locator("iframe.framed").get_attribute("sandbox") == ""
+    assert page.evaluate("window.hit") is None
+    assert raw.headers["content-security-policy"].startswith("sandbox; default-src 'none'; style-src")
+    assert "frame-ancestors 'self'" in raw.headers["content-security-policy"]
+    page.close()
+
+
+def test_only_pages_and_drawings_are_framed(lab):
+    answer = httpx.get(f"{lab.url}/runs/{lab.evil}/raw/table.csv?framed=1")
+
+    assert answer.headers["content-disposition"].startswith("attachment")
+
+
+def test_markdown_is_read_as_written_and_never_as_markup(look: Page, lab):
+    look.goto(f"/runs/{lab.evil}/files/notes/deep/er/readme.md")
+
+    assert look.locator(".markdown h2").inner_text() == "hello <script>window.hit=1</script>"
+    look.get_by_role("link", name="as text").click()
+    assert look.locator("pre.lines").inner_text().startswith("# hello")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import PurePosixPath
 from typing import Any
 
@@ -10,7 +11,15 @@ from starlette.responses import FileResponse, Response
 
 from ropewalk.console import shelves
 from ropewalk.console.mlmodel import BYTES_MAX, signature_of
-from ropewalk.console.preview import TABLE_BYTES_MAX, Shown, image_kind, preview
+from ropewalk.console.preview import (
+    FRAMED,
+    FRAMED_BYTES_MAX,
+    MARKDOWN,
+    TABLE_BYTES_MAX,
+    Shown,
+    image_kind,
+    preview,
+)
 from ropewalk.console.shelves import FILES_SHOWN, Kept, Shelf
 from ropewalk.console.tree import tree
 from ropewalk.console.words import size
@@ -28,6 +37,16 @@ RAW_HEADERS = {
     "Referrer-Policy": "no-referrer",
     "Cache-Control": "private, max-age=60",
     "Cross-Origin-Resource-Policy": "same-origin",
+}
+
+
+# In the frame of our page nothing runs, nothing is sent and nothing is loaded; a place of its own, not the console's.
+FRAMED_HEADERS = {
+    **RAW_HEADERS,
+    "Content-Security-Policy": (
+        "sandbox; default-src 'none'; style-src 'unsafe-inline'; img-src data:; font-src data:; form-action 'none'; "
+        "base-uri 'none'; frame-ancestors 'self'"
+    ),
 }
 
 
@@ -50,7 +69,10 @@ def one(house: House, rows: Reader, request: Request) -> dict[str, Any]:
     """
     shelf, name = shelves.asked(house, rows, request), request.path_params["path"]
     found = shelves.find(house, rows, shelf, name)
-    raw_address = shelf.address("raw", name)
+    raw_address, here = shelf.address("raw", name), shelf.address("files", name)
+    ways = _ways(found)
+    way = request.query_params.get("as", "")
+    way = way if way in ways else ""
     return {
         "name": name,
         "back": f"{shelf.home}#files",
@@ -58,16 +80,29 @@ def one(house: House, rows: Reader, request: Request) -> dict[str, Any]:
         "digest": found.digest,
         "size": size(found.bytes),
         "raw": raw_address,
-        "shown": _shown(house, found, raw_address),
+        "shown": _shown(house, found, raw_address, way),
+        "ways": [(word, f"{here}?as={word}" if word else here, word == way) for word in ways],
     }
 
 
-def _shown(house: House, found: Kept, raw_address: str) -> Shown:
+def _ways(found: Kept) -> tuple[str, ...]:
+    """Return in which ways a file may be looked at, the usual one first and nameless."""
+    ending = PurePosixPath(found.path.lower()).suffix
+    if ending in FRAMED and found.bytes <= FRAMED_BYTES_MAX:
+        return ("", "page")
+    return ("", "text") if ending in MARKDOWN else ()
+
+
+def _shown(house: House, found: Kept, raw_address: str, way: str) -> Shown:
+    if way == "page":
+        told = "Its scripts do not run, and nothing is loaded from elsewhere."
+        return Shown(kind="frame", address=f"{raw_address}?framed=1", told=told)
     # A large file is not brought here from where it lies to look at its beginning.
     if found.bytes > TABLE_BYTES_MAX:
         return Shown(kind="none", told="The file is too large to be shown here; download it.")
     file = house.site.blobs.fetch(found.digest)
-    return preview(PurePosixPath(found.path).name, file, found.bytes, f"{raw_address}?drawn=1")
+    shown = preview(PurePosixPath(found.path).name, file, found.bytes, f"{raw_address}?drawn=1")
+    return replace(shown, kind="text") if way == "text" and shown.kind == "markdown" else shown
 
 
 def raw(house: House, rows: Reader, request: Request) -> Response:
@@ -79,6 +114,9 @@ def raw(house: House, rows: Reader, request: Request) -> Response:
     """
     found = shelves.find(house, rows, shelves.asked(house, rows, request), request.path_params["path"])
     file, name = house.site.blobs.fetch(found.digest), PurePosixPath(found.path).name
+    if request.query_params.get("framed") == "1" and "page" in _ways(found):
+        kind = "image/svg+xml" if name.lower().endswith(".svg") else "text/html"
+        return FileResponse(file, media_type=f"{kind}; charset=utf-8", headers=FRAMED_HEADERS)
     if request.query_params.get("drawn") == "1":
         with file.open("rb") as stream:
             kind = image_kind(name, stream.read(HEAD_BYTES))
@@ -105,6 +143,7 @@ def code(house: House, rows: Reader, request: Request) -> dict[str, Any]:
         "digest": digest,
         "size": "",
         "raw": "",
+        "ways": [],
         "shown": preview(PurePosixPath(wanted).name, file, house.site.blobs.size(digest)),
     }
 

@@ -1,4 +1,4 @@
-"""The beginning of a file as a page shows it: text, JSON, the first rows of a table, or an image; never as markup."""
+"""The beginning of a file as a page shows it: text, Markdown, JSON, rows of a table, or an image; never as markup."""
 
 from __future__ import annotations
 
@@ -8,6 +8,10 @@ import json
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 from typing import Any
+
+import msgspec
+
+from ropewalk.console.markdown import Block, blocks
 
 TEXT_BYTES = 256 << 10
 IMAGE_BYTES_MAX = 20 << 20
@@ -24,6 +28,10 @@ IMAGES = {
     ".webp": ("image/webp", b"RIFF"),
 }
 TABLES = {".csv": ",", ".tsv": "\t"}
+MARKDOWN = frozenset({".md", ".markdown"})
+# What a browser draws in a frame of its own, where nothing of it runs and nothing is loaded.
+FRAMED = frozenset({".html", ".htm", ".svg"})
+FRAMED_BYTES_MAX = 8 << 20
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -31,16 +39,18 @@ class Shown:
     """What a page shows of a file.
 
     Attributes:
-        kind: `image`, `table`, `text` or `none`.
+        kind: `image`, `table`, `markdown`, `frame`, `text` or `none`.
         text: for a text.
+        blocks: of a Markdown text.
         columns: name and kind of each column, for a table.
         rows: cells as text, for a table.
         told: what was left out, or why nothing is shown.
-        address: where the image lies.
+        address: where the image lies, or what is shown in a frame.
     """
 
     kind: str
     text: str = ""
+    blocks: tuple[Block, ...] = ()
     columns: tuple[dict[str, str], ...] = ()
     rows: tuple[tuple[str, ...], ...] = field(default=())
     told: str = ""
@@ -70,8 +80,17 @@ def preview(name: str, file: Path, size: int, image: str = "") -> Shown:
         return Shown(kind="none", told="These bytes are no text; download them.")
     if ending in TABLES:
         return _csv(text, TABLES[ending], cut=size > TEXT_BYTES)
-    told = f"The first {TEXT_BYTES >> 10} KiB are shown." if size > TEXT_BYTES else ""
+    return _words(ending, text, cut=size > TEXT_BYTES)
+
+
+def _words(ending: str, text: str, *, cut: bool) -> Shown:
+    told = f"The first {TEXT_BYTES >> 10} KiB are shown." if cut else ""
+    if ending in MARKDOWN and text:
+        return Shown(kind="markdown", blocks=tuple(blocks(text)), text=text, told=told)
     if ending == ".json" and not told:
+        found = _json_table(text)
+        if found is not None:
+            return found
         text = _pretty(text)
     return Shown(kind="text", text=text, told=told or ("" if text else "The file is empty."))
 
@@ -98,6 +117,36 @@ def _pretty(text: str) -> str:
         return json.dumps(json.loads(text), indent=2, ensure_ascii=False)
     except (ValueError, RecursionError):
         return text
+
+
+class _Logged(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    columns: list[str | int]
+    data: list[list[Any]]
+
+
+def _json_table(text: str) -> Shown | None:
+    """Return a table that MLflow's `log_table` wrote, columns beside rows, or None for any other JSON."""
+    try:
+        whole = msgspec.json.decode(text, type=_Logged)
+    except (msgspec.DecodeError, RecursionError):
+        return None
+    wide = len(whole.columns)
+    if not wide or any(len(row) != wide for row in whole.data):
+        return None
+    told = [f"The first {ROWS} of {len(whole.data):,} rows are shown."] if len(whole.data) > ROWS else []
+    told += [f"The first {COLUMNS} of {wide} columns are shown."] if wide > COLUMNS else []
+    return Shown(
+        kind="table",
+        columns=tuple({"name": str(name)[:CELL_LETTERS], "kind": ""} for name in whole.columns[:COLUMNS]),
+        rows=tuple(tuple(_said(cell)[:CELL_LETTERS] for cell in row[:COLUMNS]) for row in whole.data[:ROWS]),
+        told=" ".join(told),
+    )
+
+
+def _said(cell: object) -> str:
+    if cell is None:
+        return ""
+    return cell if isinstance(cell, str) else json.dumps(cell, ensure_ascii=False)
 
 
 def _csv(text: str, comma: str, *, cut: bool) -> Shown:
