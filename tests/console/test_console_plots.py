@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from ropewalk.console.lineage import SHOWN, Thing, drawn
 from ropewalk.console.parallel import Strand, parallel
 from ropewalk.console.plots import Curve, Look, Mark, plot, smoothed
 from ropewalk.console.scales import decades, exact, rounds, short_number, short_span, spread
@@ -207,3 +208,22 @@ def test_spans_begin_where_they_began_and_lead_to_their_details():
     assert str(half.get("class")) == "work bad"
     assert [item.get("href") for item in ET.fromstring(drawn).iter() if item.get("href")] == ["#span-a", '#span-b"']
     assert waterfall([]) == ""
+
+
+def test_a_lineage_goes_from_left_to_right_and_its_lines_end_at_their_boxes():
+    run = Thing(id="r", kind="run", name="a run with a name that is long", sources=("d", "gone"))
+    versions = [
+        Thing(id=f"v{number}", kind="version", name=f"v{number}", sources=("r",)) for number in range(SHOWN + 3)
+    ]
+    found = drawn([[Thing(id="d", kind="data", name=EVIL)], [run], [], versions, []])
+
+    x = {box["whole"]: box["x"] for box in found["boxes"]}
+    assert [head["word"] for head in found["heads"]] == ["read", "run", "versions"]
+    assert x[EVIL] < x[run.name] < x["v0"]
+    assert len(found["lines"]) == 1 + SHOWN
+    assert found["boxes"][-1]["name"] == "and 3 more"
+    assert all(0 <= box["x"] <= found["width"] - found["wide"] for box in found["boxes"])
+    assert all(0 <= box["y"] <= found["height"] - found["high"] for box in found["boxes"])
+    start, end = found["lines"][0].removeprefix("M").split("C")
+    assert start == f"{x[EVIL] + found['wide']:g} {found['boxes'][0]['y'] + found['high'] / 2:g}"
+    assert end.endswith(f"{x[run.name]:g} {found['boxes'][1]['y'] + found['high'] / 2:g}")

@@ -43,7 +43,7 @@ def waterfall(bars: Sequence[Bar]) -> str:
     whole = max(1, *(bar.to_ns for bar in bars))
     shown = bars[:SPANS_MAX]
     height = ROW * len(shown) + 6
-    parts = [f'<svg class="waterfall" viewBox="0 0 {WIDTH} {height}" role="img" aria-label="Spans in time">']
+    parts = [f'<svg class="waterfall" viewBox="0 0 {WIDTH} {height}" role="group" aria-label="Spans in time">']
     for index, bar in enumerate(shown):
         y = index * ROW + 4
         left = LEFT + (WIDTH - LEFT - RIGHT) * max(0, bar.from_ns) / whole

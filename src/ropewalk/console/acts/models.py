@@ -220,7 +220,7 @@ def _delete(given: Given, rows: Reader) -> Sheet:
     words = [item.alias for item in aliases.of_model(rows, found.id)]
     told = [f"{count:,} {'version' if count == 1 else 'versions'} of it go with it, and this cannot be undone."]
     if words:
-        told.append(f"The aliases {', '.join(words)} mean nothing from then on.")
+        told.append(f"From then on nothing is meant by {', '.join(words)}.")
     told.append("The runs and the files that the versions were made of stay; the ledger keeps what was done.")
     return Sheet(
         title=f"Delete {found.name}",

@@ -4,6 +4,7 @@ import { BASE } from "./base.js";
 import "./keys.js";
 import "./live.js";
 import "./plot.js";
+import "./scroll.js";
 import "./table.js";
 import "./press.js";
 
