@@ -1,7 +1,9 @@
-"""Puts the object-store bucket under the checks of `testing.blobs`, on a real server that speaks S3."""
+"""Puts the object-store bucket under the checks of `testing.blobs`, on real servers that speak S3 and Azure's Blob."""
 
 from __future__ import annotations
 
+import base64
+import hmac
 import os
 import socket
 import subprocess
@@ -11,6 +13,7 @@ import urllib.request
 from collections.abc import Generator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from email.utils import formatdate
 from pathlib import Path
 
 from ropewalk.blobs.bucket import Bucket
@@ -22,10 +25,10 @@ WAIT_SECONDS = 60.0
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ObjectsUnderTest:
-    """A prefix of an S3 bucket.
+    """A prefix of an S3 bucket or an Azure container.
 
     Attributes:
-        url: `s3://BUCKET/PREFIX`.
+        url: `s3://BUCKET/PREFIX` or `az://CONTAINER/PREFIX`.
         environment: what the library needs to reach it: endpoint, region and keys.
         local: folder for what is being received and what was fetched.
         scratch: a folder for the check's own files.
@@ -59,9 +62,7 @@ def s3_server(bucket: str = "kept") -> Generator[Mapping[str, str]]:
     Args:
         bucket: its name.
     """
-    with socket.socket() as held:
-        held.bind(("127.0.0.1", 0))
-        port = int(held.getsockname()[1])
+    port = _free_port()
     with subprocess.Popen(
         [sys.executable, "-m", "moto.server", "-H", "127.0.0.1", "-p", str(port)],
         stdin=subprocess.DEVNULL,
@@ -82,6 +83,64 @@ def s3_server(bucket: str = "kept") -> Generator[Mapping[str, str]]:
             }
         finally:
             server.kill()
+
+
+# What Azurite's own documentation publishes: an account that is nobody's.
+AZURITE_ACCOUNT = "devstoreaccount1"
+AZURITE_KEY = "Eby8vdM02xNOcqFlqUwJPLlmEtlCDXJ1OUzFT50uSRZ6IFsuFq2UVErCz4I6tq/K1SZFPTOtr/KBHBeksoGMGw=="
+
+
+@contextmanager
+def azure_server(command: str, folder: Path, container: str = "kept") -> Generator[Mapping[str, str]]:
+    """Run Azurite's Blob server, with one empty container; yield the environment that reaches it.
+
+    Args:
+        command: `azurite-blob`, as `npm install azurite` puts it.
+        folder: where it keeps what it keeps.
+        container: its name.
+    """
+    port = _free_port()
+    words = [command, "--silent", "--skipApiVersionCheck", "--disableTelemetry", "--blobPort", str(port)]
+    with subprocess.Popen(
+        [*words, "--location", str(folder)],
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    ) as server:
+        try:
+            _wait(port)
+            address = f"http://127.0.0.1:{port}/{AZURITE_ACCOUNT}"
+            with urllib.request.urlopen(_new_container(address, container), timeout=WAIT_SECONDS):  # noqa: S310 - our own
+                pass
+            yield {
+                "AZURE_ENDPOINT": address,
+                "AZURE_STORAGE_ACCOUNT_NAME": AZURITE_ACCOUNT,
+                "AZURE_STORAGE_ACCOUNT_KEY": AZURITE_KEY,
+            }
+        finally:
+            server.kill()
+
+
+def _new_container(address: str, container: str) -> urllib.request.Request:
+    """Return the signed request that makes a container: the library that is tried makes none."""
+    date, version = formatdate(usegmt=True), "2021-08-06"
+    place = f"/{AZURITE_ACCOUNT}/{AZURITE_ACCOUNT}/{container}"
+    text = "PUT" + "\n" * 12 + f"x-ms-date:{date}\nx-ms-version:{version}\n{place}\nrestype:container"
+    signed = hmac.digest(base64.b64decode(AZURITE_KEY), text.encode(), "sha256")
+    headers = {
+        "x-ms-date": date,
+        "x-ms-version": version,
+        "Authorization": f"SharedKey {AZURITE_ACCOUNT}:{base64.b64encode(signed).decode()}",
+        "Content-Type": "",
+    }
+    url = f"{address}/{container}?restype=container"
+    return urllib.request.Request(url, data=b"", headers=headers, method="PUT")  # noqa: S310 - our own server
+
+
+def _free_port() -> int:
+    with socket.socket() as held:
+        held.bind(("127.0.0.1", 0))
+        return int(held.getsockname()[1])
 
 
 def _wait(port: int) -> None:
