@@ -1,11 +1,14 @@
 """Fills what MLFLOW_TRACKING_URI names with some of everything, as a script that runs in `.venv-mlflow`."""
 
 import math
+import os
 
 import mlflow
+import mlflow.genai
 import numpy as np
 import pandas as pd
 from mlflow import MlflowClient
+from mlflow.entities import AssessmentSource, Feedback
 from sklearn.linear_model import LogisticRegression
 
 client = MlflowClient()
@@ -26,6 +29,22 @@ with mlflow.start_run(experiment_id=first, run_name="whole", tags={"lines": "one
     )
     with mlflow.start_run(experiment_id=first, run_name="child", nested=True):
         mlflow.log_metric("depth", 1)
+mlflow.set_experiment(experiment_id=first)
+asked = mlflow.log_trace("asked", request={"q": "ünï"}, response="a", tags={"colour": "red"})
+with mlflow.start_span("outer", span_type="CHAIN") as outer, mlflow.start_span("inner") as inner:
+    inner.set_inputs({"x": [1, None, "two"]})
+    inner.set_outputs("text")
+    inner.add_event(mlflow.entities.SpanEvent("seen", attributes={"at": 3}))
+mlflow.flush_trace_async_logging()
+human = AssessmentSource("HUMAN", source_id="ann")
+mlflow.log_assessment(asked, Feedback(name="good", value=True, source=human, rationale="because", metadata={"a": "b"}))
+mlflow.log_expectation(trace_id=asked, name="answer", value={"text": "A"}, source=human)
+if os.environ["MLFLOW_TRACKING_URI"].startswith("sqlite"):
+    # The file store keeps neither.
+    client.link_traces_to_run([asked], run.info.run_id)
+    golden = mlflow.genai.create_dataset("golden", experiment_id=first, tags={"team": "north"})
+    golden.merge_records([{"inputs": {"q": str(place)}, "expectations": {"a": place}} for place in range(3)])
+    client.create_webhook("hook", "https://1.1.1.1/hook", ["model_version.created"], description="d", secret="s" * 20)
 client.create_model_version("churn", info.model_uri, run.info.run_id)
 client.create_model_version("churn", info.model_uri, run.info.run_id, tags={"colour": "red"}, description="third")
 client.delete_model_version("churn", "2")

@@ -72,8 +72,11 @@ def report(tally: Tally, done: str, out: Output) -> dict[str, object]:
         out.line(f"left out  {what}: {why}", style="yellow")
     if len(tally.refused) > SHOWN:
         out.line(f"... and {len(tally.refused) - SHOWN} more, see --json")
+    for what, why in list(tally.notes.items())[:SHOWN]:
+        out.line(f"note  {what}: {why}", style="dim")
     return {
         "counts": counts,
+        "notes": tally.notes,
         "known": dict(tally.known),
         "refused": tally.refused,
         "digest": digest,

@@ -13,6 +13,7 @@ from typing import cast
 
 from ropewalk.artifacts import artifact, paths
 from ropewalk.errors import Invalid, RopewalkError
+from ropewalk.exchange.observed import Observed
 from ropewalk.exchange.ours import ProjectSource
 from ropewalk.exchange.records import (
     Elsewhere,
@@ -20,7 +21,7 @@ from ropewalk.exchange.records import (
     LoggedModel,
     Point,
     Run,
-    Source,
+    Whole,
     digest_of_run,
     pieces,
 )
@@ -62,7 +63,7 @@ class Arrival:
         on_step: told of each thing that is done.
     """
 
-    def __init__(self, site: Site, source: Source, *, dry: bool, on_step: Callable[[str], None]) -> None:
+    def __init__(self, site: Site, source: Whole, *, dry: bool, on_step: Callable[[str], None]) -> None:
         self._site, self._source, self._dry, self._on_step = site, source, dry, on_step
         self._there = ProjectSource(site)
         self.tally = Tally()
@@ -86,6 +87,8 @@ class Arrival:
                 self._on_step(f"run {run.name}")
                 self._attempt(f"run {run.id}", partial(self._take_run, run, number))
         take_models(self._site, self._source.models(), self.tally, dry=self._dry, on_step=self._on_step)
+        rest = Observed(self._site, self._source, self.tally, dry=self._dry, on_step=self._on_step)
+        rest.take({experiment.id: (experiment, number) for experiment, number in homes})
         for experiment, number in homes:
             if experiment.deleted and not self._dry:
                 self._delete_experiment(number)

@@ -5,13 +5,26 @@ from __future__ import annotations
 import math
 import re
 from collections import defaultdict
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 from ropewalk.errors import Corrupt, Invalid
+from ropewalk.exchange import databasetraces
 from ropewalk.exchange.folder import MODEL_STATUSES
 from ropewalk.exchange.places import Places, files_below
-from ropewalk.exchange.records import Dataset, Experiment, File, LoggedModel, Model, Point, Run, Version
+from ropewalk.exchange.records import (
+    Dataset,
+    EvaluationData,
+    Experiment,
+    File,
+    Hook,
+    LoggedModel,
+    Model,
+    Point,
+    Run,
+    Traced,
+    Version,
+)
 from ropewalk.store.database import Row
 from ropewalk.store.sqlitefile import SqliteFile
 
@@ -172,6 +185,18 @@ class DatabaseSource:
                 aliases={alias: int(version) for alias, version in aliases.get(name, {}).items()},
                 versions=tuple(versions[name]),
             )
+
+    def traces(self, experiment: Experiment) -> Iterator[Traced]:
+        """Yield its traces with what is thought of them; databases from before MLflow 2.14 have none."""
+        return databasetraces.traces(self._rows, self._places, experiment)
+
+    def evaluation_data(self, experiments: Sequence[Experiment]) -> Iterator[EvaluationData]:
+        """Yield the datasets for evaluation."""
+        return databasetraces.evaluation_sets(self._rows, {one.id for one in experiments})
+
+    def hooks(self) -> Iterator[Hook]:
+        """Yield the webhooks that are not deleted."""
+        return databasetraces.hooks(self._rows)
 
     def _rows(self, table: str, rest: str = "") -> list[Row]:
         """Return the rows of a table; of one that this release of MLflow did not have, none."""

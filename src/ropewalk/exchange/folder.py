@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+import json
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import cast
 
@@ -11,15 +12,19 @@ from ropewalk.exchange.places import Places, files_below
 from ropewalk.exchange.records import (
     Dataset,
     Elsewhere,
+    EvaluationData,
     Experiment,
     File,
+    Hook,
     LoggedModel,
     Model,
     Point,
     Run,
+    Traced,
     Version,
     texts,
 )
+from ropewalk.exchange.traced import spans_of_contents, traced
 
 META = "meta.yaml"
 TRASH = ".trash"
@@ -122,6 +127,32 @@ class FolderSource:
                 tags=_pairs(home / "tags"),
             )
 
+    def traces(self, experiment: Experiment) -> Iterator[Traced]:
+        """Yield its traces; their spans lie among their artifacts."""
+        for home in _folders(self._homes[experiment.id] / "traces"):
+            if not (home / "trace_info.yaml").is_file():
+                continue
+            held = home / "artifacts" / "traces.json"
+            text = held.read_text(encoding="utf-8") if held.is_file() else "{}"
+            spans = cast("list[Meta]", cast("Meta", json.loads(text)).get("spans") or [])
+            judged = home / "assessments"
+            yield traced(
+                _yaml(home / "trace_info.yaml"),
+                spans=spans_of_contents(spans, home.name),
+                tags=_pairs(home / "tags"),
+                metadata=_pairs(home / "request_metadata"),
+                assessments=[_yaml(path) for path in sorted(judged.glob("*.yaml"))] if judged.is_dir() else [],
+            )
+
+    def evaluation_data(self, experiments: Sequence[Experiment]) -> Iterator[EvaluationData]:
+        """Yield nothing: MLflow's file store keeps none."""
+        del experiments
+        return iter(())
+
+    def hooks(self) -> Iterator[Hook]:
+        """Yield nothing: MLflow's file store keeps none."""
+        return iter(())
+
     def files(self, owner: Run | LoggedModel) -> Iterable[File]:
         """Return the files beside the records; else those at the location, if it is below a folder that was named."""
         above = self._homes[owner.experiment] / (MODELS if isinstance(owner, LoggedModel) else "")
@@ -214,17 +245,20 @@ def _number(value: object) -> int:
 
 
 def _meta(home: Path) -> Meta:
+    return _yaml(home / META)
+
+
+def _yaml(path: Path) -> Meta:
     try:
         import yaml
     except ModuleNotFoundError as error:
         raise Missing(
             "extra-not-installed",
             "Reading an mlruns folder needs PyYAML.",
-            where=META,
+            where=path.name,
             why="MLflow's file store writes YAML",
             fix="pip install 'ropewalk[mlflow]'",
         ) from error
-    path = home / META
     try:
         found = yaml.safe_load(path.read_bytes())
     except (OSError, yaml.YAMLError, UnicodeDecodeError) as error:

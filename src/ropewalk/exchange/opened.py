@@ -8,13 +8,13 @@ from urllib.parse import unquote, urlsplit
 from ropewalk.errors import Invalid, NotFound
 from ropewalk.exchange.database import DatabaseSource
 from ropewalk.exchange.folder import META, TRASH, FolderSource
-from ropewalk.exchange.records import Source
+from ropewalk.exchange.records import Whole
 from ropewalk.exchange.server import ServerSource
 
 SQLITE = b"SQLite format 3\x00"
 
 
-def open_source(text: str, artifacts: Path | None = None) -> Source:
+def open_source(text: str, artifacts: Path | None = None) -> Whole:
     """Return the source that somebody typed.
 
     Args:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from typing import BinaryIO, Protocol
 
 from ropewalk.refs import PREFIX, canonical
+from ropewalk.traces.start import Told
 
 # The name stands in a field too, and a heartbeat that has stopped elsewhere does not begin here.
 NOT_COMPARED = frozenset(("mlflow.runName", "ropewalk.heartbeat_seconds"))
@@ -179,6 +180,67 @@ class Model:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Traced:
+    """A trace with its spans and what is thought of it.
+
+    Attributes:
+        told: all but the spans.
+        spans: in OpenTelemetry's JSON form, with ids in hex.
+        runs: ids of runs that it is linked to.
+    """
+
+    told: Told
+    spans: tuple[Mapping[str, object], ...] = ()
+    runs: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EvaluationData:
+    """A dataset for evaluation with its records.
+
+    Attributes:
+        id: `d-` and 32 hex digits.
+        name: what people call it.
+        created_ms: milliseconds since the epoch.
+        updated_ms: the same.
+        created_by: who made it, or None.
+        tags: its tags.
+        experiments: ids of the experiments that it belongs to.
+        records: in the protocol's words.
+    """
+
+    id: str
+    name: str
+    created_ms: int = 0
+    updated_ms: int = 0
+    created_by: str | None = None
+    tags: Mapping[str, str] = field(default_factory=dict[str, str])
+    experiments: tuple[str, ...] = ()
+    records: tuple[Mapping[str, object], ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Hook:
+    """A webhook, without its secret, which nobody can read.
+
+    Attributes:
+        id: as it was.
+        name: what people call it.
+        url: where it leads.
+        description: what people say of it.
+        events: what it is told of, such as `model_version.created`.
+        signed: whether it has a secret; None where that is not said.
+    """
+
+    id: str
+    name: str
+    url: str
+    description: str = ""
+    events: tuple[str, ...] = ()
+    signed: bool | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class File:
     """A file of a run or a logged model.
 
@@ -220,6 +282,22 @@ class Source(Protocol):
 
     def models(self) -> Iterable[Model]:
         """Return all registered models."""
+        ...
+
+
+class Whole(Source, Protocol):
+    """Whoever keeps the rest too."""
+
+    def traces(self, experiment: Experiment) -> Iterable[Traced]:
+        """Return the traces of an experiment with what is thought of them."""
+        ...
+
+    def evaluation_data(self, experiments: Sequence[Experiment]) -> Iterable[EvaluationData]:
+        """Return the datasets for evaluation that belong to experiments."""
+        ...
+
+    def hooks(self) -> Iterable[Hook]:
+        """Return all webhooks."""
         ...
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import tempfile
-from collections.abc import Generator, Iterable, Iterator
+from collections.abc import Generator, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
@@ -12,16 +12,20 @@ from typing import IO, BinaryIO, cast
 from urllib.parse import quote, urlencode
 
 from ropewalk.errors import Refused, Unavailable
+from ropewalk.exchange import servertraces
 from ropewalk.exchange.places import PROXIED
 from ropewalk.exchange.records import (
     Dataset,
     Elsewhere,
+    EvaluationData,
     Experiment,
     File,
+    Hook,
     LoggedModel,
     Model,
     Point,
     Run,
+    Traced,
     Version,
 )
 from ropewalk.refs import name_clause
@@ -59,10 +63,13 @@ class ServerSource:
             Unavailable: it does not answer, or says that it cannot.
             Refused: it does not know who asks, or he may not.
         """
-        said = self.send(method, API + target, json.dumps(body).encode() if body is not None else b"")
+        return self._asked(method, API + target, body)
+
+    def _asked(self, method: str, target: str, body: Json | None) -> Json:
+        said = self.send(method, target, json.dumps(body).encode() if body is not None else b"")
         if said.fine:
             return said.read()
-        raise said_no(self.url, target, said)
+        raise said_no(self.url, target.removeprefix(API), said)
 
     def send(self, method: str, target: str, body: bytes | Path = b"", into: IO[bytes] | None = None) -> wire.Answer:
         """Return what the server answers, whatever it is.
@@ -166,6 +173,18 @@ class ServerSource:
                 params=_pairs(data.get("params")),
                 tags=_pairs(info.get("tags")),
             )
+
+    def traces(self, experiment: Experiment) -> Iterator[Traced]:
+        """Yield its traces with what is thought of them."""
+        return servertraces.traces(self._asked, experiment)
+
+    def evaluation_data(self, experiments: Sequence[Experiment]) -> Iterator[EvaluationData]:
+        """Yield the datasets for evaluation of experiments."""
+        return servertraces.evaluation_sets(self._asked, experiments)
+
+    def hooks(self) -> Iterator[Hook]:
+        """Yield the webhooks, without their secrets."""
+        return servertraces.hooks(self._asked)
 
     def files(self, owner: Run | LoggedModel) -> Iterable[File]:
         """Return the files that the server itself hands out.

@@ -20,6 +20,12 @@ KINDS = (
     "models",
     "versions",
     "aliases",
+    "traces",
+    "spans",
+    "assessments",
+    "evaluation datasets",
+    "evaluation records",
+    "webhooks",
 )
 
 
@@ -31,6 +37,7 @@ class Tally:
         moved: how many of each kind were written, or would be.
         known: how many of each kind were there already.
         refused: what was left out, and why.
+        notes: what came and is not quite as it was, and why.
         digests: the digest of each run that was written, as the source holds it, by id.
         differing: runs that hold something else here than in the source, by id.
     """
@@ -38,6 +45,7 @@ class Tally:
     moved: Counter[str] = field(default_factory=Counter[str])
     known: Counter[str] = field(default_factory=Counter[str])
     refused: dict[str, str] = field(default_factory=dict[str, str])
+    notes: dict[str, str] = field(default_factory=dict[str, str])
     digests: dict[str, str] = field(default_factory=dict[str, str])
     differing: list[str] = field(default_factory=list[str])
 

@@ -84,7 +84,9 @@ class Found:
     token: str
 
 
-def create(tx: Transaction, site: Site, name: str, tags: Mapping[str, str], places: Sequence[str]) -> Evaluation:
+def create(  # noqa: PLR0917 - what a dataset is made of
+    tx: Transaction, site: Site, name: str, tags: Mapping[str, str], places: Sequence[str], identifier: str = ""
+) -> Evaluation:
     """Make a dataset.
 
     Args:
@@ -93,6 +95,7 @@ def create(tx: Transaction, site: Site, name: str, tags: Mapping[str, str], plac
         name: of the dataset.
         tags: by name; `mlflow.user` says who makes it.
         places: ids of experiments that it belongs to.
+        identifier: its id, where it was made elsewhere; a new one when empty.
 
     Raises:
         Invalid: a name, a tag or an id is not what it can be.
@@ -102,7 +105,7 @@ def create(tx: Transaction, site: Site, name: str, tags: Mapping[str, str], plac
         raise _bad("name", f"a name has 1 to {NAME_LETTERS_MAX} letters")
     now = site.clock.now_us()
     made = Evaluation(
-        id=f"d-{uuid7(now).replace('-', '')}",
+        id=identifier or f"d-{uuid7(now).replace('-', '')}",
         name=name,
         schema=None,
         profile=None,

@@ -60,7 +60,7 @@ class Record:
     updated_by: str | None
 
 
-def upsert(tx: Transaction, site: Site, evaluation: str, told: object) -> tuple[int, int]:
+def upsert(tx: Transaction, site: Site, evaluation: str, told: object, ids: Sequence[str] = ()) -> tuple[int, int]:
     """Keep records; those with inputs that are known are merged. Return how many are new and how many were merged.
 
     Args:
@@ -68,6 +68,7 @@ def upsert(tx: Transaction, site: Site, evaluation: str, told: object) -> tuple[
         site: the project.
         evaluation: id of the dataset.
         told: a list of mappings with `inputs` and perhaps `outputs`, `expectations`, `tags` and `source`.
+        ids: of these records, where they were made elsewhere; new ones are made when empty.
 
     Raises:
         NotFound: there is no such dataset.
@@ -83,7 +84,8 @@ def upsert(tx: Transaction, site: Site, evaluation: str, told: object) -> tuple[
         row = {**_texts(record), "updated_ms": now // 1000, "updated_by": user}
         known = tx.row("evaluations.record", dataset=evaluation, input_hash=_hash(record))
         if known is None:
-            made = {"id": f"dr-{uuid7(now + place).replace('-', '')}", "dataset": evaluation, "created_by": user}
+            name = ids[place] if ids else f"dr-{uuid7(now + place).replace('-', '')}"
+            made = {"id": name, "dataset": evaluation, "created_by": user}
             tx.run("evaluations.insert_record", **row, **made, input_hash=_hash(record), created_ms=now // 1000)
             new += 1
         else:

@@ -83,8 +83,14 @@ class Wish:
     status: str | None = None
 
 
-def create(tx: Transaction, site: Site, wish: Wish) -> Webhook:
+def create(tx: Transaction, site: Site, wish: Wish, identifier: str = "") -> Webhook:
     """Make a webhook; it is told of what happens from now on.
+
+    Args:
+        tx: the caller's transaction.
+        site: the project.
+        wish: what it is to be.
+        identifier: its id, where it was made elsewhere; a new one when empty.
 
     Raises:
         Invalid: name, events, status or a text is none, or there are 1,000 webhooks already.
@@ -95,7 +101,7 @@ def create(tx: Transaction, site: Site, wish: Wish) -> Webhook:
     if int(str(tx.value("webhooks.count"))) >= WEBHOOKS_MAX:
         raise _invalid(f"there are {WEBHOOKS_MAX:,} already")
     now_us = site.clock.now_us()
-    made = uuid7(now_us)
+    made = identifier or uuid7(now_us)
     tx.run(
         "webhooks.insert",
         id=made,
