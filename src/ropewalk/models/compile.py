@@ -25,7 +25,7 @@ _CHUNK = 500
 def tagged(table: str, join: str, clause: Clause, bound: Bound) -> str:
     """Return that a row of keys and values fits: one with another key never does, one without the key neither."""
     key, fits = bound(clause.key), compared("t.value", clause, bound)
-    return f"exists (select 1 from {table} t where {join} and t.key = {key} and {fits})"
+    return f"exists (select 1 from {table} t where {join} and t.key = {key} and {fits}{bound.apart})"
 
 
 def measured(key: str, fits: str) -> str:

@@ -131,7 +131,7 @@ def search(
     require_count(count, COUNT_MAX)
     limit, ids = min(count, PAGE_ROWS), _experiments(within)
     clauses = grammar.parse(text, _LOGGED)
-    bound = Bound()
+    bound = Bound(len(clauses))
     _check_datasets(datasets)
     conditions = ["m.deleted_us is null", f"m.experiment in {bound.several(ids)}"]
     conditions += [_condition(clause, datasets, bound) for clause in clauses]

@@ -129,9 +129,10 @@ def models(
     """
     require_count(count, MODELS_MAX)
     keys = _keys(grammar.parse_order(order_by, _MODEL_ORDER), _MODEL_KEYS, (("name", False),))
-    bound = Bound()
+    clauses = grammar.parse(text, _MODEL)
+    bound = Bound(len(clauses))
     tags = _Tags(table="registered_model_tags", own="t.model = m.id", family="t.model = m.id")
-    conditions = _conditions(grammar.parse(text, _MODEL), _MODEL_COLUMNS, tags, bound)
+    conditions = _conditions(clauses, _MODEL_COLUMNS, tags, bound)
     search = ["models", text, *order_by]
     rows = sql.page(
         reader,
@@ -167,10 +168,11 @@ def versions(
     limit = min(count, PAGE_ROWS)
     orders = grammar.parse_order(order_by, _VERSION_ORDER) or (_NEWEST,)
     keys = _keys(orders, _VERSION_KEYS, (("name", False), ("version", True)))
-    bound = Bound()
+    clauses = grammar.parse(text, _VERSION)
+    bound = Bound(len(clauses))
     own = "t.model = v.model and t.version = v.version"
     tags = _Tags(table="model_version_tags", own=own, family="t.model = v.model")
-    conditions = _conditions(grammar.parse(text, _VERSION), _VERSION_COLUMNS, tags, bound)
+    conditions = _conditions(clauses, _VERSION_COLUMNS, tags, bound)
     search = ["versions", text, *order_by]
     rows = sql.page(
         reader,

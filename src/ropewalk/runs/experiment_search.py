@@ -65,7 +65,7 @@ def search(
     keys = _keys(parsed)
     sealed = ["experiments", text, list(orders), view]
     position = paging.after(token, sealed, "".join(key.kind for key in keys))
-    bound = Bound()
+    bound = Bound(len(clauses))
     where = [f"e.state in {bound.several(VIEWS[view])}", *(_clause(one, bound) for one in clauses)]
     if position is not None:
         where.append(beyond(keys, position, bound))
@@ -90,10 +90,10 @@ def _clause(clause: Clause, bound: Bound) -> str:
     if clause.entity == "tag":
         rows = f"select 1 from experiment_tags t where t.experiment = e.id and t.key = {bound(clause.key)}"  # noqa: S608
         if clause.op == "IS NULL":
-            return f"not exists ({rows})"
+            return f"not exists ({rows}{bound.apart})"
         if clause.op == "IS NOT NULL":
-            return f"exists ({rows})"
-        return f"exists ({rows} and {compared('t.value', clause, bound)})"
+            return f"exists ({rows}{bound.apart})"
+        return f"exists ({rows} and {compared('t.value', clause, bound)}{bound.apart})"
     if clause.key == "experiment_id":
         ids = clause.value if isinstance(clause.value, tuple) else (clause.value,)
         listed = bound.several([parse_id(one) for one in ids])

@@ -10,14 +10,21 @@ from ropewalk.runs.grammar import LISTS, NUMBERS, Clause
 from ropewalk.store.database import Value
 
 HEAD_LETTERS = 160  # of a parameter or tag, that the indexes hold
+JOINS_MAX = 8
 _HUGE = 1 << 53
 
 
 class Bound:
-    """Gathers the values of a statement and gives each a name."""
+    """Gathers the values of a statement and gives each a name.
 
-    def __init__(self) -> None:
+    Args:
+        comparisons: how many the statement will make.
+    """
+
+    def __init__(self, comparisons: int = 0) -> None:
         self.values: dict[str, Value] = {}
+        # PostgreSQL makes a join of each `exists` and plans a hundred of them for seconds; with a limit it asks by row.
+        self.apart = " limit 1 offset 0" if comparisons > JOINS_MAX else ""
 
     def __call__(self, value: Value) -> str:
         """Return the placeholder of a value."""
