@@ -124,6 +124,7 @@ def digest(folder: Path, program: str) -> str:
     return found
 
 
+@pytest.mark.fault
 @settings(max_examples=PROGRAMS, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(program=programs(), pick=st.integers(0, 10_000))
 def test_chance_finds_no_edit_that_is_missed_and_none_that_counts_for_nothing(folder, program, pick):

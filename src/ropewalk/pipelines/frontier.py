@@ -54,6 +54,10 @@ class Frontier:
                 if entry[2] in self._ready:
                     heapq.heappush(self._queue, entry)
 
+    def has(self, node: Node) -> bool:
+        """Say whether a node is ready."""
+        return node.id in self._ready
+
     def take(self, node: Node) -> None:
         """Take a ready node away: it runs, or its value is known."""
         del self._ready[node.id]

@@ -85,6 +85,7 @@ class Turns:
         self._told: list[Progress] = []
         self._held_up = False
         self._version = -1
+        self._looked_at = 0.0
         self._renew_at = timer() + RENEW_SECONDS
 
     def walk(self) -> None:
@@ -127,7 +128,9 @@ class Turns:
         """Wait until something ends, is due, or has been changed by somebody else."""
         while True:
             now = self._timer()
-            until = 0.0 if self._held_up else min([self._renew_at, *self._later.values()])
+            # What was due already when the last turn looked waits for room, and so for an ending.
+            due = [at for at in self._later.values() if at > self._looked_at]
+            until = 0.0 if self._held_up else min([self._renew_at, *due])
             endings = self._pool.wait(max(0.0, min(until - now, LOOK_SECONDS)))
             ended = [self._ended(ending) for ending in endings]
             self._renew()
@@ -150,33 +153,40 @@ class Turns:
         runs.check_held(tx, self._run)
         for item in ended:
             self._store(tx, item)
-        self._held_up = False
+        self._held_up, self._looked_at = False, self._timer()
         if not self._failed:
             self._look_up(tx)
 
     def _look_up(self, tx: Transaction) -> None:
         """Take what is kept, and begin what is not, as far as there is room."""
+        self._begin_parts(tx)
+        while True:
+            looked = self._take_kept(tx)
+            for node in self._frontier.ready():
+                if self._pool.free(Needs(cpu=0.0)) <= len(self._handed):
+                    break
+                if self._later.get(node.id, 0.0) > self._looked_at or not self._has_room(needs_of(node)):
+                    continue
+                # Looked at again: a step that ran meanwhile, here or in another run, may have answered for it.
+                found = looked.get(node.id) or self._judge.look(tx, node, self._values)
+                if isinstance(found, Hit):
+                    self._take(tx, node, found)
+                elif found is not None:
+                    self._begin(tx, node, found)
+            if not self._frontier.fresh:
+                return
+
+    def _take_kept(self, tx: Transaction) -> dict[str, Keyed]:
+        """Take every fresh node whose outcome is kept; return the keys of the others."""
         looked: dict[str, Keyed] = {}
         while self._frontier.fresh:
             node = self._frontier.fresh.pop()
-            found = self._judge.look(tx, node, self._values)
+            found = self._judge.look(tx, node, self._values) if self._frontier.has(node) else None
             if isinstance(found, Hit):
                 self._take(tx, node, found)
             elif found is not None:
                 looked[node.id] = found
-        self._begin_parts(tx)
-        now = self._timer()
-        for node in self._frontier.ready():
-            if self._pool.free(Needs(cpu=0.0)) <= len(self._handed):
-                break
-            if self._later.get(node.id, now) > now or not self._has_room(needs_of(node)):
-                continue
-            # Looked at again: a step that ran meanwhile, here or in another run, may have answered for it.
-            found = looked.get(node.id) or self._judge.look(tx, node, self._values)
-            if isinstance(found, Hit):
-                self._take(tx, node, found)
-            elif found is not None:
-                self._begin(tx, node, found)
+        return looked
 
     def _has_room(self, needs: Needs) -> bool:
         """Say whether the pool can take one more; what takes more than usual begins alone, one a turn."""
@@ -226,9 +236,8 @@ class Turns:
     def _begin_parts(self, tx: Transaction) -> None:
         """Give the workers further parts of the maps that run."""
         assert tx is not None, "what begins is begun in a transaction"
-        now = self._timer()
         for node in self._maps.waiting():
-            while self._later.get(node.id, now) <= now and self._has_room(needs_of(node)):
+            while self._later.get(node.id, 0.0) <= self._looked_at and self._has_room(needs_of(node)):
                 begun = self._maps.next(node, self._site.clock.now_us())
                 if begun is None:
                     break
