@@ -208,7 +208,7 @@ def ordered(found, order):
 
 
 @pytest.mark.no_cover  # many repetitions of what other tests have counted already
-@settings(max_examples=100)
+@settings(max_examples=60)
 @given(
     drawn=drawn_models,
     drawn_clauses=st.just([]) | clauses,
@@ -231,7 +231,7 @@ def test_logged_models_are_found_as_by_a_plain_look(shared, drawn, drawn_clauses
         alive = [one for one in alive if any(measured_on(point[3], each) for point in one.points for each in datasets)]
     text = " and ".join(map(spoken, wanted))
 
-    found, token = [], ""
+    found, token, late = [], "", 3 if busy else 0  # few come, else an order that puts them last never ends
     while True:
         with shared.db.read() as rows:
             page = search(rows, [home], text, datasets=datasets, order_by=order, count=count, token=token)
@@ -240,7 +240,8 @@ def test_logged_models_are_found_as_by_a_plain_look(shared, drawn, drawn_clauses
         assert len(page.models) <= count
         if not token:
             break
-        if busy:
+        if late:
+            late -= 1
             new = {"name": "net", "model_type": "LLM", "later": 0, "deleted": False, "params": {}, "tags": {}}
             made_of(shared, home, [{**new, "points": []}])
 

@@ -178,7 +178,7 @@ def ordered(found, texts):
 
 
 @pytest.mark.no_cover  # many repetitions of what other tests have counted already
-@settings(max_examples=100)
+@settings(max_examples=60)
 @given(
     drawn=drawn_experiments,
     drawn_clauses=st.just([]) | clauses,
@@ -206,7 +206,7 @@ def test_experiments_are_found_as_by_a_plain_look(shared, drawn, drawn_clauses, 
         )
     ]
 
-    found, token = [], ""
+    found, token, late = [], "", 3 if busy else 0  # few come, else an order that puts them last never ends
     while True:
         with shared.db.read() as rows:
             page = search(rows, text, orders=order, view=view, count=count, token=token)
@@ -215,7 +215,8 @@ def test_experiments_are_found_as_by_a_plain_look(shared, drawn, drawn_clauses, 
         assert len(page.experiments) <= count
         if not token:
             break
-        if busy:
+        if late:
+            late -= 1
             made_of(shared, walk, [{"word": "a", "tags": {}, "later": 0, "deleted": False, "renamed": False}])
 
     ours = {one.id for one in made}
