@@ -15,6 +15,7 @@ from ropewalk.demo.client import Arrival, Sender
 from ropewalk.demo.server import Server
 from ropewalk.errors import Refused, RopewalkError, Unavailable
 from ropewalk.house import House
+from ropewalk.loops.start import carry_out
 from ropewalk.observations import alert
 from ropewalk.pipelines.progress import Progress as StepProgress
 from ropewalk.releases import release as releases
@@ -22,11 +23,15 @@ from ropewalk.releases.release import Release
 from ropewalk.releases.walk import Progress
 from ropewalk.runs import keep
 from ropewalk.runs import run as runs
+from ropewalk.schedules import backfill as backfills
+from ropewalk.schedules import fire as fires
+from ropewalk.schedules.declared import arguments, interval, renewed
 
 SHARE = 0.15
 # While a canary climbs or a monitor looks, the year goes no faster than they can follow.
 PER_SECOND = 800.0
 ENDPOINT = "flights"
+SCHEDULE, BACKFILL = "monthly", ("2013-01", "2013-03")
 RETRAIN_SECONDS_MAX = 90.0
 MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
 
@@ -109,6 +114,25 @@ class Play:
         self._voice.act("1. A first model: January to March, from a commit to live")
         self._train(home)
         self._deliver(home)
+        self._months(home)
+
+    def _months(self, home: House) -> None:
+        """Backfill the schedule that counts each month, over the months that are over when the play begins."""
+        site = home.site
+        found = next(one for one in renewed(site, home.settings) if one.name == SCHEDULE)
+        begin_us, end_us, spans = backfills.planned(found, *BACKFILL, site.clock.now_us())
+        args = {span: arguments(site.root, found.said, interval(*span)) for span in spans}
+        filled = site.db.write(
+            lambda tx: backfills.begin(tx, site, found, (begin_us, end_us), spans, parallel=2, args_of=args.__getitem__)
+        )
+        carry_out(site, house.starts(home, only=lambda one: one.backfill == filled.id), lambda one: one.backfill == filled.id)
+        with site.db.read() as rows:
+            done = backfills.get(rows, filled.id)
+            months = [keep.metrics(rows, one.run) for one in fires.of_backfill(rows, filled.id)]
+        shares = [point.value for points in months for point in points if point.key == "share_late"]
+        told = ", ".join(f"{share:.1%}" for share in shares)
+        self._voice.say(f"schedule {found.name} ({found.said.when}), backfilled over {BACKFILL[0]} to {BACKFILL[1]}:")
+        self._voice.say(f"  {done.state}, {len(spans)} runs; late were {told}")
 
     def _better(self, home: House) -> None:
         self._voice.act("3. A better model: January to June. It climbs by itself while July flies")
