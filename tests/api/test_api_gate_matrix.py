@@ -51,7 +51,11 @@ def table(asked: Asked) -> list[tuple[str, str, str]]:
     for page in Console(asked.house).routes():
         if isinstance(page, Route):
             found += [
-                (method, filled(page.path), "read" if method in ("GET", "HEAD") else str(page.endpoint.action))
+                (
+                    method,
+                    filled(page.path),
+                    getattr(page.endpoint, "look", "read") if method in ("GET", "HEAD") else str(page.endpoint.action),
+                )
                 for method in page.methods or ()
             ]
     return [*found, *GATEWAY]

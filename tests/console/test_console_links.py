@@ -18,7 +18,9 @@ LINK = re.compile(r'(?:href|src|action|formaction|data-live)="([^"]*)')
 @pytest.mark.parametrize("template", sorted((ROOM / "templates").glob("*.html")), ids=lambda path: path.name)
 def test_each_link_of_a_template_stands_behind_its_base(template: Path) -> None:
     for link in LINK.findall(template.read_text()):
-        assert link.startswith(("{{ base }}", "#", "?", *SHARED)), link
+        # Where another workspace lies, the page of the whole server says itself.
+        elsewhere = template.name == "base.html" and link == "{{ item.address }}"
+        assert elsewhere or link.startswith(("{{ base }}", "#", "?", *SHARED)), link
 
 
 @pytest.mark.parametrize("script", sorted((ROOM / "static").glob("*.js")), ids=lambda path: path.name)

@@ -11,6 +11,9 @@ from ropewalk.workspaces.names import is_workspace_name, require_name
 HEADER = b"x-mlflow-workspace"
 BELOW = "/workspaces/"
 LETTERS_MAX = 256
+# A workspace, empty for the server's own project, and what is wrong with how it was named.
+Meant = tuple[str, RopewalkError | None]
+OWN: Meant = ("", None)
 # What is asked of the server and not of one of its workspaces, whatever header comes along.
 _OF_SERVER = re.compile(r"/(ajax-)?api/3\.0/mlflow/(workspaces(/.*)?|server-info)")
 
@@ -20,7 +23,7 @@ def base_of(name: str) -> str:
     return f"{BELOW}{name}"
 
 
-def addressed(scope: Scope, names: tuple[str, ...]) -> tuple[str, RopewalkError | None]:
+def addressed(scope: Scope, names: tuple[str, ...]) -> Meant:
     """Return the workspace that a request names, empty for the server's own project, and what is wrong with it.
 
     The path loses what names the workspace, so that everything behind reads it as if the workspace were alone.
@@ -29,24 +32,22 @@ def addressed(scope: Scope, names: tuple[str, ...]) -> tuple[str, RopewalkError 
         scope: ASGI's, of a request.
         names: those of the server's own project.
     """
-    said: bytes | None = None
-    twice = False
-    for name, value in scope["headers"]:
-        if name == HEADER:
-            said, twice = value, said is not None
+    headers = scope["headers"]
+    said = dict(headers).get(HEADER)
     path: str = scope["path"]
     if said is None and not path.startswith(BELOW):
-        return "", None
+        return OWN
+    twice = sum(name == HEADER for name, _ in headers) > 1
     try:
         header = _said(said, twice=twice)
         below = _below(scope, path) if path.startswith(BELOW) and path != BELOW else ""
         if _OF_SERVER.fullmatch(str(scope["path"])):
-            return "", None
+            return OWN
         if header and below and header != below:
             raise _disagree(header, below)
         found = header or below
         if found in names:
-            return "", None
+            return OWN
         if found and not is_workspace_name(found):
             require_name(found)
     except RopewalkError as error:

@@ -9,7 +9,7 @@ from ropewalk.access.roles import READ, Caller
 from ropewalk.site import Site
 from ropewalk.workspaces.account import Account, Level, count
 from ropewalk.workspaces.names import DEFAULT
-from ropewalk.workspaces.workspace import OPEN, Workspace, listed
+from ropewalk.workspaces.workspace import HOST, OPEN, Workspace, listed
 
 FRESH_SECONDS = 0.5
 
@@ -21,6 +21,10 @@ class Directory:
         site: the host.
         name: of the host's own project, by which roles for it are given.
         open_site: returns the floor of a workspace that is open now, or None.
+
+    Attributes:
+        own: names of the host's own project.
+        home: its account.
     """
 
     def __init__(self, site: Site, name: str, open_site: Callable[[str], Site | None]) -> None:
@@ -32,6 +36,7 @@ class Directory:
         self._named: dict[str, Workspace] = {}
         self._accounts: dict[str, Account] = {}
         self._lock = threading.Lock()
+        self.home = self.account(HOST)
 
     def fresh(self) -> bool:
         """Say whether the host's rows were looked at so lately that memory may answer."""

@@ -11,17 +11,17 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from functools import partial
 from time import perf_counter_ns
-from typing import TypeVar, cast
+from typing import TypeVar
 
 from ropewalk.access.keeper import Keeper, unknown
 from ropewalk.access.roles import ADMIN, READ, Caller, everything
 from ropewalk.access.tokens import is_token
 from ropewalk.api import login
-from ropewalk.api.addressed import addressed, base_of
+from ropewalk.api.addressed import OWN, Meant, addressed, base_of
 from ropewalk.api.directory import Directory
 from ropewalk.api.policy import LOOKS, Policy, is_public, is_served
 from ropewalk.api.routes import CALLER, allowed, refused
-from ropewalk.api.sender import address_of, from_here, is_secure, require_own_page, wants_page
+from ropewalk.api.sender import address_of, believe, from_here, is_secure, require_own_page, wants_page
 from ropewalk.endpoints.guard import CAME, REQUEST, Guard, Stop, Tell, discard, read_body
 from ropewalk.endpoints.problems import App, Headers, Message, Receive, Scope, Send
 from ropewalk.errors import Invalid, RopewalkError, Unavailable
@@ -33,7 +33,7 @@ from ropewalk.workspaces.workspace import HOST, missing, require_open
 T = TypeVar("T")
 # Marks in a request's scope: which workspace it names, which one it is served by, and for whom it is counted.
 ADDRESSED, WORKSPACE, METERED = "ropewalk.addressed", "ropewalk.workspace", "ropewalk.metered"
-_STRANGER = (DEFAULT, "(nobody)")
+_STRANGER, _NONE = (DEFAULT, "(nobody)"), (0,)
 THREADS = 4
 LOGINS_WAITING_MAX = 64
 STRANGERS_MAX = 256
@@ -121,7 +121,7 @@ class Gate:
             await self._app(scope, receive, send)
             return
         if self._proxies:
-            self._believe(scope)
+            believe(scope, self._proxies)
         number = secrets.token_hex(8)
         scope[REQUEST] = number
         scope[ADDRESSED] = addressed(scope, self._directory.own)
@@ -144,9 +144,8 @@ class Gate:
             await self._guard(scope, receive, dressed)
         finally:
             workspace, user = scope.get(METERED, _STRANGER)
-            came = scope.get(CAME)
-            took = perf_counter_ns() - began
-            self._meter.add(workspace, user, status, came.count if came is not None else 0, sent, took)
+            (came,) = scope.get(CAME, _NONE)
+            self._meter.add(workspace, user, status, came, sent, perf_counter_ns() - began)
 
     # ------------------------------------------------------------------------------------------ who and what
     async def _admit(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -157,23 +156,23 @@ class Gate:
             return
         method, path = str(scope["method"]), str(scope["path"])
         try:
-            workspace, problem = cast("tuple[str, RopewalkError | None]", scope[ADDRESSED])
-            apart = bool(workspace) or problem is not None
+            meant: Meant = scope[ADDRESSED]
+            apart = meant is not OWN
             if self._keeper is not None and not apart and path in ("/login", "/logout"):
                 await self._door(self._keeper, scope, receive, send)
                 return
             where = self._places.serving if is_served(path) else self._places.tracking
-            if self._keeper is None:  # whoever works here may do everything, and nobody else is here
-                if not from_here(str((scope.get("client") or ("",))[0])):
-                    raise unknown()
-                scope[CALLER] = caller = self._local[where]
-                await self._placed(scope, caller, workspace, problem)
+            if self._keeper is None:
+                scope[CALLER] = caller = self._whoever(scope, where)
+                if apart or not self._at_home(scope, caller):
+                    await self._placed(scope, caller, meant)
             elif apart or not is_public(method, path):
-                known = await self._caller(self._keeper, scope)
-                caller = await self._placed(scope, replace(known, environment=where), workspace, problem)
+                caller = replace(await self._caller(self._keeper, scope), environment=where)
+                if apart or not self._at_home(scope, caller):
+                    caller = await self._placed(scope, caller, meant)
                 scope[CALLER] = caller
                 if method not in LOOKS:
-                    receive = self._asked_again(self._keeper, caller, workspace, scope, receive)
+                    receive = self._asked_again(self._keeper, caller, meant[0], scope, receive)
                 if not self._own_rules(path):
                     await self._require(caller, self._policy.action(method, path), method, path)
             await self._app(scope, receive, send)
@@ -181,7 +180,31 @@ class Gate:
             await discard(receive)
             await self._refuse(scope, send, error)
 
-    async def _placed(self, scope: Scope, caller: Caller, workspace: str, problem: RopewalkError | None) -> Caller:
+    def _whoever(self, scope: Scope, where: str) -> Caller:
+        """Return who works here, who may do everything; nobody else is here.
+
+        Raises:
+            Refused: somebody is.
+        """
+        if not from_here(str((scope.get("client") or ("",))[0])):
+            raise unknown()
+        return self._local[where]
+
+    def _at_home(self, scope: Scope, caller: Caller) -> bool:
+        """Let a request for the server's own project pass, unless the list of workspaces has to be read first.
+
+        Raises:
+            Throttled: it has asked enough for this minute.
+        """
+        if not self._directory.fresh():
+            return False
+        scope[METERED] = (DEFAULT, caller.name)
+        account = self._directory.home
+        if account.quota.requests_max:
+            account.request()
+        return True
+
+    async def _placed(self, scope: Scope, caller: Caller, meant: Meant) -> Caller:
         """Return a caller with what he may do in the workspace that he asks of; say nothing of one that is not his.
 
         Raises:
@@ -190,6 +213,8 @@ class Gate:
             Refused: it is archived.
             Throttled: it has asked enough for this minute.
         """
+        scope[METERED] = (DEFAULT, caller.name)
+        workspace, problem = meant
         if problem is not None:
             raise problem
         directory = self._directory
@@ -367,18 +392,6 @@ class Gate:
         elif error.kind == "unavailable":
             headers = ((b"retry-after", b"1"),)
         await self._tell(scope, send, error, headers)
-
-    def _believe(self, scope: Scope) -> None:
-        """Take client and scheme from the proxy that stands before the server, and from nobody else."""
-        if not scope.get("client") or scope["client"][0] not in self._proxies:
-            return
-        headers = dict(scope["headers"])  # the last of each: what the nearest proxy wrote
-        client = headers.get(b"x-forwarded-for", b"").rpartition(b",")[2].strip().decode("latin-1")
-        if client:
-            scope["client"] = (client[:64], 0)
-        scheme = headers.get(b"x-forwarded-proto", b"").rpartition(b",")[2].strip().lower()
-        if scheme in (b"http", b"https"):
-            scope["scheme"] = scheme.decode()
 
 
 def _verb(allowed: str) -> Invalid:

@@ -12,6 +12,8 @@ from ropewalk.access.roles import ADMIN, READ
 from ropewalk.api.routes import Door
 
 LOOKS = frozenset(("GET", "HEAD"))
+# Attribute of a page's endpoint: what it takes to look at it, where that is not to read.
+LOOK = "look"
 # Who may come without being known: to see whether somebody is there, and to say who he is.
 PUBLIC = frozenset(("/health", "/v2/health/live", "/v2/health/ready", "/login"))
 _PUBLIC_FILE = re.compile(r"/static/[A-Za-z0-9_-]+\.(css|js|svg)")
@@ -87,7 +89,8 @@ def _of_page(page: BaseRoute) -> list[Rule]:
     methods = frozenset(page.methods or ())
     found: list[Rule] = []
     if methods & LOOKS:
-        found.append(Rule(shape=page.path_regex, methods=frozenset(("GET",)), action=READ))
+        action = str(getattr(page.endpoint, LOOK, READ))
+        found.append(Rule(shape=page.path_regex, methods=frozenset(("GET",)), action=action))
     if methods - LOOKS:
         action = str(getattr(page.endpoint, "action", ADMIN))
         found.append(Rule(shape=page.path_regex, methods=methods - LOOKS, action=action))

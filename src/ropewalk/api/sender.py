@@ -51,3 +51,16 @@ def require_own_page(scope: Scope) -> None:
         why="a cookie came without an Origin",
         fix="programs send a token: Authorization: Bearer rw_...",
     )
+
+
+def believe(scope: Scope, proxies: frozenset[str]) -> None:
+    """Take client and scheme from the proxy that stands before the server, and from nobody else."""
+    if not scope.get("client") or scope["client"][0] not in proxies:
+        return
+    headers = dict(scope["headers"])  # the last of each: what the nearest proxy wrote
+    client = headers.get(b"x-forwarded-for", b"").rpartition(b",")[2].strip().decode("latin-1")
+    if client:
+        scope["client"] = (client[:64], 0)
+    scheme = headers.get(b"x-forwarded-proto", b"").rpartition(b",")[2].strip().lower()
+    if scheme in (b"http", b"https"):
+        scope["scheme"] = scheme.decode()

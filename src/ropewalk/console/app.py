@@ -19,9 +19,10 @@ from ropewalk.access.roles import ACTIONS, Caller
 from ropewalk.api.addressed import base_of
 from ropewalk.api.app import Pages, Server
 from ropewalk.api.directory import Directory
+from ropewalk.api.policy import LOOK
 from ropewalk.api.routes import CALLER, allowed
 from ropewalk.clock import iso
-from ropewalk.console import download, files
+from ropewalk.console import download, files, workspaces
 from ropewalk.console.acts.every import ACTS
 from ropewalk.console.doing import Doing
 from ropewalk.console.flash import Flash
@@ -68,6 +69,8 @@ class Console:
         """Return every page, and the files that they load."""
         static = StaticFiles(directory=Path(__file__).parent / "static")
         pages: list[BaseRoute] = [Route(path, self._page(name, view, here)) for path, name, view, here in PAGES]
+        if not self._base:  # of the whole server, whose own project lies at its root
+            pages.append(Route(workspaces.PATH, self._workspaces_page()))
         raw = [Route(path, self._raw) for path in RAW]
         raw.append(Route("/runs.csv", self._csv))
         acts = [Doing(act, self._house, self._render, self._flash, self._base).route() for act in ACTS]
@@ -102,6 +105,11 @@ class Console:
         async def page(request: Request) -> Response:
             return await run_in_threadpool(gather, request)
 
+        return page
+
+    def _workspaces_page(self) -> Callable[[Request], Any]:
+        page = self._page("workspaces.html", workspaces.gather, workspaces.PATH)
+        setattr(page, LOOK, workspaces.ACTION)
         return page
 
     def _render(self, name: str, words: dict[str, Any], status: int, request: Request) -> Response:

@@ -27,7 +27,7 @@ BODY_RATE_MIN = 4096
 # Marks in a request's scope: it has passed a guard; the id by which the log speaks of it.
 GUARDED = "ropewalk.guarded"
 REQUEST = "ropewalk.request"
-# And what counts the bytes of its body.
+# And the bytes of its body that have come, as a list of one number.
 CAME = "ropewalk.came"
 _LOOPBACK = ("127.0.0.1", "localhost", "[::1]")
 _PORTED = re.compile(r":\d+$")
@@ -132,7 +132,10 @@ class Guard:
             came = not message.get("more_body", False)
             return message
 
-        scope[CAME] = bounded = _Bounded(unpacked(wire, cap) if packed else wire, cap, self._seconds)
+        bounded = _Bounded(unpacked(wire, cap) if packed else wire, cap, self._seconds)
+        scope[CAME] = (
+            bounded.came
+        )  # not the object: it leads back to the scope, a ring that lives until it is collected
 
         async def noted(message: Message) -> None:
             nonlocal started
@@ -168,7 +171,7 @@ class _Bounded:
         self._receive = receive
         self._cap = cap
         self._seconds = seconds
-        self.count = 0
+        self.came = [0]
         self._waited = 0.0
         self._done = False
 
@@ -183,8 +186,8 @@ class _Bounded:
             message = there.value
         else:
             message = await self._in_time(coming, waits)
-        self.count += len(message.get("body", b""))
-        if self._cap and self.count > self._cap:
+        self.came[0] += len(message.get("body", b""))
+        if self._cap and self.came[0] > self._cap:
             raise Stop(too_large(self._cap))
         self._done = not message.get("more_body", False)
         return message
@@ -193,7 +196,7 @@ class _Bounded:
         """Return what is on its way, unless it takes too long."""
         loop = asyncio.get_running_loop()
         began = loop.time()
-        left = self._seconds + self.count / BODY_RATE_MIN - self._waited
+        left = self._seconds + self.came[0] / BODY_RATE_MIN - self._waited
         try:
             async with asyncio.timeout(min(left, self._seconds)):
                 message = await _Begun(coming, waits)

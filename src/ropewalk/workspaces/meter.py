@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from collections import deque
 from collections.abc import Mapping
 
 from ropewalk.site import Site
@@ -14,6 +15,7 @@ DAY_US = 86_400_000_000
 WRITE_SECONDS = 5.0
 USERS_MAX = 10_000
 REFUSED_FROM = 400
+SEEN_MAX = 10_000
 OTHERS = "(others)"
 
 
@@ -26,8 +28,13 @@ class Tally:
         self.requests = self.refused = self.bytes_in = self.bytes_out = self.busy_ns = self.runs = 0
 
 
+Tallies = dict[tuple[str, str], Tally]
+# Workspace, user, status, bytes in and out, nanoseconds.
+Seen = tuple[str, str, int, int, int, int]
+
+
 class Meter:
-    """Counts requests.
+    """Counts requests: noted as they end, added up when there are many or when they are written.
 
     Args:
         site: the host, in whose rows usage is kept.
@@ -35,43 +42,34 @@ class Meter:
 
     def __init__(self, site: Site) -> None:
         self._site = site
-        self._tallies: dict[tuple[str, str], Tally] = {}
+        self._seen: deque[Seen] = deque()
+        self._tallies: Tallies = {}
         self._lock = threading.Lock()
 
     def add(  # noqa: PLR0917 - called for every request
         self, workspace: str, user: str, status: int, bytes_in: int, bytes_out: int, busy_ns: int
     ) -> None:
         """Count one request of somebody; `status` is the answer's."""
-        with self._lock:
-            found = self._tallies.get((workspace, user)) or self._tally(workspace, user)
-            found.requests += 1
-            if status >= REFUSED_FROM:
-                found.refused += 1
-            found.bytes_in += bytes_in
-            found.bytes_out += bytes_out
-            found.busy_ns += busy_ns
+        self._seen.append((workspace, user, status, bytes_in, bytes_out, busy_ns))
+        if len(self._seen) >= SEEN_MAX:
+            with self._lock:
+                self._add_up()
 
     def add_runs(self, workspace: str, user: str, runs: int) -> None:
         """Count runs that somebody made."""
         with self._lock:
             self._tally(workspace, user).runs += runs
 
-    def _tally(self, workspace: str, user: str) -> Tally:
-        found = self._tallies.get((workspace, user))
-        if found is None:
-            if len(self._tallies) >= USERS_MAX:
-                user = OTHERS
-            found = self._tallies.setdefault((workspace, user), Tally())
-        return found
-
     def workspaces(self) -> frozenset[str]:
         """Return the ids of the workspaces that were used since the last writing."""
         with self._lock:
+            self._add_up()
             return frozenset(workspace for workspace, _ in self._tallies)
 
     def write(self, levels: Mapping[str, Level] | None = None) -> int:
         """Write what was gathered, and what each workspace holds now; return how many rows came of it."""
         with self._lock:
+            self._add_up()
             tallies, self._tallies = self._tallies, {}
         if not tallies and not levels:
             return 0
@@ -89,7 +87,25 @@ class Meter:
             self._take_back(tallies)
             raise
 
-    def _take_back(self, tallies: Mapping[tuple[str, str], Tally]) -> None:
+    def _add_up(self) -> None:
+        for _ in range(len(self._seen)):
+            workspace, user, status, bytes_in, bytes_out, busy_ns = self._seen.popleft()
+            found = self._tally(workspace, user)
+            found.requests += 1
+            found.refused += status >= REFUSED_FROM
+            found.bytes_in += bytes_in
+            found.bytes_out += bytes_out
+            found.busy_ns += busy_ns
+
+    def _tally(self, workspace: str, user: str) -> Tally:
+        found = self._tallies.get((workspace, user))
+        if found is None:
+            if len(self._tallies) >= USERS_MAX:
+                user = OTHERS
+            found = self._tallies.setdefault((workspace, user), Tally())
+        return found
+
+    def _take_back(self, tallies: Tallies) -> None:
         with self._lock:
             for (workspace, user), old in tallies.items():
                 now = self._tally(workspace, user)

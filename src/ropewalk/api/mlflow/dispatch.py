@@ -140,7 +140,8 @@ class Dispatch:
             self._require_room(bound.route.how)
             body = await self._body(bound, scope, receive)
             call = Call(site=site, house=self._house, path=path, body=body, scope=scope)
-            status, data = bound.route.status, await self._run(bound.route, call)
+            status = bound.route.status
+            data = await (self._reckoned if self._asks(bound.route) else self._run)(bound.route, call)
         except RopewalkError as error:
             status, data = answer_of(error)
             if error.kind in _OURS:
@@ -213,14 +214,16 @@ class Dispatch:
         else:
             await self._till.serve(route, call, receive, send)
 
-    async def _run(self, route: Route, call: Call) -> bytes:
+    def _asks(self, route: Route) -> bool:
+        return self._till is not None and self._till.asks(route)
+
+    async def _reckoned(self, route: Route, call: Call) -> bytes:
         """Return the answer's body; what it adds is reckoned with before, and with certainty after."""
         till = self._till
-        if till is None:
-            return await self._queued(route, call)
+        assert till is not None, "it asked for this"
         wanted = await till.take(route, call.body)
         try:
-            found = await self._queued(route, call)
+            found = await self._run(route, call)
         except BaseException:
             if wanted is not None:
                 till.give_back(wanted)
@@ -228,7 +231,7 @@ class Dispatch:
         till.done(route, call.site.actor, wanted)
         return found
 
-    async def _queued(self, route: Route, call: Call) -> bytes:
+    async def _run(self, route: Route, call: Call) -> bytes:
         how = route.how
         self._require_room(how)  # others have come while the body did
         self._waiting[how] += 1

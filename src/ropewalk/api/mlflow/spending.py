@@ -62,16 +62,19 @@ class Till:
         self._meter = meter
         self._workspace = workspace
 
+    def asks(self, route: Route) -> bool:
+        """Say whether a route adds something that is limited, or counted."""
+        return route.path in ADDS and (self._account.limited or route.path == MADE)
+
     async def take(self, route: Route, body: Any) -> Level | None:  # noqa: ANN401 - the route's struct
-        """Reckon with what a request is about to add; return it, or None where nobody has to.
+        """Reckon with what a request is about to add; return it, or None where nothing is limited.
 
         Raises:
             Unavailable: the quota has no room for it.
         """
-        adds = ADDS.get(route.path) if self._account.limited else None
-        if adds is None:
+        if not self._account.limited:
             return None
-        wanted = adds(body)
+        wanted = ADDS[route.path](body)
         await self._take(wanted)
         return wanted
 
