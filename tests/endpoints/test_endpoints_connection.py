@@ -131,6 +131,10 @@ def test_hundreds_of_half_open_connections_end_in_time_and_others_are_answered_m
         for plug in plugs:
             plug.close()
 
+    print(  # noqa: T201 - the figures
+        f"{count} half-open heads ended after {took:.1f} s, {len(probes)} probes meanwhile, half of them within "
+        f"{sorted(probes)[len(probes) // 2] * 1000:.0f} ms, the slowest {max(probes) * 1000:.0f} ms"
+    )
     assert took < 10
     assert len(probes) > 1
     assert set(told) == {b"HTTP/1.1 408"}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import random
 import time
 from pathlib import Path
@@ -17,6 +18,7 @@ from ropewalk.store.migrate import load_migrations
 from ropewalk.store.transfer import measure
 
 pytestmark = pytest.mark.fault
+WHOLE = "ROPEWALK_KILLS" in os.environ
 
 
 @pytest.mark.parametrize("engine", ENGINES)
@@ -119,6 +121,35 @@ def test_a_walk_of_the_schema_killed_anywhere_goes_on(engine: str, tmp_path: Pat
             pair(store, "after")
             assert subjects(store)[-2:] == ["aftera", "afterb"]
     print(f"{engine}: {kills} kills on the way up and down {len(numbers)} steps, none half done")  # noqa: T201
+    assert kills > 3
+
+
+@pytest.mark.parametrize("engine", ENGINES if WHOLE else ENGINES[:1])
+def test_each_step_of_the_schema_killed_at_each_statement_goes_on(engine: str, tmp_path: Path) -> None:
+    """Step by step, down and up again; in the gate one statement of so many, and every third step."""
+    steps, kills, stride = load_migrations("sqlite"), 0, 1 if WHOLE else 7
+    with place_for(engine, tmp_path) as where:
+        in_child(walk, where, 0, steps[-1].number)
+        for place in range(len(steps) - 1, 0, -1 if WHOLE else -3):
+            here, below = steps[place].number, steps[place - 1].number
+            with opened(where, climb=False) as store:
+                whole = shape(store)
+            for to, back in ((below, here), (here, below)):
+                statement, finished = 2, False
+                while not finished:
+                    in_child(walk, where, 0, back)
+                    finished, _ = in_child(walk, where, statement, to)
+                    kills += not finished
+                    with opened(where, climb=False) as store:
+                        assert max(steps_of(store)) in (here, below)
+                    statement += stride
+            with opened(where, climb=False) as store:
+                assert shape(store) == whole
+            in_child(walk, where, 0, steps[max(0, place - (1 if WHOLE else 3))].number)
+        with opened(where) as store:
+            pair(store, "after")
+            assert subjects(store)[-2:] == ["aftera", "afterb"]
+    print(f"{engine}: {kills} kills, down and up each of {len(steps)} steps, none half done")  # noqa: T201 - the figure
     assert kills > 3
 
 
