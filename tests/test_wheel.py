@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import subprocess
 import sys
+import time
 import zipfile
 from pathlib import Path
 
 import pytest
+
+from scripts.serving import serve
 
 ROOT = Path(__file__).parent.parent
 LEFT_OUT = shutil.ignore_patterns("__pycache__", ".ropewalk")
@@ -54,3 +58,32 @@ def test_keys_and_caches_stay_out_of_the_wheel(wheel):
     assert [
         name for name in wheel.namelist() if ".ropewalk" in name or "__pycache__" in name or name.endswith(".key")
     ] == []
+
+
+@pytest.mark.slow
+def test_from_pip_install_to_the_first_prediction_in_three_lines(wheel, tmp_path):
+    began = time.monotonic()
+    folder = tmp_path / "mine"
+    folder.mkdir()
+    shutil.copy(ROOT / "examples" / "scripts" / "breast_cancer.py", folder / "train.py")
+    environment = tmp_path / "venv"
+    subprocess.run([sys.executable, "-m", "venv", "--without-pip", environment], check=True)
+    uv = Path(sys.executable).with_name("uv")
+    bare = {name: value for name, value in os.environ.items() if not name.startswith(("COV", "PYTHON", "VIRTUAL_ENV"))}
+    bare |= {"UV_SYSTEM_CERTS": "1"}
+
+    # pandas is the script's own wish: it asks scikit-learn for a frame
+    install = [uv, "--quiet", "pip", "install", "--python", environment / "bin" / "python", wheel.filename]
+    subprocess.run([*install, "scikit-learn", "pandas"], check=True, env=bare)
+    ropewalk = environment / "bin" / "ropewalk"
+    ran = subprocess.run(
+        [ropewalk, "run", "train.py"], cwd=folder, check=False, capture_output=True, text=True, env=bare
+    )
+    assert ran.returncode == 0, ran.stdout + ran.stderr
+    assert "model      mine/1: Pipeline" in ran.stdout
+    with serve(folder, ropewalk=(str(ropewalk),)) as server:
+        answer = server.ask()
+
+    assert answer["release"] == "mine.unreleased/1"
+    assert 0 <= answer["predictions"][0]["probability"] <= 1
+    sys.stdout.write(f"from pip install to the first prediction: {time.monotonic() - began:.1f} s\n")

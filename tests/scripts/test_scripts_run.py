@@ -6,6 +6,7 @@ import os
 import signal
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -246,3 +247,15 @@ def test_from_another_folder_with_input_the_records_lie_beside_the_script(tmp_pa
     assert "name? hello ann" in said
     assert (tmp_path / "proj" / ".ropewalk").is_dir()
     assert not (tmp_path / "elsewhere" / ".ropewalk").exists()
+
+
+def test_an_interpreter_without_ropewalk_is_watched_as_well(shop):
+    python = Path(sys.base_prefix) / "bin" / "python3"
+    shop.write("look.py", "import sys; open('out.txt', 'w').close(); print('ropewalk' in sys.modules)\n")
+
+    done = shop.run(str(python), "look.py")
+
+    assert (done.status, done.seen.troubles) == (0, ())
+    assert shop.files(done)["ropewalk/stdout.txt"] == b"False\n"
+    assert shop.files(done)["ropewalk/stderr.txt"] == b""
+    assert [file.path for file in done.seen.written] == ["out.txt"]

@@ -9,7 +9,7 @@ import sys
 from functools import partial
 from typing import Any
 
-from ropewalk.witness import arguments
+from ropewalk.witness.arguments import watch as watch_arguments
 from ropewalk.witness.files import Files
 from ropewalk.witness.fits import Fits
 from ropewalk.witness.imports import Watch
@@ -44,7 +44,7 @@ class Witness:
         networks = Networks(self._notes)
         variable = os.environ.get(VARIABLE, "")
         self._leaving = Leaving(self._notes, fits, saves, networks, variable=variable)
-        imports.after("argparse", partial(arguments.watch, notes=self._notes))
+        imports.after("argparse", partial(watch_arguments, notes=self._notes))
         if not worker:
             imports.after("sklearn.base", fits.watch)
             imports.after("sklearn.model_selection._split", splits.watch)

@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from types import FrameType, ModuleType
 from typing import Any
 
-from ropewalk.witness import sampling
 from ropewalk.witness.notes import Notes
+from ropewalk.witness.sampling import as_table, is_table, places, rows_of, take
 from ropewalk.witness.splits import Splits
 
 FITS_MAX = 8
@@ -123,20 +123,20 @@ class Fits:
         return fit
 
     def _described(self, x: Any, y: Any, order: int, model: Any) -> Fit:  # noqa: ANN401
-        whole = sampling.as_table(x)
-        if not sampling.is_table(whole):
+        whole = as_table(x)
+        if not is_table(whole):
             odd = f"it was fitted on {_called(x)}, not on a table of columns"
-            return Fit(model=model, order=order, rows=sampling.rows_of(x), x=None, y=None, held=None, odd=odd)
+            return Fit(model=model, order=order, rows=rows_of(x), x=None, y=None, held=None, odd=odd)
         if y is None:
             odd = "it was fitted without a target, so there is nothing that it predicts"
-            return Fit(model=model, order=order, rows=sampling.rows_of(x), x=None, y=None, held=None, odd=odd)
-        chosen = sampling.places(whole)
+            return Fit(model=model, order=order, rows=rows_of(x), x=None, y=None, held=None, odd=odd)
+        chosen = places(whole)
         return Fit(
             model=model,
             order=order,
-            rows=sampling.rows_of(whole),
-            x=sampling.take(whole, chosen),
-            y=sampling.take(y, chosen),
+            rows=rows_of(whole),
+            x=take(whole, chosen),
+            y=take(y, chosen),
             held=self._splits.held_for(x, y),
             odd="",
         )

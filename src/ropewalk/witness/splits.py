@@ -8,8 +8,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from ropewalk.witness import sampling
 from ropewalk.witness.notes import Notes
+from ropewalk.witness.sampling import as_table, is_table, library, places, rows_of, take
 
 SPLITS_MAX = 4
 
@@ -58,18 +58,18 @@ class Splits:
     def _keep(self, found: Sequence[Any]) -> None:
         parts: list[Part] = []
         for train, held in zip(found[::2], found[1::2], strict=True):
-            table = sampling.as_table(held)
-            chosen = sampling.places(table) if sampling.is_table(table) else []
+            table = as_table(held)
+            chosen = places(table) if is_table(table) else []
             if not parts and not chosen:
                 return
             rows = chosen if chosen or not parts else self._places(found)
-            parts.append(Part(train=_weak(train), rows=sampling.rows_of(train), held=sampling.take(table, rows)))
+            parts.append(Part(train=_weak(train), rows=rows_of(train), held=take(table, rows)))
         self._known = [*self._known[1 - SPLITS_MAX :], parts]
 
     @staticmethod
     def _places(found: Sequence[Any]) -> list[int]:
         """Return the rows that were kept of the first table, for a column that was split beside it."""
-        return sampling.places(sampling.as_table(found[1]))
+        return places(as_table(found[1]))
 
     def held_for(self, x: Any, y: Any) -> tuple[Any, Any] | None:  # noqa: ANN401
         """Return inputs and targets that were held back where a model was fitted on `x` and `y`; None if unknown."""
@@ -89,7 +89,7 @@ class Splits:
 def _columns_of(part: Part, x: Any, y: Any) -> tuple[Any, Any] | None:  # noqa: ANN401
     """Return the held columns where `x` and `y` are columns of a pandas table that was split whole."""
     train = part.train()
-    if sampling.library(x) != "pandas" or sampling.library(train) != "pandas" or not hasattr(x, "columns"):
+    if library(x) != "pandas" or library(train) != "pandas" or not hasattr(x, "columns"):
         return None
     name = getattr(y, "name", None)
     names = list(part.held.columns)

@@ -12,7 +12,10 @@ NAME = "ropewalk.witness"
 
 
 def _start() -> None:
-    """Load the witness alone, from beside this file: the interpreter may have another Ropewalk, or none."""
+    """Load the witness alone, from beside this file: the interpreter may have another Ropewalk, or none.
+
+    Its modules import names from each other, never modules: for `from ropewalk.witness import x` it wants `ropewalk`.
+    """
     folder = os.path.dirname(HERE)
     spec = spec_from_file_location(NAME, os.path.join(folder, "__init__.py"), submodule_search_locations=[folder])
     if spec is None or spec.loader is None:
