@@ -114,6 +114,9 @@ def _show(done: ScriptResult, made: list[ModelVersion], manifest: Manifest | Non
         masked = Secrets((), os.environ).parameters(seen.arguments)
         given = ", ".join(f"{key}={value}" for key, value in list(masked.items())[:NAMES_SHOWN])
         out.line(f"arguments  {given}{' ...' if len(seen.arguments) > NAMES_SHOWN else ''}")
+    if done.tracked:
+        more = f" and {len(done.tracked) - NAMES_SHOWN} more" if len(done.tracked) > NAMES_SHOWN else ""
+        out.line(f"MLflow     {', '.join(done.tracked[:NAMES_SHOWN])}{more}: logged here by its own client")
     if not seen.watched:
         out.line("watched    no Python process of it was seen; its output and exit status are kept")
     for model in made:
@@ -143,6 +146,7 @@ def _show(done: ScriptResult, made: list[ModelVersion], manifest: Manifest | Non
             "read": [file.plain() for file in seen.read],
             "written": [file.plain() for file in seen.written],
             "models": [model.ref for model in made],
+            "tracked": list(done.tracked),
             "rule": seen.model.get("rule", ""),
             "why": done.why,
         }

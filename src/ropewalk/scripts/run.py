@@ -25,6 +25,7 @@ from ropewalk.scripts.program import Program
 from ropewalk.scripts.record import Told
 from ropewalk.scripts.secrets import Secrets
 from ropewalk.scripts.seen import Seen, read_notes
+from ropewalk.scripts.tracked import carried, tracked_by
 from ropewalk.site import Site
 from ropewalk.source.environment import environment_blob
 from ropewalk.source.snapshot import CodeSnapshot, snapshot_code
@@ -63,6 +64,7 @@ class ScriptResult:
         model: digest of the model's manifest; empty for none.
         why: why there is no model version although there is a model; empty when there is one, or nothing at all.
         held: how many held-out rows the model was measured on.
+        tracked: names of the runs that MLflow's client began in it.
     """
 
     run: Run
@@ -71,6 +73,7 @@ class ScriptResult:
     model: str
     why: str
     held: int
+    tracked: tuple[str, ...]
 
 
 def run_script(
@@ -162,6 +165,9 @@ def _watched(
             door.listen()
             environment["MLFLOW_TRACKING_URI"] = f"http://127.0.0.1:{door.getsockname()[1]}"
             environment.setdefault("MLFLOW_RUN_CONTEXT", json.dumps({"mlflow.parentRunId": run.id}))
+            # The address is nobody's when the script has ended, and nothing leaves the machine on our account.
+            environment.setdefault("MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT", "true")
+            environment.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
             if wanted.autolog and not _speaks_mlflow(program):
                 environment["ROPEWALK_WITNESS_AUTOLOG"] = "1"
             doors[door] = lambda: tracking(door)
@@ -222,9 +228,12 @@ def _finish(site: Site, run: Run, told: Told, on_finish: Callable[[Transaction, 
     """Write everything in one transaction."""
     state, error = told.state()
     entries, datasets = told.entries(site, run), told.datasets()
+    tracked: list[Run] = []
 
     def end(tx: Transaction) -> Run:
-        keep.apply(tx, run.id, entries, at_us=site.clock.now_us())
+        tracked[:] = tracked_by(tx, run)
+        logged = [*entries, *carried(tx, tracked, entries)]
+        keep.apply(tx, run.id, logged, at_us=site.clock.now_us())
         if datasets:
             inputs.log(tx, site, run.id, datasets)
         done = runs.move(tx, site, run.id, state, fence=run.fence, error=error)
@@ -238,4 +247,5 @@ def _finish(site: Site, run: Run, told: Told, on_finish: Callable[[Transaction, 
         model=str(told.kept.get("manifest", "")),
         why=str(told.kept.get("why", "")),
         held=int(told.kept.get("held", 0)),
+        tracked=tuple(one.name for one in tracked),
     )

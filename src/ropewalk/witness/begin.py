@@ -10,6 +10,7 @@ from functools import partial
 from typing import Any
 
 from ropewalk.witness.arguments import watch as watch_arguments
+from ropewalk.witness.autolog import watch as watch_autolog
 from ropewalk.witness.files import Files
 from ropewalk.witness.fits import Fits
 from ropewalk.witness.imports import Watch
@@ -50,6 +51,7 @@ class Witness:
             imports.after("sklearn.model_selection._split", splits.watch)
             saves.watch(imports)
             networks.watch(imports)
+            watch_autolog(imports, self._notes)
         sys.meta_path.insert(0, imports)
 
     def watch(self) -> None:

@@ -37,7 +37,9 @@ class Files:
         self._written: dict[str, None] = {}
         self._programs: dict[str, None] = {}
         self._hosts: dict[str, None] = {}
-        places = {sys.prefix, sys.base_prefix, sys.exec_prefix, *sysconfig.get_paths().values(), *ignored}
+        home = os.path.expanduser("~")
+        caches = (os.path.join(home, ".config"), os.path.join(home, ".cache", "matplotlib"))
+        places = {*caches, sys.prefix, sys.base_prefix, sys.exec_prefix, *sysconfig.get_paths().values(), *ignored}
         found = {os.path.realpath(place) for place in places if place}
         self._ignored = (
             "/proc/",
