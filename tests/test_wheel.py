@@ -61,6 +61,7 @@ def test_keys_and_caches_stay_out_of_the_wheel(wheel):
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(600)  # whole libraries are imported, by several processes
 def test_from_pip_install_to_the_first_prediction_in_three_lines(wheel, tmp_path):
     began = time.monotonic()
     folder = tmp_path / "mine"

@@ -126,7 +126,8 @@ def _show(done: ScriptResult, made: list[ModelVersion], manifest: Manifest | Non
         shown = ", ".join(columns[:NAMES_SHOWN]) + (" ..." if len(columns) > NAMES_SHOWN else "")
         held = f"; measured on {done.held:,} rows that were held out" if done.held else ""
         out.line(f"           takes {len(columns)} columns ({shown}), predicts {manifest.target}{held}")
-        form = "ONNX" if "model.onnx" in manifest.parts else manifest.native_part.rpartition(".")[2]
+        native = manifest.native_part.rpartition(".")[2]
+        form = "ONNX" if "model.onnx" in manifest.parts else f"{native}; no ONNX beside it: {manifest.parity.reason}"
         out.line(f"           answers by {form}")
         if len(seen.model.get("transformers", ())):
             out.line(

@@ -51,16 +51,24 @@ def convert(model: Any, shape: Shape, *, numbers: str) -> bytes:  # noqa: ANN401
         if odd:
             raise NotConvertible(f"no ONNX input fits the column {odd[0]!r}, a {inputs[0].type}")
         columns = [(field.name, _kind(field.type, field.nullable, kinds)([None, 1])) for field in inputs]
-        if shape.frame == "numpy":
-            columns = [(MATRIX, real([None, len(inputs)]))]
+        matrix = [(MATRIX, real([None, len(inputs)]))]
         options: Any = None if shape.task == "regression" else {id(model): {"zipmap": False}}
         try:
-            with _whole_attributes():
-                to_onnx = cast("Any", skl2onnx).convert_sklearn
-                made = to_onnx(model, initial_types=columns, options=options, name="model")
+            try:
+                made = _converted(skl2onnx, model, matrix if shape.frame == "numpy" else columns, options)
+            except Exception:
+                # An estimator that no transformer stands before takes one matrix, whatever frame it was fitted on.
+                if shape.frame == "numpy" or any(field.type == "string" for field in inputs):
+                    raise
+                made = _converted(skl2onnx, model, matrix, options)
         except Exception as error:  # converters raise what they like; any of it means that there is no ONNX form
             raise NotConvertible(f"{type(error).__name__}: {' '.join(str(error).split())[:200]}") from error
     return made.SerializeToString(deterministic=True)
+
+
+def _converted(skl2onnx: Any, model: Any, columns: list[Any], options: Any) -> Any:  # noqa: ANN401
+    with _whole_attributes():
+        return skl2onnx.convert_sklearn(model, initial_types=columns, options=options, name="model")
 
 
 @contextmanager
@@ -108,6 +116,11 @@ def quiet_runtime() -> Any:  # noqa: ANN401 - the library's module
     return onnxruntime
 
 
+def _is_matrix(names: list[str], shape: Shape) -> bool:
+    """Say whether all columns go in as one matrix."""
+    return names == [MATRIX] and (shape.frame == "numpy" or MATRIX not in [one.name for one in shape.signature.inputs])
+
+
 def _columns_of(names: list[str], shape: Shape) -> list[str]:
     """Return the column of each input: of its own name, or of its place where skl2onnx wrote `_` for other letters.
 
@@ -115,7 +128,7 @@ def _columns_of(names: list[str], shape: Shape) -> list[str]:
         Invalid: an input has the name of no column.
     """
     known = [field.name for field in shape.signature.inputs]
-    if shape.frame == "numpy" or set(names) <= set(known):
+    if _is_matrix(names, shape) or set(names) <= set(known):
         return names
     tidy = [re.sub(r"\W", "_", name) for name in known]
     if [re.sub(r"\W", "_", name) for name in names] != tidy:
@@ -152,7 +165,8 @@ class OnnxEngine:
         self._shape = shape
         self._names: list[str] = [item.name for item in session.get_outputs()]
         inputs: list[Any] = session.get_inputs()
-        columns = _columns_of([item.name for item in inputs], shape)
+        names = [item.name for item in inputs]
+        columns, self._matrix = _columns_of(names, shape), _is_matrix(names, shape)
         self._fill = [
             self._filler(item.name, column, _KINDS[item.type]) for item, column in zip(inputs, columns, strict=True)
         ]
@@ -176,7 +190,7 @@ class OnnxEngine:
         def matrix(columns: Columns, feed: dict[str, Any]) -> None:
             feed[name] = make([columns[one] for one in inputs], dtype).T.copy()
 
-        if self._shape.frame == "numpy":
+        if self._matrix:
             return matrix
         return texts if kind == "object" else numbers
 
