@@ -121,19 +121,7 @@ def _show(done: ScriptResult, made: list[ModelVersion], manifest: Manifest | Non
         out.line("watched    no Python process of it was seen; its output and exit status are kept")
     for model in made:
         assert manifest is not None, "a version has a manifest"
-        out.line(f"model      {model.ref}: {seen.model['kind']}, {seen.model['rule']}")
-        columns = [field.name for field in manifest.signature.inputs]
-        shown = ", ".join(columns[:NAMES_SHOWN]) + (" ..." if len(columns) > NAMES_SHOWN else "")
-        held = f"; measured on {done.held:,} rows that were held out" if done.held else ""
-        out.line(f"           takes {len(columns)} columns ({shown}), predicts {manifest.target}{held}")
-        native = manifest.native_part.rpartition(".")[2]
-        form = "ONNX" if "model.onnx" in manifest.parts else f"{native}; no ONNX beside it: {manifest.parity.reason}"
-        out.line(f"           answers by {form}")
-        if len(seen.model.get("transformers", ())):
-            out.line(
-                f"           it was given what {', '.join(seen.model['transformers'])} had made; "
-                "in one Pipeline it would take the rows themselves"
-            )
+        _show_model(done, model, manifest, out)
     if done.why:
         out.line(f"model      {seen.model.get('kind') or 'none'} is kept with the run, not served: {done.why}")
     elif not made and not done.status:
@@ -152,6 +140,24 @@ def _show(done: ScriptResult, made: list[ModelVersion], manifest: Manifest | Non
             "why": done.why,
         }
     )
+
+
+def _show_model(done: ScriptResult, model: ModelVersion, manifest: Manifest, out: Output) -> None:
+    """Say which model was chosen, by which rule, what it takes, and by what it answers."""
+    seen = done.seen
+    out.line(f"model      {model.ref}: {seen.model['kind']}, {seen.model['rule']}")
+    columns = [field.name for field in manifest.signature.inputs]
+    shown = ", ".join(columns[:NAMES_SHOWN]) + (" ..." if len(columns) > NAMES_SHOWN else "")
+    held = f"; measured on {done.held:,} rows that were held out" if done.held else ""
+    out.line(f"           takes {len(columns)} columns ({shown}), predicts {manifest.target}{held}")
+    native = manifest.native_part.rpartition(".")[2]
+    form = "ONNX" if "model.onnx" in manifest.parts else f"{native}; no ONNX beside it: {manifest.parity.reason}"
+    out.line(f"           answers by {form}")
+    if len(seen.model.get("transformers", ())):
+        out.line(
+            f"           it was given what {', '.join(seen.model['transformers'])} had made; "
+            "in one Pipeline it would take the rows themselves"
+        )
 
 
 def _listed(files: tuple[File, ...]) -> str:

@@ -15,6 +15,7 @@ from ropewalk.models.signature import Shape
 
 Columns = Mapping[str, Sequence[object]]
 MATRIX = "X"
+HAIR = 1e-6
 NUMBERS = ("int64", "float32", "float64")
 """How numbers go in: whole ones as int64 and others as float32, or all of them as float32, or as float64."""
 _KINDS = {"tensor(float)": "float32", "tensor(double)": "float64", "tensor(int64)": "int64", "tensor(string)": "object"}
@@ -116,6 +117,13 @@ def quiet_runtime() -> Any:  # noqa: ANN401 - the library's module
     return onnxruntime
 
 
+def _within(chances: Any) -> Any:  # noqa: ANN401 - an array of floats
+    """Return probabilities between 0 and 1 where sums of float32, such as a forest's, end a hair beyond."""
+    if chances.min() >= -HAIR and chances.max() <= 1 + HAIR:
+        return chances.clip(0, 1)
+    return chances
+
+
 def _is_matrix(names: list[str], shape: Shape) -> bool:
     """Say whether all columns go in as one matrix."""
     return names == [MATRIX] and (shape.frame == "numpy" or MATRIX not in [one.name for one in shape.signature.inputs])
@@ -210,7 +218,7 @@ class OnnxEngine:
         shape = self._shape
         if shape.task == "regression":
             return {"prediction": found[0].astype("float64").reshape(-1).tolist()}
-        labels, chances = found
+        labels, chances = found[0], _within(found[1])
         named = labels.reshape(-1).tolist()
         if isinstance(shape.classes[0], bool):
             named = [bool(label) for label in named]
