@@ -88,7 +88,8 @@ class ServerSource:
                 fix="start it, or name another one; what has come already is not imported twice",
             ) from error
 
-    def _pages(self, method: str, target: str, asked: Json, key: str) -> Iterator[Json]:
+    def pages(self, method: str, target: str, asked: Json, key: str) -> Iterator[Json]:
+        """Yield what a search below `/api/2.0/mlflow` finds, page by page."""
         token = ""
         while True:
             page = {**asked, **({"page_token": token} if token else {})}
@@ -102,7 +103,7 @@ class ServerSource:
     def experiments(self) -> Iterator[Experiment]:
         """Yield all."""
         asked: Json = {"max_results": PAGE_ROWS, "view_type": "ALL", "order_by": ["experiment_id ASC"]}
-        for one in self._pages("POST", "/experiments/search", asked, "experiments"):
+        for one in self.pages("POST", "/experiments/search", asked, "experiments"):
             yield Experiment(
                 id=str(one["experiment_id"]),
                 name=str(one["name"]),
@@ -120,7 +121,7 @@ class ServerSource:
             "run_view_type": "ALL",
             "order_by": ["attributes.start_time ASC"],
         }
-        for one in self._pages("POST", "/runs/search", asked, "runs"):
+        for one in self.pages("POST", "/runs/search", asked, "runs"):
             info, data = cast("Json", one["info"]), cast("Json", one.get("data") or {})
             inputs, outputs = cast("Json", one.get("inputs") or {}), cast("Json", one.get("outputs") or {})
             end = info.get("end_time")
@@ -149,14 +150,14 @@ class ServerSource:
         """Yield the points by name."""
         for key in run.keys:
             asked: Json = {"run_id": run.id, "run_uuid": run.id, "metric_key": key, "max_results": PAGE_POINTS}
-            for one in self._pages("GET", "/metrics/get-history", asked, "metrics"):
+            for one in self.pages("GET", "/metrics/get-history", asked, "metrics"):
                 yield key, float(str(one.get("value", 0.0))), _number(one.get("timestamp")), _number(one.get("step"))
 
     def logged_models(self, experiment: Experiment) -> Iterator[LoggedModel]:
         """Yield those that are not deleted; a server from before MLflow 3 has none."""
         try:
             asked: Json = {"experiment_ids": [experiment.id], "max_results": 50}
-            found = list(self._pages("POST", "/logged-models/search", asked, "models"))
+            found = list(self.pages("POST", "/logged-models/search", asked, "models"))
         except Unavailable:
             return
         for one in found:
@@ -227,11 +228,11 @@ class ServerSource:
 
     def _models(self, mark: str) -> Iterator[Model]:
         asked: Json = {"max_results": PAGE_MODELS, **({"filter": mark} if mark else {})}
-        for one in list(self._pages("GET", "/registered-models/search", asked, "registered_models")):
+        for one in list(self.pages("GET", "/registered-models/search", asked, "registered_models")):
             name = str(one["name"])
             words = name_clause(name) + (f" AND {mark}" if mark else "")
             wanted: Json = {"filter": words, "max_results": PAGE_ROWS}
-            pages = self._pages("GET", "/model-versions/search", wanted, "model_versions")
+            pages = self.pages("GET", "/model-versions/search", wanted, "model_versions")
             found = [each for each in pages if str(each["name"]) == name]
             yield Model(
                 name=name,

@@ -1,4 +1,4 @@
-"""Writes to a server of MLflow's protocol by its own calls; it gives ids of its own, and a tag says the old ones."""
+"""Writes to a server of MLflow's protocol by its own calls: one of ours keeps ids; others give new ones, and a tag."""
 
 from __future__ import annotations
 
@@ -14,13 +14,15 @@ from urllib.parse import quote
 
 from ropewalk.errors import Invalid
 from ropewalk.exchange.records import Experiment, File, LoggedModel, Model, Point, Run, Version, pieces
-from ropewalk.exchange.server import FILES, PROXIED, Json, ServerSource, said_no
+from ropewalk.exchange.server import FILES, PAGE_ROWS, PROXIED, Json, ServerSource, said_no
 from ropewalk.refs import name_clause
 
 OLD_ID = "ropewalk.exported_id"
 POINTS_AT_ONCE = 1000
 TEXTS_AT_ONCE = 100
 CHUNK = 1 << 20
+# By this tag one of our servers gives a run or logged model the id that it had; others keep it as they keep any tag.
+WANTED_ID = "ropewalk.spool_id"
 # Tags that a server sets by itself, or that would give it orders.
 OWN_TAGS = frozenset(("ropewalk.heartbeat_seconds", "ropewalk.spool_id"))
 
@@ -41,6 +43,7 @@ class ServerTarget:
         self._deleted: list[str] = []
         self._runs: dict[str, str] = {}
         self._models: dict[str, str] = {}
+        self._places: dict[str, str] = {}
         self._made: defaultdict[str, list[tuple[str, int]]] = defaultdict(list)
 
     def experiment(self, one: Experiment) -> None:
@@ -65,6 +68,7 @@ class ServerTarget:
             "run_name": one.name,
             "start_time": one.start_ms,
             "user_id": one.user,
+            "tags": _listed({WANTED_ID: one.id}),
         }
         info = cast("Json", cast("Json", self._post("runs/create", asked)["run"])["info"])
         number = str(info["run_id"])
@@ -84,9 +88,11 @@ class ServerTarget:
         self._post("runs/update", {"run_id": number, "status": one.status, **end})
         # Last of all: the run counts as exported when it is whole.
         self._post("runs/set-tag", {"run_id": number, "key": OLD_ID, "value": one.id})
+        self._post("runs/delete-tag", {"run_id": number, "key": WANTED_ID})
         if one.deleted:
             self._post("runs/delete", {"run_id": number})
         self._runs[one.id] = number
+        self._places[one.location] = str(info["artifact_uri"])
         for model, step in one.made:
             self._made[model].append((number, step))
 
@@ -99,7 +105,9 @@ class ServerTarget:
         }
         found = cast("list[Json]", self._post("runs/search", wanted).get("runs") or [])
         if found:
-            self._runs[one.id] = str(cast("Json", found[0]["info"])["run_id"])
+            info = cast("Json", found[0]["info"])
+            self._runs[one.id] = str(info["run_id"])
+            self._places[one.location] = str(info["artifact_uri"])
         return bool(found)
 
     def _inputs(self, number: str, one: Run) -> None:
@@ -117,7 +125,7 @@ class ServerTarget:
         wanted: Json = {"experiment_ids": [home], "filter": f"tags.`{OLD_ID}` = '{one.id}'", "max_results": 1}
         known = cast("list[Json]", self._post("logged-models/search", wanted).get("models") or [])
         if known:
-            self._models[one.id] = str(cast("Json", known[0]["info"])["model_id"])
+            self._know(one, cast("Json", known[0]["info"]))
             return
         asked: Json = {
             "experiment_id": home,
@@ -125,7 +133,7 @@ class ServerTarget:
             "model_type": one.model_type,
             "source_run_id": self._runs.get(one.source_run, ""),
             "params": _listed(one.params),
-            "tags": _listed(one.tags),
+            "tags": _listed({**one.tags, WANTED_ID: one.id}),
         }
         info = cast("Json", cast("Json", self._post("logged-models", asked)["model"])["info"])
         number = str(info["model_id"])
@@ -136,7 +144,8 @@ class ServerTarget:
         self._server.call(
             "PATCH", f"/logged-models/{number}/tags", {"model_id": number, "tags": _listed({OLD_ID: one.id})}
         )
-        self._models[one.id] = number
+        self._server.call("DELETE", f"/logged-models/{number}/tags/{WANTED_ID}")
+        self._know(one, info)
         for run, step in self._made[one.id]:
             said = self._server.send(
                 "POST",
@@ -147,6 +156,10 @@ class ServerTarget:
             if not said.fine and said.code != "INVALID_PARAMETER_VALUE":
                 raise said_no(self._server.url, "runs/outputs", said)
 
+    def _know(self, one: LoggedModel, info: Json) -> None:
+        self._models[one.id] = str(info["model_id"])
+        self._places[one.location] = str(info["artifact_uri"])
+
     def model(self, one: Model) -> None:
         """Make a registered model with the versions that it lacks."""
         asked: Json = {"name": one.name, "description": one.description, "tags": _listed(one.tags)}
@@ -154,9 +167,8 @@ class ServerTarget:
         said = self._server.send("POST", "/api/2.0/mlflow/registered-models/create", body)
         if not said.fine and said.code != "RESOURCE_ALREADY_EXISTS":
             raise said_no(self._server.url, "registered-models/create", said)
-        words = quote(name_clause(one.name))
-        found = self._server.call("GET", f"/model-versions/search?filter={words}&max_results=1000")
-        there = cast("list[Json]", found.get("model_versions") or [])
+        wanted: Json = {"filter": name_clause(one.name), "max_results": PAGE_ROWS}
+        there = self._server.pages("GET", "/model-versions/search", wanted, "model_versions")
         numbers = [int(str(each["version"])) for each in there if each["name"] == one.name]
         newest = max(numbers, default=0)
         for version in one.versions:
@@ -193,11 +205,12 @@ class ServerTarget:
             self._post("model-versions/transition-stage", moved)
 
     def _source(self, uri: str) -> str:
-        """Return a source with the ids that the server gave."""
-        for old, new in (*self._models.items(), *self._runs.items()):
-            if old in uri:
-                return uri.replace(old, new)
-        return uri
+        """Return a source as the server calls it: a place below a run's or a model's, or an address that names one."""
+        for old, new in self._places.items():
+            if old and (uri == old or uri.startswith(f"{old.rstrip('/')}/")):
+                return new + uri.removeprefix(old)
+        names = {**self._runs, **self._models}
+        return "/".join(names.get(part, part) for part in uri.split("/"))
 
     def _files(self, location: str, files: Iterable[File]) -> None:
         scheme, _, rest = location.partition(":")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -24,6 +25,9 @@ DATASET_LETTERS_MAX = 500
 DATASET_BYTES_MAX = 1000
 DIGEST_LETTERS_MAX = 36
 _BAD_LETTERS = frozenset("/:.%\"'")
+# By this tag a model that was made elsewhere, or while the server was away, brings its id; told twice, it is one model.
+WANTED_TAG = "ropewalk.spool_id"
+_ID = re.compile(r"m-[0-9a-f]{32}")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -125,31 +129,37 @@ def create(
         model_type: such as `Agent`.
         source_run: the run that makes it.
         params: what it was made with.
-        tags: what people say of it.
+        tags: what people say of it; `ropewalk.spool_id` may name the id that it had elsewhere.
 
     Raises:
         Invalid: the name, a parameter or a tag is none.
     """
     _check_words(name, model_type=model_type, source_run_id=source_run)
     now_us = site.clock.now_us()
-    model_id = "m-" + uuid7(now_us).replace("-", "")
-    tx.run(
-        "logged.insert",
-        id=model_id,
-        experiment=experiment,
-        name=name,
-        location=f"{root.rstrip('/')}/models/{model_id}/artifacts",
-        model_type=model_type,
-        source_run=source_run,
-        status=PENDING,
-        author=site.actor,
-        created_us=now_us,
-    )
+    known, wanted = _wanted(tx, dict(tags).get(WANTED_TAG, ""))
+    if known is not None:
+        return known  # the same beginning, told again
+    model_id = wanted or "m-" + uuid7(now_us).replace("-", "")
+    words = {"name": name, "model_type": model_type, "source_run": source_run, "author": site.actor}
+    place = f"{root.rstrip('/')}/models/{model_id}/artifacts"
+    times = {"status": PENDING, "created_us": now_us}
+    tx.run("logged.insert", id=model_id, experiment=experiment, location=place, **words, **times)
     site.record(tx, "logged.created", f"logged:{model_id}", {"experiment": experiment, "name": name, "run": source_run})
     made = get(tx, model_id)
     _add_params(tx, made.number, params)
     _put_tags(tx, site, made.number, made.subject, tags)
     return made
+
+
+def _wanted(tx: Transaction, wanted: str) -> tuple[LoggedModel | None, str]:
+    """Return the model that began with this id, or else the id when a model may have it."""
+    if not _ID.fullmatch(wanted):
+        return None, ""
+    found = tx.get(LoggedModel, "logged.get", id=wanted)
+    if found is None:
+        return None, wanted
+    told = {str(row["key"]): row["value"] for row in tx.rows("logged.tags", model=found.number)}
+    return (found, "") if told.get(WANTED_TAG) == wanted and found.deleted_us is None else (None, "")
 
 
 def get(reader: Reader, model_id: str, *, allow_deleted: bool = False) -> LoggedModel:
