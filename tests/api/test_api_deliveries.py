@@ -17,6 +17,7 @@ from ropewalk.site import Site
 
 CANARY = {"environments": {"production": {"canary": {"steps": [0.5], "min_samples": 100}}}}
 PROMOTE = "/api/v1/releases/flights/2/promote"
+FORMS = ("/releases/flights/2/do/promote", "/endpoints/flights/do/rollback")
 ROLLBACK = "/api/v1/endpoints/flights/rollback"
 
 
@@ -69,18 +70,20 @@ def test_an_operator_promotes_a_canary_and_rolls_back_under_his_own_name(climbin
     assert (back.status, back.json()["champion"], now(climbing).actor) == (200, "flights/1", "cid")
 
 
-@pytest.mark.parametrize(("role", "where"), [("developer", "*"), ("approver", "*"), ("operator", "staging")])
-def test_nobody_else_moves_live_traffic(climbing: Site, asked: Asked, role: str, where: str) -> None:
+def test_nobody_else_moves_live_traffic(climbing: Site, asked: Asked) -> None:
     before = now(climbing)
-    token = person(climbing, "eve", Grant(role=role, environment=where))
-    answers = [asked.ask("POST", path, {}, authorization=bearer(token)) for path in (PROMOTE, ROLLBACK)]
-    eve = Pressed(asked=asked, token=token)
-    forms = [eve.press(path, sure="1") for path in ("/releases/flights/2/do/promote", "/endpoints/flights/do/rollback")]
-    page = eve.look("/releases/flights/2")
+    for role, where in (("developer", "*"), ("approver", "*"), ("operator", "staging")):
+        token = person(climbing, f"eve-{role}", Grant(role=role, environment=where))
+        answers = [asked.ask("POST", path, {}, authorization=bearer(token)) for path in (PROMOTE, ROLLBACK)]
+        eve = Pressed(asked=asked, token=token)
+        forms = [
+            eve.press(path, sure="1") for path in ("/releases/flights/2/do/promote", "/endpoints/flights/do/rollback")
+        ]
+        page = eve.look("/releases/flights/2")
 
-    assert [answer.status for answer in (*answers, *forms)] == [403] * 4
-    assert page.status == (403 if where == "staging" else 200)
-    assert b"/do/promote" not in page.body
+        assert [answer.status for answer in (*answers, *forms)] == [403] * 4
+        assert page.status == (403 if where == "staging" else 200)
+        assert b"/do/promote" not in page.body
     assert now(climbing) == before
 
 

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import asyncio
 import dataclasses
 import html
 import re
 from collections.abc import Iterator
 
+import httpx
 import pytest
+from starlette.applications import Starlette
+from starlette.routing import Mount
 
 from api.asked import Asked, person
 from console.payloads import PAYLOADS
@@ -15,9 +19,12 @@ from console.pressing import Pressed, address, fields_of, said
 from console.seeded_runs import a_run
 from ropewalk.access.roles import Grant
 from ropewalk.console.acts.every import ACTS
+from ropewalk.console.app import Console
+from ropewalk.house import House
 from ropewalk.models import logged, prompts, registered, versions
 from ropewalk.runs import experiments, remote
 from ropewalk.runs.states import Run
+from ropewalk.settings import Settings
 from ropewalk.site import Site
 from ropewalk.traces import ingest, trace
 
@@ -105,7 +112,7 @@ def test_an_experiment_is_created_renamed_described_tagged_deleted_and_restored(
     ann = Pressed(asked=guarded, token=person(site, "ann", Grant(role="developer")))
     assert ann.done("/experiments/do/create", name="night", description="why") == "Experiment night is there."
     assert ann.done("/experiments/1/do/rename", name="day") == "The experiment is called day now."
-    ann.done("/experiments/1/do/describe", description="line\r\nline")
+    ann.done("/experiments/1/do/describe", description="# Why\r\n\r\n- **one**")
     ann.done("/experiments/1/do/tag", key="team", value="ops")
     run = began(site, experiment=1)
     page = ann.look("/runs?experiment=1").body.decode()
@@ -114,7 +121,8 @@ def test_an_experiment_is_created_renamed_described_tagged_deleted_and_restored(
     deleted = run_of(site, run.id).deleted_us
     undo = re.findall(r'action="(/experiments/\d+/do/restore)"', gone)[0]
 
-    assert "line\nline" in page
+    assert "<h2>Why</h2>" in page
+    assert "<strong>one</strong>" in page
     assert "team" in page
     assert "1 run with it" in asks
     assert deleted is not None
@@ -379,3 +387,20 @@ def test_columns_that_the_browser_remembers_are_shown_and_stand_in_the_address(s
     assert "show=params.depth" not in other
     for wrong in ("x", "%5B1%5D", "%7B%220%22%3A1%7D", "null"):
         assert one.look("/runs?experiment=0", cookie=f"ropewalk-columns={wrong}").status == 200
+
+
+def test_a_form_below_another_path_stays_below_it(site: Site) -> None:
+    house = House(site=site, settings=Settings(name="churn"))
+    app = Starlette(routes=[Mount("/workspaces/night", routes=Console(house, "/workspaces/night").routes())])
+    ask = httpx.ASGITransport(app=app)
+
+    async def press() -> tuple[str, httpx.Response]:
+        async with httpx.AsyncClient(transport=ask, base_url="http://127.0.0.1") as client:
+            shown = await client.get("/workspaces/night/experiments/do/create")
+            return shown.text, await client.post("/workspaces/night/experiments/do/create", data={"name": "x"})
+
+    page, answer = asyncio.run(press())
+
+    assert 'action="/workspaces/night/experiments/do/create"' in page
+    assert answer.headers["location"] == "/workspaces/night/runs?experiment=1"
+    assert "path=/workspaces/night/" in answer.headers["set-cookie"].lower()

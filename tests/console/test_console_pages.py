@@ -75,6 +75,8 @@ def test_a_run_shows_its_steps_and_metrics(web: httpx.Client) -> None:
     assert "roc_auc" in page
     assert "fit" in page
     assert "churn/model.onnx" in page
+    assert 'class="lineage"' in page
+    assert "release, live" in page
 
 
 @pytest.mark.parametrize("path", ["/runs/nobody", "/releases/churn/99", "/endpoints/nobody", "/evidence/x", "/nothing"])

@@ -26,6 +26,7 @@ from ropewalk.console import download, files, workspaces
 from ropewalk.console.acts.every import ACTS
 from ropewalk.console.doing import Doing
 from ropewalk.console.flash import Flash
+from ropewalk.console.markdown import blocks
 from ropewalk.console.pages import PAGES, RAW, View
 from ropewalk.endpoints.problems import status_of
 from ropewalk.endpoints.sources import Source
@@ -64,6 +65,7 @@ class Console:
             loader=PackageLoader("ropewalk.console"), autoescape=True, undefined=StrictUndefined, trim_blocks=True
         )
         cast("dict[str, Any]", self._templates.globals).update({"base": base, "once": lambda: token_hex(16)})
+        cast("dict[str, Any]", self._templates.filters)["blocks"] = blocks
 
     def routes(self) -> list[BaseRoute]:
         """Return every page, and the files that they load."""

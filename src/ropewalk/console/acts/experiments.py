@@ -35,7 +35,9 @@ def _create(_given: Given, _rows: Reader) -> Sheet:
         told=("An experiment is what runs belong to: one question, many tries.",),
         fields=(
             Field(name="name", label="Name", required=True, size=experiments.NAME_LETTERS_MAX),
-            Field(name="description", label="Description", kind="area", size=experiments.TAG_LETTERS_MAX),
+            Field(
+                name="description", label="Description", hint="Markdown", kind="area", size=experiments.TAG_LETTERS_MAX
+            ),
         ),
     )
 
@@ -63,7 +65,12 @@ def _describe(given: Given, rows: Reader) -> Sheet:
     found = _found(given, rows)
     note = experiments.tags_of(rows, found.id).get(NOTE, "")
     field = Field(
-        name="description", label="Description", values=(note,), kind="area", size=experiments.TAG_LETTERS_MAX
+        name="description",
+        label="Description",
+        hint="Markdown",
+        values=(note,),
+        kind="area",
+        size=experiments.TAG_LETTERS_MAX,
     )
     return _sheet(found, f"Describe experiment {found.name}", "Save", field)
 

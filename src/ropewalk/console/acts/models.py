@@ -12,7 +12,9 @@ from ropewalk.store.database import Reader, Transaction
 
 HOME = "/models/{name}/do"
 NAME = Field(name="name", label="Name", required=True, size=spelling.NAME_LETTERS_MAX)
-DESCRIPTION = Field(name="description", label="Description", kind="area", size=spelling.TEXT_LETTERS_MAX)
+DESCRIPTION = Field(
+    name="description", label="Description", hint="Markdown", kind="area", size=spelling.TEXT_LETTERS_MAX
+)
 TEMPLATE = Field(
     name="template",
     label="Text",
@@ -115,7 +117,12 @@ def rename(given: Given, tx: Transaction) -> Done:
 def _describe(given: Given, rows: Reader) -> Sheet:
     found = _found(given, rows)
     field = Field(
-        name="description", label="Description", values=(found.description,), kind="area", size=DESCRIPTION.size
+        name="description",
+        label="Description",
+        hint="Markdown",
+        values=(found.description,),
+        kind="area",
+        size=DESCRIPTION.size,
     )
     return _sheet(rows, found, "Describe", "Save", field)
 

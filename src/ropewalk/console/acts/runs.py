@@ -40,7 +40,9 @@ def rename(given: Given, tx: Transaction) -> Done:
 def _describe(given: Given, rows: Reader) -> Sheet:
     run = _found(given, rows)
     note = str(rows.value("runs.tag_of", run=run.number, key=NOTE) or "")
-    field = Field(name="description", label="Description", values=(note,), kind="area", size=TAG_LETTERS_MAX)
+    field = Field(
+        name="description", label="Description", hint="Markdown", values=(note,), kind="area", size=TAG_LETTERS_MAX
+    )
     return _sheet(run, f"Describe run {run.name}", "Save", field)
 
 

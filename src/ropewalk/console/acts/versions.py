@@ -42,6 +42,7 @@ def _describe(given: Given, rows: Reader) -> Sheet:
     field = Field(
         name="description",
         label="Description",
+        hint="Markdown",
         values=(found.description,),
         kind="area",
         size=spelling.TEXT_LETTERS_MAX,
@@ -150,7 +151,12 @@ def _register(given: Given, rows: Reader) -> Sheet:
         back=_logged_home(model),
         back_word=model.name,
         told=("It becomes the next version of a registered model: of one that is there, or of a new one.",),
-        fields=(*fields, Field(name="description", label="Description", kind="area", size=spelling.TEXT_LETTERS_MAX)),
+        fields=(
+            *fields,
+            Field(
+                name="description", label="Description", hint="Markdown", kind="area", size=spelling.TEXT_LETTERS_MAX
+            ),
+        ),
     )
 
 
