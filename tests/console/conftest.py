@@ -10,8 +10,11 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from api.asked import Asked
 from console import laboratory
+from console.pressing import Pressed
 from ropewalk.demo.server import Server
+from ropewalk.site import Site
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, Page
@@ -62,3 +65,11 @@ def look(chromium: Browser, lab: Lab) -> Iterator[Page]:
     assert page.evaluate("window.hit") is None
     context.close()
     assert complaints == []
+
+
+@pytest.fixture
+def one(site: Site) -> Iterator[Pressed]:
+    """The one who works here, of whom nobody asks who he is."""
+    asked = Asked(site)
+    yield Pressed(asked=asked)
+    asked.close()

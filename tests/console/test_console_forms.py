@@ -16,7 +16,6 @@ from starlette.routing import Mount
 from api.asked import Asked, person
 from console.payloads import PAYLOADS
 from console.pressing import Pressed, address, fields_of, said
-from console.seeded_runs import a_run
 from ropewalk.access.roles import Grant
 from ropewalk.console.acts.every import ACTS
 from ropewalk.console.app import Console
@@ -29,14 +28,6 @@ from ropewalk.site import Site
 from ropewalk.traces import ingest, trace
 
 EVIL = PAYLOADS[24]
-
-
-@pytest.fixture
-def one(site: Site) -> Iterator[Pressed]:
-    """The one who works here, of whom nobody asks who he is."""
-    asked = Asked(site)
-    yield Pressed(asked=asked)
-    asked.close()
 
 
 @pytest.fixture
@@ -348,45 +339,6 @@ def test_every_form_is_shown_for_what_is_there(site: Site, one: Pressed) -> None
         assert page.status == 200, path
         assert EVIL not in page.body.decode()
         assert 'name="once"' in page.body.decode()
-
-
-def test_runs_leave_as_a_table_of_every_run_that_fits(site: Site, one: Pressed) -> None:
-    def work(tx) -> None:
-        home = experiments.get(tx, 0)
-        for number in range(1203):
-            run = dataclasses.replace(
-                a_run(number + 1, home, "finished"), name=f"run {number}", experiment=0, deleted_us=None
-            )
-            row = {field: getattr(run, field) for field in Run.__slots__ if field != "number"}
-            own = {"run": tx.value("runs.insert", **row), "node": "", "experiment": 0, "started_us": run.started_us}
-            tx.run("runs.param", **own, key="depth", value="=1+1" if number == 5 else str(-number))
-            tx.run("runs.latest", **own, key="auc", step=1, at_ms=1, value=number / 7, is_nan=0)
-
-    site.db.write(work)
-    whole = one.look("/runs.csv?experiment=0&show=metrics.auc&show=params.depth&sort=metrics.auc&up=1")
-    lines = whole.body.decode().splitlines()
-    some = one.look("/runs.csv?filter=metrics.auc%20%3E%20171&every=1").body.decode().splitlines()
-
-    assert whole.headers["content-disposition"].startswith("attachment")
-    assert lines[0].endswith("commit,metrics.auc,params.depth")
-    assert len(lines) == 1204
-    assert [float(line.split(",")[-2]) for line in lines[1:]] == [number / 7 for number in range(1203)]
-    assert lines[6].endswith(",'=1+1")
-    assert lines[7].endswith(",-6")
-    assert len(some) == 1203 - 7 * 171
-    assert one.look("/runs.csv?filter=nonsense").status == 400
-
-
-def test_columns_that_the_browser_remembers_are_shown_and_stand_in_the_address(site: Site, one: Pressed) -> None:
-    began(site)
-    kept = "%7B%220%22%3A%5B%22params.depth%22%2C%22nonsense%22%5D%7D"
-    page = one.look("/runs?experiment=0", cookie=f"ropewalk-columns={kept}").body.decode()
-    other = one.look("/runs", cookie=f"ropewalk-columns={kept}").body.decode()
-
-    assert 'data-address="/runs?experiment=0&amp;show=params.depth"' in page
-    assert "show=params.depth" not in other
-    for wrong in ("x", "%5B1%5D", "%7B%220%22%3A1%7D", "null"):
-        assert one.look("/runs?experiment=0", cookie=f"ropewalk-columns={wrong}").status == 200
 
 
 def test_a_form_below_another_path_stays_below_it(site: Site) -> None:
