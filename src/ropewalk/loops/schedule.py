@@ -109,7 +109,10 @@ class Schedules:
         else:
             if specs is not None:
                 self._troubled.pop("declared", None)
-                self._site.db.write(lambda tx: schedules.declare(tx, self._site, specs))
+                with self._site.db.read() as reader:
+                    same = schedules.are_declared(reader, specs)
+                if not same:
+                    self._site.db.write(lambda tx: schedules.declare(tx, self._site, specs))
         if "declared" in self._troubled:  # until it is mended, what was declared before goes on
             problems.append(self._troubled["declared"])
 

@@ -90,10 +90,8 @@ def renewed(site: Site, settings: Settings) -> list[Schedule]:
     """
     specs = declared(site.root, settings)
     with site.db.read() as rows:
-        known = schedules.every(rows)
-    now = {one.name: one.spec for one in known if one.state != schedules.REMOVED}
-    if now == {one.name: one.text() for one in specs}:
-        return known
+        if schedules.are_declared(rows, specs):
+            return schedules.every(rows)
     return site.db.write(lambda tx: schedules.declare(tx, site, specs))
 
 

@@ -99,6 +99,12 @@ def declare(tx: Transaction, site: Site, specs: Sequence[Spec]) -> list[Schedule
     return every(tx)
 
 
+def are_declared(reader: Reader, specs: Sequence[Spec]) -> bool:
+    """Say whether the rows hold what is declared already, so that who looks often need not write."""
+    known = {one.name: one.spec for one in every(reader, removed=False)}
+    return known == {one.name: one.text() for one in specs}
+
+
 def _listens_the_same(before: Spec, now: Spec) -> bool:
     """Say whether what starts it is unchanged: other words would find starts in a past that they were not said in."""
     words = ("kind", "cron", "every_us", "timezone", "start_us", "files", "query", "database", "event", "match")
