@@ -272,4 +272,53 @@ def queries() -> Iterator[Attack]:
         )
 
 
-ATTACKS = (*paths(), *sources(), *webhooks(), *foreign(), *queries())
+def workspaces() -> Iterator[Attack]:
+    """Yield requests that would be in two workspaces at once, or in none that there is."""
+    search = f"{API}/experiments/search?max_results=1"
+    named = (
+        "..",
+        "../default",
+        "team-a/../default",
+        "TEAM-A",
+        "default\0",
+        "a" * 300,
+        "%2e%2e",
+        "team-a;x",
+        "*",
+        "{run}",
+    )
+    for name in named:
+        yield Attack(
+            source="confusion", kind="workspace by header", target=search, headers=(("x-mlflow-workspace", name),)
+        )
+        target = f"/workspaces/{quote(name, safe='{}')}{search}"
+        yield Attack(source="confusion", kind="workspace by path", target=target)
+    for path in (
+        "/workspaces/team%2Da/runs", "/workspaces/%2e%2e/runs", "/workspaces/team-a%2fruns",
+        "/workspaces/team-a%00/runs", "/workspaces/default/workspaces/default/runs", "/workspaces//default/runs",
+        "/workspaces/default/../../etc/passwd", "/workspaces/default/login",
+    ):  # fmt: skip
+        yield Attack(source="confusion", kind="workspace by path", target=path)
+    for other in ("team-b", "default "):
+        yield Attack(
+            source="confusion", kind="workspace by both", target=f"/workspaces/team-a{search}",
+            headers=(("x-mlflow-workspace", other),),
+        )  # fmt: skip
+    at = "/api/3.0/mlflow/workspaces"
+    for name in ("..", "api", "a", "Team", "x" * 64, "a/b", "a\0b"):
+        yield Attack(
+            source="names",
+            kind="workspace made",
+            method="POST",
+            target="/api/3.0/mlflow/workspaces",
+            body={"name": name},
+        )
+    for root in ("file:///etc", "s3://elsewhere", "http://{sink}/x", "/etc"):
+        body = {"name": "team-x", "default_artifact_root": root}
+        yield Attack(
+            source="addresses", kind="workspace made", method="POST", target=at, body=body,
+            right=frozenset((501,)),
+        )  # fmt: skip
+
+
+ATTACKS = (*paths(), *sources(), *webhooks(), *foreign(), *queries(), *workspaces())

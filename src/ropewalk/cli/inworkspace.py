@@ -19,6 +19,7 @@ def folder_of(host: Path, name: str) -> Path:
         NotFound: there is none, or nothing was ever recorded in the host.
     """
     from ropewalk.house import open_house
+    from ropewalk.site import HIDDEN
     from ropewalk.workspaces import workspace
     from ropewalk.workspaces.place import prepare
     from ropewalk.workspaces.stores import STORES, beside_of
@@ -27,6 +28,9 @@ def folder_of(host: Path, name: str) -> Path:
         with house.site.db.read() as rows:
             found = workspace.get(rows, name)
         root = prepare(host, found, beside_of(host, house.settings))
+    if found.own and not (root / HIDDEN).exists():
+        with open_house(root):  # one that nobody has used yet is as empty as it looks, and no mistake
+            pass
     if not found.own:
         for variable in STORES:
             os.environ.pop(variable, None)

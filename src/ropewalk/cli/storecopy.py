@@ -44,12 +44,27 @@ def backup(options: argparse.Namespace, folder: Path, out: Output) -> None:
         page = archive.write(
             cast("Store", site.db), folder, site.clock, blobs=blobs if options.blobs else None, on_rows=_Noting(bar)
         )
+        beside = _beside(site)
     told = "no blobs (files, models, frames): add --blobs" if page.blobs is None else f"{page.blobs:,} blobs"
     out.line(f"{page.rows:,} rows in {len(page.tables)} tables, the ledger up to entry {page.ledger:,}, {told}")
     out.line(LEFT_OUT, style="dim")
+    if beside:
+        out.line(f"not in it: the workspaces {', '.join(beside)}; each has a backup of its own", style="yellow")
     out.line(f"rows are {page.rows_digest}", style="dim")
-    out.result({"path": str(folder), **_said(page)})
-    out.next(f"ropewalk store restore {shlex.quote(str(folder))} --dry-run")
+    out.result({"path": str(folder), **_said(page), "workspaces_not_in_it": beside})
+    out.next(
+        f"ropewalk store restore {shlex.quote(str(folder))} --dry-run",
+        *(f"ropewalk --workspace {name} store backup PATH" for name in beside[:1]),
+    )
+
+
+def _beside(site: Site) -> list[str]:
+    """Return the workspaces whose rows are not the host's, and so are in no backup of it."""
+    from ropewalk.workspaces.names import DEFAULT
+    from ropewalk.workspaces.workspace import listed
+
+    with site.db.read() as rows:
+        return [one.name for one in listed(rows) if one.name != DEFAULT]
 
 
 def restore(options: argparse.Namespace, folder: Path, out: Output) -> None:

@@ -96,9 +96,11 @@ def named(ids: Mapping[str, str]) -> dict[str, str]:
 class _Server:
     def __init__(self, url: str, seconds: float) -> None:
         self._url, self._seconds = url, seconds
+        self.workspace = ""
 
     def send(self, method: str, target: str, headers: Mapping[str, str], body: object) -> wire.Answer:
         data = body if not isinstance(body, dict) else json.dumps(body).encode()
+        headers = {**headers, wire.WORKSPACE: self.workspace}  # where it was meant then, wherever this process is now
         answer = wire.send(self._url, method, target, headers=headers, body=cast("bytes", data), seconds=self._seconds)
         if answer.status in (401, 403):
             raise Refused(
@@ -118,6 +120,7 @@ class _Server:
 
 def _step(server: _Server, journal: Journal, call: Call, ids: Mapping[str, str]) -> tuple[dict[str, str], str]:
     """Send a call; return the names that it brought, and the server's words if it refused."""
+    server.workspace = wire.workspace_of(call.headers) or ""
     target = renamed(call.target, ids)
     body: bytes | Json | object = journal.body(call)
     if call.body:

@@ -16,6 +16,7 @@ from urllib.parse import urlsplit, urlunsplit
 
 SECONDS = 30.0
 CHUNK = 1 << 20
+WORKSPACE = "X-MLFLOW-WORKSPACE"
 # Nobody is at home, or asks to come back later: nothing was refused.
 AWAY = frozenset((408, 425, 429, 502, 503, 504))
 
@@ -70,6 +71,19 @@ def credentials(surroundings: Mapping[str, str]) -> dict[str, str]:
     return {"Authorization": f"Bearer {token}"} if token else {}
 
 
+def workspace_of(headers: Mapping[str, str]) -> str | None:
+    """Return the workspace that headers name, empty for the server's own project; None where they say nothing."""
+    return next((value for name, value in headers.items() if name.lower() == WORKSPACE.lower()), None)
+
+
+def _placed(headers: Mapping[str, str], surroundings: Mapping[str, str]) -> dict[str, str]:
+    """Return headers with the workspace that they name, or else the one that the stock client would name now."""
+    said = workspace_of(headers)
+    named = surroundings.get("MLFLOW_WORKSPACE", "").strip() if said is None else said
+    rest = {name: value for name, value in headers.items() if name.lower() != WORKSPACE.lower()}
+    return {**rest, WORKSPACE: named} if named else rest
+
+
 def send(
     url: str,
     method: str,
@@ -86,7 +100,7 @@ def send(
         url: the server's address.
         method: of HTTP.
         target: path and query below the address.
-        headers: those of the body.
+        headers: those of the body; a workspace that they name, be it empty, goes before `MLFLOW_WORKSPACE`.
         body: bytes, or the file that holds them, streamed.
         seconds: longest wait for the server's next word.
         into: takes the body of a good answer, piece by piece; the answer's own is empty then.
@@ -97,7 +111,7 @@ def send(
     parts = urlsplit(url)
     asked = _connection(parts.scheme, parts.netloc.rpartition("@")[2], seconds)
     size = body.stat().st_size if isinstance(body, Path) else len(body)
-    all_headers = {**(headers or {}), **credentials(os.environ), "Content-Length": str(size)}
+    all_headers = {**_placed(headers or {}, os.environ), **credentials(os.environ), "Content-Length": str(size)}
     try:
         if isinstance(body, Path):
             with body.open("rb") as file:
