@@ -180,7 +180,8 @@ class SimulatedPool:
         clock = self._world.clock
         soonest = min((at for at, _, _ in self._jobs.values()), default=float("inf"))
         until = clock.monotonic() + (seconds if seconds is not None else 1e9)
-        clock.advance(max(0.0, min(soonest, until) - clock.monotonic()))
+        late = self._world.chance.choice([0.0, 0.0, 1.0])  # what ends meanwhile is told together
+        clock.advance(max(0.0, min(soonest + late, until) - clock.monotonic()))
         self._world.turns += 1
         if self._world.turns > TURNS_MAX:
             raise Broken("the run never ends")

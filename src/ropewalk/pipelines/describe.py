@@ -10,10 +10,11 @@ from pathlib import Path
 from typing import Any
 
 from ropewalk.compute.local import LocalPool
-from ropewalk.compute.pool import Answer, Job, Lost, Pool
+from ropewalk.compute.pool import Ending, Job, Lost, Pool
 from ropewalk.errors import Conflict, Corrupt, Invalid, NotFound, RopewalkError, Unavailable
 from ropewalk.pipelines import failures
 from ropewalk.pipelines.graph import Code, Graph, Node
+from ropewalk.pipelines.remembered import Remembered
 from ropewalk.refs import canonical, digest_of
 from ropewalk.settings import FILE
 from ropewalk.site import Site
@@ -67,8 +68,10 @@ def described(
         workers_max=workers_max or cores,
         environ=_environ(site),
     )
+    remembered = Remembered(site.hidden, target, args)
     with pool:
-        pool.warm(1)  # it starts while git looks at the files
+        if not remembered.likely:
+            pool.warm(1)  # it starts while git looks at the files
         code = snapshot_code(site)
         project: dict[str, Any] = {
             "code": str(code_folder(site, code).resolve()),
@@ -80,13 +83,25 @@ def described(
             "files": _beside(code),
             "globals": list(_trusted(site)),
         }
-        log = logs / "describe.log"
-        log.unlink(missing_ok=True)
-        pool.submit(Job(id="describe", message={"op": "describe", "project": project}, log=log))
-        (ending,) = pool.wait(None)
-        if isinstance(ending, Lost):
-            raise _lost(ending, target, log.relative_to(site.root))
-        yield Described(graph=_graph(ending, target), code=code, project=project, pool=pool)
+        told = remembered.get(project)
+        if told is None:
+            told = _told(pool, project, logs / "describe.log", site.root)
+            remembered.keep(project, told)
+        yield Described(graph=_graph(told), code=code, project=project, pool=pool)
+
+
+def _told(pool: Pool, project: Mapping[str, Any], log: Path, root: Path) -> dict[str, Any]:
+    """Have a worker import the project and tell its graph."""
+    log.unlink(missing_ok=True)
+    pool.submit(Job(id="describe", message={"op": "describe", "project": project}, log=log))
+    ending: Ending | None = None
+    while ending is None:
+        ending = next(iter(pool.wait(None)), None)
+    if isinstance(ending, Lost):
+        raise _lost(ending, str(project["target"]), log.relative_to(root))
+    if "error" in ending.message:
+        raise _failure(ending.message["error"], str(project["target"]))
+    return ending.message["ok"]
 
 
 def _lost(ending: Lost, target: str, log: Path) -> Unavailable:
@@ -125,10 +140,7 @@ def _trusted(site: Site) -> tuple[str, ...]:
     return read_settings(site.root).scan.globals
 
 
-def _graph(answer: Answer, target: str) -> Graph:
-    if "error" in answer.message:
-        raise _failure(answer.message["error"], target)
-    told = answer.message["ok"]
+def _graph(told: Mapping[str, Any]) -> Graph:
     codes = [Code(digest=item["digest"], parts=item["parts"], reads=tuple(item["reads"])) for item in told["codes"]]
     return Graph(
         pipeline=told["pipeline"],

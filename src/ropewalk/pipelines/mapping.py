@@ -45,6 +45,10 @@ class Mappings:
         self._begun[begun.node.id] = begun
         self._write(tx, walk)
 
+    def has(self, node: Node) -> bool:
+        """Say whether a map has begun and lacks results."""
+        return node.id in self._walks
+
     def waiting(self) -> list[Node]:
         """Return the maps that have items which no worker has."""
         return [walk.node for walk in self._walks.values() if walk.waiting]

@@ -44,6 +44,10 @@ class Ownership:
             return False
         return real.startswith((_STANDARD, _OURS)) or any(part in real for part in _INSTALLED)
 
+    def inside(self, file: str) -> bool:
+        """Say whether a file lies in the snapshot."""
+        return _real(file).startswith(self.folder)
+
     def owns(self, module: str | None) -> bool:
         """Say whether a module, by its full name, is the project's; what has no module was made by its code."""
         if module is None:

@@ -7,6 +7,7 @@ import os
 import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
+from types import FunctionType
 from typing import Any, cast
 
 from ropewalk.blobs.place import open_at
@@ -46,6 +47,7 @@ class Session:
             extra=tuple(project["globals"]),
         )
         self.calls: Mapping[str, Call] = {}
+        self._recorded: Callable[..., Any] | None = None
 
     def graph(self, *, with_codes: bool) -> Graph:
         """Import the project, record its pipeline and return the graph.
@@ -64,12 +66,24 @@ class Session:
         with collecting(collector):
             recorder.record(pipeline, values)
         self.calls = recorder.calls
+        self._recorded = pipeline
         return Graph(
             pipeline=name,
             args=canonical({key: _json_able(value) for key, value in values.items()}).decode(),
             nodes=tuple(call.node for call in recorder.calls.values()),
             codes=recorder.codes,
             entries=tuple(entry.plain() for entry in collector.entries),
+        )
+
+    def plain(self) -> bool:
+        """Say whether the same files, arguments, variables and libraries will always give this graph."""
+        from ropewalk.pipelines.plainness import elsewhere, is_plain
+
+        body = self._recorded
+        return (
+            isinstance(body, FunctionType)
+            and not elsewhere(self.owned, list(sys.modules.values()))
+            and is_plain(self.owned, body)
         )
 
     def _pipeline(self) -> tuple[Callable[..., Any], str]:

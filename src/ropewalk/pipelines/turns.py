@@ -310,6 +310,8 @@ class Turns:
     def _store_part(self, tx: Transaction, ended: Ended) -> None:
         """Write a part of a map down: the one row of the map, and the outcome when it was the last."""
         node = ended.begun.node
+        if not self._maps.has(node):
+            return  # its results were stored with those of another part, which ended in the same moment
         self._maps.write(tx, ended)
         self._tell(node, RUNNING, self._maps.told(node))
         if ended.failure is not None:

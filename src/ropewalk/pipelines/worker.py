@@ -54,7 +54,14 @@ class Worker:
 
     def _describe(self, project: dict[str, Any]) -> dict[str, Any]:
         assert self._session is None, "a graph is described before anything has run"
-        return self._open(project, with_codes=True)
+        told = self._open(project, with_codes=True)
+        assert self._session is not None, "it was opened above"
+        versioned = not any(
+            name.startswith("library ") and shown.startswith(("sha256:", "none"))
+            for code in told["codes"]
+            for name, shown in code["parts"].items()
+        )
+        return told | {"plain": versioned and self._session.plain()}
 
     def _run(self, message: dict[str, Any]) -> dict[str, Any]:
         if self._session is None:

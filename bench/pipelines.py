@@ -1,13 +1,16 @@
 """Prints what durable steps cost: whole commands, beside a pool of two processes and SQLite in the same run.
 
-Run: `.venv/bin/python bench/steps.py [--quick]`. The limit does the same work as durably and does nothing else:
-a pool of two processes, WAL with synchronous=FULL, two commits a step (it began, it ended). Both start as processes of
-their own on a fresh folder, in turn. Goals (performance.md): a chain of 100 and a fan of 200 within 2x of the limit,
-100 unchanged steps < 0.15 s, one step from start to finish < 0.4 s.
+Run: `.venv/bin/python bench/run.py pipelines [--quick] [--peers]`. The limit does the same work as durably and does
+nothing else: a pool of two processes, WAL with synchronous=FULL, two commits a step (it began, it ended). Both start as
+processes of their own on a fresh folder, in turn. Goals (performance.md): a chain of 100 and a fan of 200 within 2x of
+the limit, 100 unchanged steps < 0.15 s, one step from start to finish < 0.4 s; ten times the steps cost at most eleven
+times, in flat memory. With --peers, other tools do the same in environments of their own below bench/out, made from
+requirements/peers-*.in.
 """
 
 from __future__ import annotations
 
+import os
 import sqlite3  # noqa: TID251 - the limit is SQLite without our store
 import subprocess
 import sys
@@ -18,6 +21,12 @@ from tempfile import TemporaryDirectory
 from measure.figures import OUT, Cell, Sheet, Stopwatch, is_quick
 
 WORKERS = 2
+HERE = Path(__file__).resolve().parent
+SIZES = (10, 100, 1_000, 10_000)
+PEERS = ("luigi", "hamilton", "dvc", "prefect", "metaflow", "dagster")
+PEER_SECONDS_MAX = 300
+# Compiled code is kept between starts, as everywhere outside of this machine's test runs.
+ENVIRON = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
 PIPELINE = """
 from ropewalk import pipeline, step
 
@@ -35,6 +44,14 @@ def chain(length: int) -> int:
 @pipeline
 def fan(width: int) -> list[int]:
     return [more(number) for number in range(width)]
+
+@step
+def numbers(width: int) -> list[int]:
+    return list(range(width))
+
+@pipeline
+def mapped(width: int) -> list[int]:
+    return more.map(numbers(width))
 """
 # Only the run: the watch starts in a python that has imported nothing of ours yet.
 INSIDE = """
@@ -108,7 +125,7 @@ def measure(shapes: tuple[tuple[str, int], ...], rounds: int) -> Stopwatch:
     def command(name: str, who: str, folder: str, shape: str, steps: int) -> None:
         with watch.time(name):
             words = [sys.executable, *words_of(who, folder, shape, steps)]
-            said = subprocess.run(words, stdout=subprocess.PIPE, check=True, text=True).stdout
+            said = subprocess.run(words, stdout=subprocess.PIPE, check=True, text=True, env=ENVIRON).stdout
         if who == "inside":
             watch.seconds[name][-1] = float(said)
 
@@ -124,8 +141,81 @@ def measure(shapes: tuple[tuple[str, int], ...], rounds: int) -> Stopwatch:
     return watch
 
 
-def main(chain: int, fan: int, rounds: int) -> None:
-    sheet = Sheet("steps")
+def usage(words: list[str]) -> tuple[float, float, float]:
+    """Run a command; return its seconds, those of processors that it and its children took, and its peak MiB."""
+    from time import perf_counter
+
+    begun = perf_counter()
+    child = subprocess.Popen(words, stdout=subprocess.DEVNULL, env=ENVIRON)
+    _, status, used = os.wait4(child.pid, 0)
+    child.returncode = os.waitstatus_to_exitcode(status)
+    if child.returncode:
+        raise SystemExit(f"{' '.join(words)} ended with {child.returncode}")
+    return perf_counter() - begun, used.ru_utime + used.ru_stime, used.ru_maxrss / 1024
+
+
+def scale(sheet: Sheet, sizes: tuple[int, ...]) -> None:
+    """Print what ten times the steps cost: as an ordinary loop, and as a map in one row."""
+    rows: list[tuple[Cell, ...]] = []
+    for shape, word in (("fan", "fan"), ("mapped", "map")):
+        before: float | None = None
+        for size in sizes:
+            with TemporaryDirectory(dir=OUT) as folder:
+                prepare(Path(folder))
+                first = usage([sys.executable, *words_of("ropewalk", folder, shape, size)])
+                again = usage([sys.executable, *words_of("ropewalk", folder, shape, size)])
+            growth = None if before is None else first[1] / before
+            goal = "<= 11x" if growth else ""
+            rows.append((f"{word} of {size:,}", first[0] * 1e3, first[1] * 1e3, growth, goal, again[0] * 1e3, first[2]))
+            before = first[1]
+    head = ("", "ms", "CPU ms", "x the size before", "goal", "again, ms", "peak MiB")
+    sheet.table("ten times the steps, whole commands", head, rows)
+
+
+def compare(sheet: Sheet, chain: int, fan: int) -> None:
+    """Print what other tools take for the same, each in an environment of its own."""
+    rows: list[tuple[Cell, ...]] = []
+    for name in PEERS:
+        venv = OUT / "peers" / name
+        wanted = HERE.parent / "requirements" / f"peers-{name}.in"
+        try:
+            if not (venv / "ready").exists():
+                subprocess.run([sys.executable, "-m", "venv", "--clear", str(venv)], check=True)
+                subprocess.run([str(venv / "bin/pip"), "install", "-q", "-r", str(wanted)], check=True)
+                (venv / "ready").touch()
+            rows.append((name, *_peer(name, venv, chain, fan)))
+        except (subprocess.SubprocessError, OSError) as error:
+            print(f"{name} cannot be measured: {type(error).__name__}", flush=True)
+            rows.append((name, None, None, None, None))
+    sheet.table("others, whole commands, ms", ("", f"chain of {chain}", "again", f"fan of {fan}", "chain of 1"), rows)
+
+
+def _peer(name: str, venv: Path, chain: int, fan: int) -> list[float]:
+    from time import perf_counter
+
+    def timed(folder: str, shape: str, steps: int) -> float:
+        words = [str(venv / "bin/python"), str(HERE / "peers" / f"{name}_steps.py"), folder, shape, str(steps)]
+        begun = perf_counter()
+        # Each tool's own programs are found first, as in an environment that is active.
+        environ = ENVIRON | {"PATH": f"{venv / 'bin'}{os.pathsep}{ENVIRON['PATH']}"}
+        done = subprocess.run(
+            words, cwd=folder, env=environ, capture_output=True, check=False, timeout=PEER_SECONDS_MAX
+        )
+        if done.returncode:
+            print(done.stderr.decode(errors="replace")[-500:], flush=True)
+            done.check_returncode()
+        return (perf_counter() - begun) * 1e3
+
+    with TemporaryDirectory(dir=OUT, ignore_cleanup_errors=True) as folder:
+        found = [timed(folder, "chain", chain), timed(folder, "chain", chain)]
+    for shape, steps in (("fan", fan), ("chain", 1)):
+        with TemporaryDirectory(dir=OUT, ignore_cleanup_errors=True) as folder:
+            found.append(timed(folder, shape, steps))
+    return found
+
+
+def main(chain: int, fan: int, rounds: int, sizes: tuple[int, ...]) -> None:
+    sheet = Sheet("pipelines")
     OUT.mkdir(exist_ok=True)
     shapes = (("chain", 1), ("chain", chain), ("fan", fan))
     watch = measure(shapes, rounds)
@@ -149,6 +239,9 @@ def main(chain: int, fan: int, rounds: int) -> None:
         )
         further.append((f"{shape} of {steps}", ours, least, ours / least, "<= 2x"))
     sheet.table("each further step, ms", ("", "ropewalk", "limit", "ratio", "goal"), further)
+    scale(sheet, sizes)
+    if "--peers" in sys.argv:
+        compare(sheet, chain, fan)
     sheet.keep()
 
 
@@ -156,6 +249,6 @@ if __name__ == "__main__":
     if sys.argv[1:2] == ["limit"]:
         limit(sys.argv[2], sys.argv[3], int(sys.argv[4]))
     elif is_quick():
-        main(5, 6, 1)
+        main(5, 6, 1, (2, 20))
     else:
-        main(100, 200, 5)
+        main(100, 200, 5, SIZES)

@@ -1,0 +1,82 @@
+"""Graphs that were told before: where nothing of a plain project has changed, nothing of it is imported."""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+import sys
+from collections.abc import Mapping
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+from ropewalk import __version__
+from ropewalk.pipelines.outcomes import blobs_of
+from ropewalk.refs import canonical, digest_of
+from ropewalk.source.environment import read_environment
+
+FORMAT = 1
+FOLDER = "graphs"
+GRAPHS_MAX = 64
+# What differs from terminal to terminal and tells a program nothing.
+_TERMINAL = frozenset(
+    {"_", "SHLVL", "OLDPWD", "COLUMNS", "LINES", "WINDOWID", "TERM_SESSION_ID", "SSH_TTY", "SSH_CLIENT"}
+)
+
+
+class Remembered:
+    """One command's graph, if it was told before.
+
+    Args:
+        hidden: the project's folder of ours.
+        target: `FILE.py:FUNCTION`.
+        args: as they were given.
+    """
+
+    def __init__(self, hidden: Path, target: str, args: Mapping[str, Any]) -> None:
+        self._words = [target, {name: repr(value) for name, value in sorted(args.items())}]
+        self._path = hidden / FOLDER / f"{digest_of(canonical(self._words))[7:23]}.json"
+
+    @property
+    def likely(self) -> bool:
+        """Whether this command was told of, by whatever code."""
+        return self._path.is_file()
+
+    def _key(self, project: Mapping[str, Any]) -> str:
+        variables = {name: value for name, value in os.environ.items() if name not in _TERMINAL}
+        facts = [
+            FORMAT,
+            __version__,
+            self._words,
+            [project[name] for name in ("tree", "files", "globals")],
+            [sys.executable, sys.path[1:], platform.python_version(), list(read_environment().packages)],
+            digest_of(canonical(variables)),
+        ]
+        return digest_of(canonical(facts))
+
+    def get(self, project: Mapping[str, Any]) -> dict[str, Any] | None:
+        """Return what a worker told of the project as it is now, or None."""
+        try:
+            kept = json.loads(self._path.read_bytes())
+            told: dict[str, Any] = kept["told"]
+            well = kept["key"] == self._key(project) and kept["digest"] == digest_of(canonical(told))
+        except (OSError, ValueError, KeyError, TypeError):
+            return None
+        return told if well else None
+
+    def keep(self, project: Mapping[str, Any], told: Mapping[str, Any]) -> None:
+        """Keep what a worker told, where it says that it will say the same again."""
+        plain = told.get("plain") and not told["entries"]
+        if not plain or any(True for node in told["nodes"] for _ in blobs_of(list(node["inputs"].values()))):
+            return
+        folder = self._path.parent
+        folder.mkdir(parents=True, exist_ok=True)
+        part = self._path.with_suffix(f".{os.getpid()}.part")
+        # Not durable on purpose: what is lost or torn is told anew.
+        part.write_bytes(canonical({"key": self._key(project), "told": told, "digest": digest_of(canonical(told))}))
+        part.replace(self._path)
+        others = sorted(folder.iterdir(), key=lambda path: path.stat().st_mtime, reverse=True)
+        for old in others[GRAPHS_MAX:]:
+            with suppress(OSError):
+                old.unlink()
