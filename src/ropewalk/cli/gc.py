@@ -46,6 +46,7 @@ def handle(options: argparse.Namespace, out: Output) -> None:
             older_seconds=older,
             on_progress=lambda what, done, of: bar.note(f"{what} {done}/{of}"),
         )
+        elsewhere = "://" in house.site.blobs.address
     word = "removed" if found.removed else "would remove"
     for one in found.purged[:SHOWN]:
         out.line(f"{word} {one.what} {one.id}  {one.name}")
@@ -57,6 +58,11 @@ def handle(options: argparse.Namespace, out: Output) -> None:
         out.line(f"{word} {found.uploads} uploads that began more than a day ago")
     out.line(f"{word} {found.blobs:,} blob{'' if found.blobs == 1 else 's'}, {found.bytes / 1e6:,.1f} MB")
     out.line(f"{found.needed:,} are needed, {found.young:,} that nothing needs are too young to go", style="dim")
+    if elsewhere:
+        out.line(
+            "parts of uploads that were killed are the bucket's own to remove: give it a lifecycle rule", style="dim"
+        )
+        out.line("that aborts incomplete multipart uploads after a day (docs/reliability.md)", style="dim")
     out.result(asdict(found))
     out.next(*(("ropewalk verify",) if found.removed else ("ropewalk gc --yes",)))
 
