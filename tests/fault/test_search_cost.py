@@ -9,6 +9,7 @@ import sys
 import time
 from contextlib import suppress
 from importlib.util import find_spec
+from itertools import product
 from pathlib import Path
 
 import pytest
@@ -48,15 +49,14 @@ PIECES = st.sampled_from(
 )
 TEXTS = st.lists(PIECES | st.text(max_size=8), max_size=40).map("".join)
 SEARCHES = {
-    "runs/search": ("tags.a LIKE '%x%'", {"experiment_ids": ["0"]}),
-    "experiments/search": ("tags.a LIKE '%x%'", {}),
-    "registered-models/search": ("tags.a LIKE '%x%'", {}),
-    "model-versions/search": ("tags.a LIKE '%x%'", {}),
-    "logged-models/search": ("tags.a LIKE '%x%'", {"experiment_ids": ["0"]}),
-    "/api/3.0/mlflow/traces/search": (
-        "tags.a LIKE '%x%'",
-        {"locations": [{"type": "MLFLOW_EXPERIMENT", "mlflow_experiment": {"experiment_id": "0"}}]},
-    ),
+    "runs/search": {"experiment_ids": ["0"]},
+    "experiments/search": {},
+    "registered-models/search": {},
+    "model-versions/search": {},
+    "logged-models/search": {"experiment_ids": ["0"]},
+    "/api/3.0/mlflow/traces/search": {
+        "locations": [{"type": "MLFLOW_EXPERIMENT", "mlflow_experiment": {"experiment_id": "0"}}]
+    },
 }
 GETS = ("registered-models/search", "model-versions/search")
 DEAR = """
@@ -78,21 +78,22 @@ def test_no_text_makes_the_grammar_fail_otherwise_than_by_refusing(text: str, vo
 
 @pytest.mark.parametrize("engine", ENGINES)
 def test_every_search_takes_a_hundred_comparisons_and_refuses_more(engine: str, tmp_path: Path) -> None:
-    took = []
+    took, slowest = [], 0.0
     with place_for(engine, tmp_path) as where:
         site = site_at(where, tmp_path)
         client = Client(site, ROUTES)
-        for path, (clause, more) in SEARCHES.items():
+        for (path, more), op in product(SEARCHES.items(), ("LIKE '%x%'", "= 'x'")):
             for count, wanted in ((100, 200), (101, 400), (1000, 400)):
-                asked = {"filter": " AND ".join([clause] * count), **more}
-                began = time.process_time()
+                asked = {"filter": " AND ".join(f"tags.k{n} {op}" for n in range(count)), **more}
+                began, asked_at = time.process_time(), time.monotonic()
                 way = {"params": asked} if path in GETS else {"json": asked}
                 said = client.ask("GET" if path in GETS else "POST", path, **way)
                 took.append(time.process_time() - began)
+                slowest = max(slowest, time.monotonic() - asked_at)
                 assert said.status_code == wanted, (path, count, said.text[:400])
                 assert wanted == 200 or said.json()["error_code"] == "INVALID_PARAMETER_VALUE"
         site.db.close()
-    print(f"{engine}: {len(took)} searches, the dearest {max(took) * 1000:.0f} ms of processor time here")  # noqa: T201
+    print(f"{engine}: {len(took)} searches, the dearest {max(took) * 1000:.0f} ms of processor time, {slowest:.2f} s")  # noqa: T201
 
 
 @pytest.mark.parametrize("engine", ENGINES)

@@ -23,6 +23,11 @@ class Bound:
 
     def __init__(self, comparisons: int = 0) -> None:
         self.values: dict[str, Value] = {}
+        self.apart = ""
+        self.expect(comparisons)
+
+    def expect(self, comparisons: int) -> None:
+        """Prepare for a number of comparisons."""
         # PostgreSQL makes a join of each `exists` and plans a hundred of them for seconds; with a limit it asks by row.
         self.apart = " limit 1 offset 0" if comparisons > JOINS_MAX else ""
 

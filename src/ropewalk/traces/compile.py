@@ -162,6 +162,7 @@ def _value_of(bound: Bound, order: Order) -> str:
 
 def conditions(bound: Bound, experiments: Sequence[int], clauses: Sequence[Clause]) -> str:
     """Return what must hold of a trace `t`."""
+    bound.expect(len(clauses))
     scope = _scope(bound, "t", experiments)
     spans = [_span(bound, clause) for clause in clauses if clause.entity == "span"]
     parts = [scope, *(_clause(bound, clause, experiments) for clause in clauses if clause.entity != "span")]
@@ -215,14 +216,14 @@ def _keyed(bound: Bound, clause: Clause) -> str:
     kind, key = bound(clause.entity), bound(clause.key)
     here = f"select 1 from trace_values v where v.trace = t.number and v.kind = {kind} and v.key = {key}"
     if clause.op in NULLS:
-        return f"{'not ' if clause.op == 'IS NULL' else ''}exists ({here})"
-    if clause.op == "=":
+        return f"{'not ' if clause.op == 'IS NULL' else ''}exists ({here}{bound.apart})"
+    if clause.op == "=" and not bound.apart:
         mark = bound(cast("Value", clause.value))
         return (
             f"t.number in (select v.trace from trace_values v where v.kind = {kind} and v.key = {key} "
             f"and substr(v.value, 1, 100) = substr({mark}, 1, 100) and v.value = {mark})"
         )
-    return f"exists ({here} and {_compared(bound, 'v.value', clause)})"
+    return f"exists ({here} and {_compared(bound, 'v.value', clause)}{bound.apart})"
 
 
 def _linked(bound: Bound, clause: Clause) -> str:
