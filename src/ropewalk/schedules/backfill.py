@@ -19,7 +19,7 @@ from ropewalk.store.database import Reader, Transaction
 
 OPEN, DONE, FAILED, CANCELLED = "open", "done", "failed", "cancelled"
 INTERVALS_MAX = 10_000
-PARALLEL_MAX = 64
+PARALLEL_MAX = fires.EACH_MAX
 Interval = tuple[int, int]
 
 

@@ -29,6 +29,8 @@ OPEN = frozenset({WAITING, RUNNING})
 # Environment variable by which a run learns which start it is: `ID:FENCE`.
 VARIABLE = "ROPEWALK_FIRE"
 ALWAYS_US = 1 << 62
+# So many of one backfill may start at once; a queue of ten thousand is not read at every look.
+EACH_MAX = 64
 # Tags of a run that was started by itself.
 SCHEDULE_TAG, CAUSE_TAG, FIRE_TAG = "ropewalk.schedule", "ropewalk.cause", "ropewalk.fire"
 
@@ -205,8 +207,8 @@ def started(reader: Reader, schedule: str, run: str) -> bool:
 
 
 def open_fires(reader: Reader) -> list[Fire]:
-    """Return everything that waits or runs, oldest first."""
-    return reader.all(Fire, "schedules.fires_open")
+    """Return what runs, and of what waits the oldest of each schedule and backfill; oldest first."""
+    return reader.all(Fire, "schedules.fires_open", each=EACH_MAX)
 
 
 def open_of(reader: Reader, schedule: str) -> list[Fire]:

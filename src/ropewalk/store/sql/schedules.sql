@@ -35,7 +35,11 @@ select * from fires where schedule = :schedule and key = :key;
 -- name: fire_of_run
 select id from fires where run = :run and run <> '' and schedule = :schedule;
 -- name: fires_open
-select * from fires where state in ('waiting', 'running') order by due_us, id;
+select id, schedule, key, cause, actor, backfill, due_us, not_before_us, from_us, until_us, args, told, state, cancel, note,
+    run, host, boot, pid, born, expires_us, fence, created_us, started_us, ended_us from (
+    select f.*, row_number() over (partition by f.schedule, f.backfill, f.state order by f.due_us, f.id) as place
+    from fires f where f.state in ('waiting', 'running')) q
+where state = 'running' or place <= :each order by due_us, id;
 -- name: fires_open_of
 select * from fires where state in ('waiting', 'running') and schedule = :schedule and backfill = '' order by due_us, id;
 -- name: fires_of
