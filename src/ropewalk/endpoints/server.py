@@ -19,7 +19,6 @@ from ropewalk.errors import Invalid, Unavailable
 DRAIN_SECONDS_MAX = 30
 HANDSHAKE_SECONDS_MAX = 10.0
 BACKLOG = 2048
-NEWCOMERS_AT_ONCE = 16
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
 
 
@@ -123,8 +122,7 @@ def run(
     ours = threading.current_thread() is threading.main_thread()
     before = {each: signal.signal(each, _noted) for each in (signal.SIGTERM, signal.SIGINT) if ours}
     try:
-        # The loop takes one newcomer from a socket each time around, which is slow while thousands of others talk.
-        server.run(sockets=[listener, *(listener.dup() for _ in range(NEWCOMERS_AT_ONCE - 1))])
+        server.run(sockets=[listener])
     finally:
         for each, handler in before.items():
             signal.signal(each, handler)
