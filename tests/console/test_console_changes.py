@@ -11,6 +11,7 @@ import pytest
 from console.addresses import WIDE
 from console.payloads import PAYLOADS, as_name
 from ropewalk.house import open_house
+from ropewalk.models import registered, versions
 from ropewalk.runs import experiments, remote
 
 if TYPE_CHECKING:
@@ -27,6 +28,9 @@ def own(lab) -> str:
         home = experiments.create(tx, house.site, "ours")
         for number in range(60):
             remote.create(tx, house.site, experiment=home.id, name=f"try {number:02}", start_ms=number + 1)
+        registered.create(tx, house.site, "ours")
+        for _ in range(2):
+            versions.add(tx, house.site, name="ours", source="runs:/x/model", storage="runs:/x/model")
         return str(home.id)
 
     with open_house(lab.root) as house:
@@ -129,8 +133,8 @@ def test_everything_works_without_scripts(chromium, lab, own: str):
     context.close()
 
 
-def test_an_alias_is_moved_and_taken_away_with_the_way_back_told(look: Page):
-    look.goto("/models/flights/2")
+def test_an_alias_is_moved_and_taken_away_with_the_way_back_told(look: Page, own: str):
+    look.goto("/models/ours/2")
     look.get_by_label("Alias for this version").fill("shadow")
     look.get_by_role("button", name="Set alias").click()
     look.get_by_text("shadow means version 2 now.").wait_for()
