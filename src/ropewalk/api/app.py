@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable, Sequence
-from contextlib import AbstractContextManager, suppress
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 
 from msgspec.structs import replace as settings_replace
@@ -201,8 +201,7 @@ class Server:
         """Write usage now and then, close what rests, and what is no longer to be served."""
         while True:
             await asyncio.sleep(WRITE_SECONDS)
-            with suppress(asyncio.CancelledError):
-                await self.tend()
+            await self.tend()
 
     async def tend(self) -> None:
         """Do once what is done every few seconds."""
