@@ -211,7 +211,7 @@ def test_ctrl_c_reaches_the_script_and_the_run_says_cancelled(shop):
 
 
 def test_a_run_whose_recorder_was_killed_is_interrupted_and_its_script_ends(shop):
-    shop.write("wait.py", "import os\nprint(os.getpid(), flush=True)\n" + WAITING.partition("\n")[2])
+    shop.write("wait.py", "import os\nprint(os.getpid(), flush=True)\n" + WAITING)
 
     with started(shop.root, "run", "wait.py") as process:
         script = int(process.stdout.readline())
