@@ -14,7 +14,6 @@ from typing import Any
 from ropewalk import __version__
 from ropewalk.pipelines.outcomes import blobs_of
 from ropewalk.refs import canonical, digest_of
-from ropewalk.source.environment import read_environment
 
 FORMAT = 1
 FOLDER = "graphs"
@@ -23,6 +22,22 @@ GRAPHS_MAX = 64
 _TERMINAL = frozenset(
     {"_", "SHLVL", "OLDPWD", "COLUMNS", "LINES", "WINDOWID", "TERM_SESSION_ID", "SSH_TTY", "SSH_CLIENT"}
 )
+
+
+def _installed() -> list[list[str]]:
+    """Return what is installed where a worker would look for it, by the names of folders that hold its versions.
+
+    Read anew each time: a server lives for weeks, and meanwhile a library is upgraded.
+    """
+    places = dict.fromkeys([*sys.path[1:], *os.environ.get("PYTHONPATH", "").split(os.pathsep)])
+    found: list[list[str]] = []
+    for place in places:
+        try:
+            names = os.listdir(place) if place else []  # noqa: PTH208 - names are all that is wanted
+        except OSError:
+            continue
+        found.append([place, *sorted(name for name in names if name.endswith((".dist-info", ".egg-info", ".pth")))])
+    return found
 
 
 class Remembered:
@@ -50,7 +65,7 @@ class Remembered:
             __version__,
             self._words,
             [project[name] for name in ("tree", "files", "globals")],
-            [sys.executable, sys.path[1:], platform.python_version(), list(read_environment().packages)],
+            [sys.executable, sys.path[1:], platform.python_version(), _installed()],
             digest_of(canonical(variables)),
         ]
         return digest_of(canonical(facts))
