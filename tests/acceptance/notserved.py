@@ -6,8 +6,6 @@ from __future__ import annotations
 NOT_OFFERED = {
     "client.*mcp_*": "501 mcp-servers",
     "mlflow.genai.*mcp_*": "501 mcp-servers",
-    "client.*workspace*": "the client says by itself that /server-info has workspaces off",
-    "mlflow.*workspace*": "the client says by itself that /server-info has workspaces off",
     "mlflow.genai.*scorer": "501 scorers",
     "mlflow.log_issue": "501 issues",
     "client.unlink_traces_from_run": "MLflow's own REST client does not implement it",

@@ -175,6 +175,7 @@ def test_a_moved_project_finds_its_outcomes_again(ran, tmp_path):
 
 def test_what_the_fingerprint_does_not_see_is_said(project):
     project.write("data.csv", "1\n")
+    project.write("ropewalk.toml", 'name = "ours"\n')
     project.write(
         "pipeline.py",
         """
@@ -183,7 +184,7 @@ def test_what_the_fingerprint_does_not_see_is_said(project):
 
         @step
         def reads():
-            return open("data.csv").read()
+            return open("data.csv").read() + open("ropewalk.toml").read()
 
         @step
         def dynamic(name):

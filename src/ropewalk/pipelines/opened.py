@@ -8,6 +8,9 @@ from typing import Any
 
 OPENED_MAX = 20
 _WRITES = os.O_WRONLY | os.O_RDWR | os.O_CREAT
+# The code is in the key already, and the settings are read by our own `log_model`; `settings`
+# would cost each worker's start the import of what reads them.
+_OURS = (".py", ".pyc", "ropewalk.toml")
 
 
 class Opened:
@@ -44,7 +47,7 @@ class Opened:
         path = os.path.realpath(os.fsdecode(given[0]))
         self._listening = True
         name = path[len(self._root) :]
-        if path.startswith(self._root) and not name.startswith(".") and not name.endswith((".py", ".pyc")):
+        if path.startswith(self._root) and not name.startswith(".") and not name.endswith(_OURS):
             if (given[2] or 0) & _WRITES:
                 self._written.add(name)
             else:
