@@ -118,3 +118,17 @@ def test_a_killed_run_says_interrupted_at_once_and_whoever_looks_ends_what_it_le
     assert state_of(folder) == "interrupted"
     assert is_gone(pids[0]), "the worker ends with its parent"
     assert is_gone(pids[1]), "whoever looks ends what the worker had started"
+
+
+def test_cancelling_reaches_the_steps_of_a_scheduler_that_is_stopped(started):
+    folder, running, _, pids = started
+    running.send_signal(signal.SIGSTOP)
+
+    told = subprocess.run(
+        command(folder, "--json", "runs", "cancel", "train-1"), capture_output=True, text=True, check=True
+    )
+
+    assert json.loads(told.stdout)["result"]["ended"] >= len(pids)
+    assert all(is_gone(pid) for pid in pids)
+    running.send_signal(signal.SIGCONT)
+    assert "run-cancelled" in running.stdout.read()

@@ -7,6 +7,7 @@ import select
 import socket
 from contextlib import suppress
 from dataclasses import dataclass
+from pathlib import Path
 from time import monotonic
 
 from ropewalk import leases
@@ -60,11 +61,14 @@ def cancel(site: Site, run_id: str) -> Cancelled:
         lease = runs.get(reader, run_id).lease
     done = site.db.write(work)
     here = lease.host == socket.gethostname() and lease.boot == leases.boot_id() and lease.pid != os.getpid()
-    return Cancelled(run=done, ended=_end(f"{lease.pid}.{lease.born}.") if here else 0)
+    return Cancelled(run=done, ended=_end(lease.pid, f"{lease.pid}.{lease.born}.") if here else 0)
 
 
-def _end(prefix: str) -> int:
-    """Wait until the holder has ended its workers; kill what is left of them then."""
+def _end(holder: int, prefix: str) -> int:
+    """Wait until the holder has ended its workers; kill them where it cannot, for it is stopped or gone.
+
+    A holder that lives ends them itself: what still runs then belongs to another run of the same process.
+    """
     until = monotonic() + GRACE_SECONDS
     for pid, _ in list(family.marked(prefix)):
         with suppress(ProcessLookupError):
@@ -73,4 +77,12 @@ def _end(prefix: str) -> int:
                 select.select([handle], [], [], max(0.0, until - monotonic()))
             finally:
                 os.close(handle)
-    return family.end(prefix)
+    return 0 if _runs(holder) else family.end(prefix)
+
+
+def _runs(pid: int) -> bool:
+    """Say whether a process can do anything now: it is there, and neither stopped nor dead."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] not in "TtZX"
+    except OSError:
+        return False

@@ -216,6 +216,14 @@ def told(tx: Transaction, site: Site, run: Run, state: str, error: str = "") -> 
 
 
 def _lost(run: Run, fence: int) -> Interrupted:
+    if run.state == CANCELLED:
+        return Interrupted(
+            "run-cancelled",
+            f"The run {run.name} was cancelled.",
+            where=run.subject,
+            why=run.error,
+            fix=f"ropewalk run {run.pipeline}",
+        )
     return Interrupted(
         "run-lease-lost",
         "Another process has taken this run over.",
@@ -232,14 +240,6 @@ def check_held(tx: Transaction, run: Run) -> None:
         Interrupted: the run is another's, or it is over.
     """
     now = get(tx, run.id)
-    if now.state == CANCELLED:
-        raise Interrupted(
-            "run-cancelled",
-            f"The run {now.name} was cancelled.",
-            where=run.subject,
-            why=now.error,
-            fix=f"ropewalk run {run.pipeline}",
-        )
     if now.fence != run.fence or now.state != RUNNING:
         raise _lost(now, run.fence)
 
