@@ -5,7 +5,7 @@ from __future__ import annotations
 import shutil
 import threading
 from collections.abc import Callable, Generator, Mapping
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -100,8 +100,8 @@ def open_house(
     try:
         yield House(site=site, settings=settings, guest=guest)
     finally:
-        write_head(db, site.signer, hidden)
-        db.close()
+        with closing(db):
+            write_head(db, site.signer, hidden)
 
 
 def held(host: Path, found: Workspace) -> dict[str, int]:

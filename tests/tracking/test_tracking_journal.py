@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import resource
 from pathlib import Path
 
 import pytest
@@ -182,3 +183,24 @@ def test_two_do_not_send_the_same(journal):
 
 def test_a_folder_without_journals_has_none(tmp_path):
     assert journals(tmp_path / "nowhere") == []
+
+
+def test_a_call_that_the_disk_refused_does_not_hurt_those_that_follow(journal):
+    fill(journal, 2)
+    path = journal.folder / CALLS
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    for room in (0, 1, 40):
+        whole = path.stat().st_size
+        resource.setrlimit(resource.RLIMIT_FSIZE, (whole + room, before[1]))
+        try:
+            with pytest.raises(OSError, match="large"):
+                fill(journal, 1)
+        finally:
+            resource.setrlimit(resource.RLIMIT_FSIZE, before)
+        assert path.stat().st_size == whole + room
+        fill(journal, 1)
+
+    found = Journal(journal.folder)
+    assert [call.number for call in found.calls()] == [0, 1, 2, 3, 4]
+    fill(found, 1)
+    assert len(Journal(journal.folder)) == 6

@@ -54,6 +54,8 @@ class Directory:
                 for one in found:
                     known = self._accounts.get(one.id)
                     if known is not None:
+                        if known.quota != one.quota:  # points are counted only where they are limited
+                            known.forget()
                         known.name, known.quota = one.name, one.quota
                 self._version = version
             self._seen = at

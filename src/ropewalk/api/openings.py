@@ -58,7 +58,15 @@ class Ways:
 class Opened:
     """A workspace that is open."""
 
-    def __init__(self, house: AbstractContextManager[House], site: Site, app: Project, turning: list[Loop]) -> None:
+    def __init__(
+        self,
+        house: AbstractContextManager[House],
+        site: Site,
+        app: Project,
+        turning: list[Loop],
+        found: Workspace,
+    ) -> None:
+        self.found = found
         self.site = site
         self.app = app
         self.users = 0
@@ -68,6 +76,10 @@ class Opened:
         self._orders: asyncio.Queue[Message] = asyncio.Queue()
         self._said: asyncio.Queue[Message] = asyncio.Queue()
         self._life: asyncio.Task[None] | None = None
+
+    def serves(self, found: Workspace) -> bool:
+        """Say whether it was opened by the name that the workspace has now, which stands in every link of its pages."""
+        return self.found.name == found.name or self.found.changed_us > found.changed_us
 
     async def start(self) -> None:
         """Bring up what it serves, then its loops."""
@@ -124,6 +136,7 @@ class Openings:
         self._open_max = open_max
         self._idle = idle_seconds
         self._open: dict[str, Opened] = {}
+        self._opening = 0
         self._broken: dict[str, tuple[float, RopewalkError]] = {}
         self._locks: dict[str, asyncio.Lock] = {}
 
@@ -141,9 +154,11 @@ class Openings:
         """Open a workspace, if it is not, and keep it open meanwhile.
 
         Raises:
-            Unavailable: its folder cannot be opened, or too many are in use.
+            Unavailable: its folder cannot be opened, too many are in use, or it was renamed and somebody still uses it.
         """
-        opened = self._open.get(found.id) or await self._opened(found)
+        opened = self._open.get(found.id)
+        if opened is None or not opened.serves(found):
+            opened = await self._opened(found)
         opened.users += 1
         try:
             yield opened
@@ -154,12 +169,15 @@ class Openings:
     async def _opened(self, found: Workspace) -> Opened:
         async with self._lock_of(found.id):
             opened = self._open.get(found.id)
-            if opened is not None:
+            if opened is not None and opened.serves(found):
                 return opened
+            if opened is not None:
+                await self._renamed(found, opened)
             at, error = self._broken.get(found.id, (0.0, None))
             if error is not None and self._clock.monotonic() - at < BROKEN_SECONDS:
                 raise error
             await self._make_room()
+            self._opening += 1
             try:
                 opened = await self._begin(found)
             except Exception as cause:  # whatever is wrong with one folder is wrong with that one alone
@@ -167,10 +185,24 @@ class Openings:
                 error = _broken(found, cause)
                 self._broken[found.id] = (self._clock.monotonic(), error)
                 raise error from cause
+            finally:
+                self._opening -= 1
             self._broken.pop(found.id, None)
             opened.used = self._clock.monotonic()
             self._open[found.id] = opened
             return opened
+
+    async def _renamed(self, found: Workspace, opened: Opened) -> None:
+        """Close a workspace whose pages still lead to its old name, which may be another one's by now."""
+        if opened.users:
+            raise Unavailable(
+                "workspaces-busy",
+                "The workspace was renamed, and somebody still uses it by its old name.",
+                where=found.name,
+                fix="send it again in a moment",
+            )
+        del self._open[found.id]
+        await _stopped(found.id, opened)
 
     def _lock_of(self, workspace: str) -> asyncio.Lock:
         return self._locks.setdefault(workspace, asyncio.Lock())
@@ -180,7 +212,7 @@ class Openings:
         house = await asyncio.to_thread(context.__enter__)
         try:
             app = self._ways.app(house, found)
-            opened = Opened(context, house.site, app, self._ways.loops(house))
+            opened = Opened(context, house.site, app, self._ways.loops(house), found)
         except BaseException:
             await asyncio.to_thread(context.__exit__, None, None, None)
             raise
@@ -192,7 +224,7 @@ class Openings:
         return opened
 
     async def _make_room(self) -> None:
-        while len(self._open) >= self._open_max:
+        while len(self._open) + self._opening >= self._open_max:
             resting = [name for name, one in self._open.items() if not one.users and not one.app.busy]
             if not resting:
                 raise Unavailable(

@@ -32,6 +32,7 @@ from ropewalk.endpoints.problems import status_of
 from ropewalk.endpoints.sources import Source
 from ropewalk.errors import Invalid, RopewalkError
 from ropewalk.house import House
+from ropewalk.workspaces.account import Account
 from ropewalk.workspaces.names import DEFAULT
 
 LOCAL, SESSION = "local", "session"
@@ -75,7 +76,7 @@ class Console:
             pages.append(Route(workspaces.PATH, self._workspaces_page()))
         raw = [Route(path, self._raw) for path in RAW]
         raw.append(Route("/runs.csv", self._csv))
-        acts = [Doing(act, self._house, self._render, self._flash, self._base).route() for act in ACTS]
+        acts = [Doing(act, self._house, self._render, self._flash, self._base, self._account).route() for act in ACTS]
         return [*acts, *pages, *raw, Mount("/static", static)]
 
     def show(self, request: Request, error: RopewalkError) -> Response:
@@ -96,6 +97,13 @@ class Console:
         """Answer the runs that a look at their table fits, as a file that is written while it is sent."""
         _require_plain(request)
         return await run_in_threadpool(download.answer, self._house, request)
+
+    def _account(self) -> Account | None:
+        """Return the account of the project in the server's list."""
+        if self._directory is None:
+            return None
+        found = self._directory.find(self._house.settings.name if self._base else "")
+        return None if found is None else self._directory.account(found)
 
     def _page(self, name: str, view: View, here: str) -> Callable[[Request], Any]:
         def gather(request: Request) -> Response:

@@ -23,6 +23,8 @@ from ropewalk.endpoints.problems import status_of
 from ropewalk.errors import Invalid, RopewalkError
 from ropewalk.house import House
 from ropewalk.refs import digest_of
+from ropewalk.store.database import Transaction
+from ropewalk.workspaces.account import Account
 
 TEMPLATE = "form.html"
 ONCE = "once"
@@ -41,15 +43,25 @@ class Doing:
         render: makes a page of a template.
         flash: carries what is told to the next page.
         base: below which path of the server the pages lie.
+        account: finds the project's quota; None where there is none.
     """
 
-    def __init__(self, act: Act, house: House, render: Render, flash: Flash, base: str) -> None:
+    def __init__(  # noqa: PLR0917 - one for each part of the console
+        self,
+        act: Act,
+        house: House,
+        render: Render,
+        flash: Flash,
+        base: str,
+        account: Callable[[], Account | None] = lambda: None,
+    ) -> None:
         self.action = act.action
         self._act = act
         self._house = house
         self._render = render
         self._flash = flash
         self._base = base
+        self._account = account
 
     def route(self) -> Route:
         """Return where it is served."""
@@ -98,7 +110,17 @@ class Doing:
             return act.alone(given)
         work = act.work
         assert work is not None, act.path
-        found = given.site.db.write(lambda tx: msgspec.to_builtins(work(given, tx)), key=given.key)
+        account = self._account() if act.restores else None
+
+        def once(tx: Transaction) -> Any:  # noqa: ANN401 - what a key keeps
+            done = work(given, tx)
+            if account is not None:
+                account.require_runs(tx)
+            return msgspec.to_builtins(done)
+
+        found = given.site.db.write(once, key=given.key)
+        if account is not None:
+            account.forget()
         return msgspec.convert(found, Done)
 
     def _key(self, given: Given) -> str | None:

@@ -136,6 +136,7 @@ class Act:
         work: does it in the transaction that it is given.
         alone: does it and opens its own transaction, where it waits for others meanwhile.
         asks: whether it shows its sheet before it acts, when it came from elsewhere than that.
+        restores: whether it brings runs back, for which the project's quota must have room.
     """
 
     path: str
@@ -144,6 +145,7 @@ class Act:
     work: Callable[[Given, Transaction], Done] | None = None
     alone: Callable[[Given], Done] | None = None
     asks: bool = False
+    restores: bool = False
 
 
 def read(body: bytes, media: str) -> dict[str, tuple[str, ...]]:

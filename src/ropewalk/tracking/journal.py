@@ -84,6 +84,7 @@ class Journal:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self._count: int | None = None
+        self._kept = 0
         self._standing: Standing | None = None
         self._appended = 0
 
@@ -131,17 +132,24 @@ class Journal:
             file=file,
             made=made,
         )
+        line = _line(asdict(call))
         with (self.folder / CALLS).open("ab") as out:
-            out.write(_line(asdict(call)))
+            # What a full disk took of a call before it refused the rest was never acknowledged.
+            if out.tell() != self._kept:
+                out.truncate(self._kept)
+            out.write(line)
             _settle(out)
         if number == 0:
             _settle_folder(self.folder)
-        self._count = number + 1
+        self._count, self._kept = number + 1, self._kept + len(line)
         return call
 
     def __len__(self) -> int:
         if self._count is None:
-            self._count = sum(1 for _ in self._lines())
+            count = kept = 0
+            for _, size in self._sized():
+                count, kept = count + 1, kept + size
+            self._count, self._kept = count, kept
         return self._count
 
     def calls(self, start: int = 0) -> Iterator[Call]:
@@ -280,7 +288,10 @@ class Journal:
             yield
 
     def _lines(self) -> Iterator[Call]:
-        """Return the whole lines; one torn by a power cut at the end was never acknowledged."""
+        return (call for call, _ in self._sized())
+
+    def _sized(self) -> Iterator[tuple[Call, int]]:
+        """Return the whole lines, each with its length; one torn by a power cut at the end was never acknowledged."""
         path = self.folder / CALLS
         if not path.exists():
             return
@@ -297,7 +308,7 @@ class Journal:
                         why="its checksum does not fit",
                         fix=f"mend the disk, or cut {CALLS} before that line: the calls above it are whole",
                     )
-                yield call
+                yield call, len(line)
 
 
 def journals(folder: Path) -> list[Journal]:

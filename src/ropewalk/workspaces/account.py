@@ -20,7 +20,7 @@ class Level:
     """What a workspace holds, or a request would add.
 
     Attributes:
-        bytes: of artifacts that are named.
+        bytes: of artifacts that are named, and of parts of those that still come.
         runs: runs that are not deleted.
         points: points of metrics.
     """
@@ -138,6 +138,27 @@ class Account:
             self._level, self._added = found, self._added.plus(before, -1)
             self._counted = self._now()
             return found
+
+    def forget(self) -> None:
+        """Count anew before anything else is let in: limits have changed, or more is held that nobody took."""
+        self._level = None
+
+    def require_runs(self, rows: Reader) -> None:
+        """Pass only where what a transaction has brought back fits, counted in the transaction itself.
+
+        Raises:
+            Unavailable: there are more runs now than there may be.
+        """
+        most = self.quota.runs_max
+        held = int(str(rows.value("workspaces.runs"))) if most else 0
+        if held > most:
+            raise Unavailable(
+                "quota-reached",
+                "The workspace's quota of runs is used up; nothing of this request was done.",
+                where=self.name,
+                why=f"it would hold {held:,} of {most:,}; reading and deleting go on",
+                fix=f"delete what is not needed, or: ropewalk workspace quota {self.name} --runs MORE",
+            )
 
     def take(self, wanted: Level) -> None:
         """Reckon with something that is about to be added; `settle` or `give_back` follows."""

@@ -254,6 +254,8 @@ class Dispatch:
 
         def work(tx: Transaction) -> Any:  # noqa: ANN401 - the route's answer
             answered = route.work(tx, call)
+            if self._till is not None:
+                self._till.require(route, tx)
             return msgspec.to_builtins(answered) if key else _encoded(answered)
 
         future = call.site.db.submit(work, key=key or None)

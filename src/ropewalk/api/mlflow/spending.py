@@ -12,6 +12,7 @@ from ropewalk.api.mlflow.transfer import header
 from ropewalk.endpoints.guard import Stop
 from ropewalk.endpoints.problems import Message, Receive, Send
 from ropewalk.errors import RopewalkError
+from ropewalk.store.database import Transaction
 from ropewalk.workspaces.account import Account, Level
 from ropewalk.workspaces.meter import Meter
 
@@ -38,6 +39,8 @@ ADDS: dict[str, Callable[[Any], Level]] = {
     "/mlflow/runs/log-metric": _of_point,
     "/mlflow/runs/log-batch": _of_batch,
 }
+# What brings back as many runs as there are: counted in its transaction.
+RESTORES = "/mlflow/experiments/restore"
 # What brings files.
 BRINGS = frozenset(
     (
@@ -64,7 +67,17 @@ class Till:
 
     def asks(self, route: Route) -> bool:
         """Say whether a route adds something that is limited, or counted."""
-        return route.path in ADDS and (self._account.limited or route.path == MADE)
+        limited = self._account.limited
+        return route.path == MADE or (limited and (route.path in ADDS or route.path == RESTORES))
+
+    def require(self, route: Route, tx: Transaction) -> None:
+        """Pass only what a transaction has brought back and the quota has room for.
+
+        Raises:
+            Unavailable: it has not.
+        """
+        if route.path == RESTORES:
+            self._account.require_runs(tx)
 
     async def take(self, route: Route, body: Any) -> Level | None:  # noqa: ANN401 - the route's struct
         """Reckon with what a request is about to add; return it, or None where nothing is limited.
@@ -72,7 +85,7 @@ class Till:
         Raises:
             Unavailable: the quota has no room for it.
         """
-        if not self._account.limited:
+        if not self._account.limited or route.path == RESTORES:
             return None
         wanted = ADDS[route.path](body)
         await self._take(wanted)
@@ -97,6 +110,8 @@ class Till:
         """Note that what a request adds is added."""
         if wanted is not None:
             self._account.settle(wanted)
+        if route.path == RESTORES:
+            self._account.forget()
         if route.path == MADE:
             self._meter.add_runs(self._workspace, user, 1)
 

@@ -159,5 +159,5 @@ ACTS = (
     Act(path=f"{HOME}/tag", action="write", sheet=_tag, work=tag),
     Act(path=f"{HOME}/untag", action="write", sheet=_untag, work=untag),
     Act(path=f"{HOME}/delete", action="write", sheet=_delete, work=delete),
-    Act(path=f"{HOME}/restore", action="write", sheet=_restore, work=restore),
+    Act(path=f"{HOME}/restore", action="write", sheet=_restore, work=restore, restores=True),
 )

@@ -133,6 +133,6 @@ def tag(given: Given, tx: Transaction) -> Done:
 
 ACTS = (
     Act(path="/runs/do/delete", action="write", sheet=_delete, work=delete, asks=True),
-    Act(path="/runs/do/restore", action="write", sheet=_restore, work=restore, asks=True),
+    Act(path="/runs/do/restore", action="write", sheet=_restore, work=restore, asks=True, restores=True),
     Act(path="/runs/do/tag", action="write", sheet=_tag, work=tag, asks=True),
 )

@@ -33,7 +33,7 @@ update user_roles set project = :project where project = :old;
 -- name: tokens_rename
 update tokens set project = :project where project = :old;
 -- name: bytes
-select coalesce(sum(bytes), 0) as found from artifacts;
+select (select coalesce(sum(bytes), 0) from artifacts) + (select coalesce(sum(bytes), 0) from artifact_parts) as found;
 -- name: runs
 select count(*) as found from runs where deleted_us is null;
 -- name: points
