@@ -186,3 +186,12 @@ def test_any_markdown_ends_and_makes_nothing_up(text):
 def _letters(block: Block) -> list[str]:
     lines = [block.pieces, *block.items, *(cell for row in block.rows for cell in row)]
     return [block.text, *(piece.text for line in lines for piece in line)]
+
+
+@pytest.mark.parametrize("line", ["# y{}x", "# {}#x", "a|b\n{}x-", "a|b\n-{}x", "a|b\n-|-\na|{}x", "-{}x", "[a](b{}x)"])
+def test_a_line_of_many_spaces_is_read_in_one_pass(line):
+    """Whose end no pattern looks for again from each of its letters: that would take hours, and the whole server."""
+    found = blocks(line.format(" " * 50_000))
+
+    assert found
+    assert "x" in "".join(one for block in found for one in _letters(block))

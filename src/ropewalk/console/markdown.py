@@ -14,11 +14,10 @@ from typing import Literal
 Kind = Literal["heading", "paragraph", "code", "quote", "list", "numbers", "table", "rule"]
 LINES_MAX = 5000
 _FENCE = re.compile(r" {0,3}(```+|~~~+)")
-_HEADING = re.compile(r" {0,3}(#{1,6})\s+(.*?)\s*#*\s*$")
+_HEADING = re.compile(r" {0,3}(#{1,6})\s+(.*)")
 _RULE = re.compile(r" {0,3}([-*_])\s*(?:\1\s*){2,}$")
 _ITEM = re.compile(r"(\s*)(?:[-*+]|(\d{1,9})[.)])\s+(.*)")
-_ROW = re.compile(r"\s*\|?(.*?\|.*?)\|?\s*$")
-_DASHES = re.compile(r"\s*\|?\s*:?-+:?\s*(\|\s*:?-+:?\s*)*\|?\s*$")
+_DASHES = re.compile(r":?-+:?")
 _INLINE = re.compile(
     r"`(?P<code>[^`]+)`"
     r"|!?\[(?P<word>[^\[\]]*)\]\((?P<link>[^()\s]+)(?:\s+\"[^\"]*\")?\)"
@@ -76,10 +75,11 @@ def _block(lines: list[str], at: int) -> tuple[Block, int]:
     if fence := _FENCE.match(line):
         return _code(lines, at, fence.group(1))
     if heading := _HEADING.match(line):
-        return Block(kind="heading", level=len(heading.group(1)), pieces=pieces(heading.group(2))), at + 1
+        said = heading.group(2).rstrip().rstrip("#").rstrip()
+        return Block(kind="heading", level=len(heading.group(1)), pieces=pieces(said)), at + 1
     if _RULE.match(line):
         return Block(kind="rule"), at + 1
-    if at + 1 < len(lines) and "|" in line and _DASHES.match(lines[at + 1]) and "-" in lines[at + 1]:
+    if at + 1 < len(lines) and "|" in line and all(map(_DASHES.fullmatch, _cells(lines[at + 1]))):
         return _table(lines, at)
     if _ITEM.match(line):
         return _list(lines, at)
@@ -136,8 +136,7 @@ def _table(lines: list[str], at: int) -> tuple[Block, int]:
 
 
 def _cells(line: str) -> list[str]:
-    row = _ROW.match(line)
-    return [cell.strip() for cell in (row.group(1) if row else line).split("|")]
+    return [cell.strip() for cell in line.strip().removeprefix("|").removesuffix("|").split("|")]
 
 
 def pieces(text: str) -> tuple[Piece, ...]:
