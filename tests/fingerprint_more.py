@@ -109,6 +109,16 @@ MORE_REACHED = {
     "callable instance state":Case("class A:\n    def __init__(self,k):\n        self.k=k\n    def __call__(self,x):\n        return self.k\na=A(1)\n@step\ndef work(x):\n    return a(x)","A(1)","A(2)"),
     "bound method state":Case("class A:\n    def __init__(self,k):\n        self.k=k\n    def m(self,x):\n        return self.k\nm=A(1).m\n@step\ndef work(x):\n    return m(x)","A(1)","A(2)"),
     "function attribute":Case("def f(x):\n    return f.k\nf.k=1\n@step\ndef work(x):\n    return f(x)","f.k=1","f.k=2"),
+    "names of keywords":Case("@step\ndef work(x):\n    return dict(depth=x)","depth=x","width=x"),
+    "names of keywords of a library":Case("import json\ndef f(x):\n    return json.dumps([x], indent=1)\n@step\ndef work(x):\n    return f(x)","indent=1","skipkeys=1"),
+    "own kind of partial":Case("import functools\nclass Own(functools.partial):\n    def extra(self):\n        return 1\nP=Own(int, 1)\n@step\ndef work(x):\n    return P.extra()","return 1","return 2"),
+    "own kind of property":Case("class own(property):\n    def __get__(self, o, t=None):\n        return 1\nclass A:\n    @own\n    def p(self):\n        return 0\n@step\ndef work(x):\n    return A().p","return 1","return 2"),
+    "struct":Case("import struct\nS=struct.Struct('<i')\n@step\ndef work(x):\n    return S.pack(x)","<i",">i"),
+    "view of memory":Case("V=memoryview(b'12')\n@step\ndef work(x):\n    return bytes(V)","b'12'","b'13'"),
+    "type of a dataclass's field":Case("from dataclasses import dataclass, fields\n@dataclass\nclass A:\n    a: int = 1\n@step\ndef work(x):\n    return [f.type for f in fields(A)]","a: int","a: float"),
+    "a docstring that is read":Case("def f(x):\n    'one'\n@step\ndef work(x):\n    return f.__doc__","'one'","'two'"),
+    "source that is read":Case("import inspect\ndef f(x):\n    return x  # one\n@step\ndef work(x):\n    return inspect.getsource(f)","# one","# two"),
+    "function that polars packs":Case("import polars, far\nE=polars.col('a').map_elements(far.f)\n@step\ndef work(x):\n    return E","x * 10","x * 11","far.py",FAR),
 }
 MORE_BESIDE = {
     "type annotation of function":Case("def f(x: int) -> int:\n    return x\n@step\ndef work(x):\n    return f(x)","x: int","x: float"),

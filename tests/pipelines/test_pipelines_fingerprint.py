@@ -22,7 +22,7 @@ for folder in sys.stdin.read().split():
     if not os.fork():
         os.environ["ROOT"] = folder
         session = Session({"code": folder, "root": folder, "blobs": folder + "-blobs", "target": "pipeline.py:train",
-                           "args": {}, "tree": "same", "globals": []})
+                           "args": {}, "tree": str("/after/" in folder), "globals": []})
         code = next(iter(session.graph(with_codes=True).codes.values()))
         print(json.dumps([folder, code.digest, dict(code.parts)]), flush=True)
         os._exit(0)

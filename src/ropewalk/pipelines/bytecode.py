@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import bisect
 import dis
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from types import CodeType
 from typing import Any, cast
@@ -73,7 +73,7 @@ def scan(code: CodeType) -> Scan:
     stores: dict[tuple[str, ...], None] = {}
 
     def token(inner: CodeType) -> list[Any]:
-        instructions = _acting(dis.get_instructions(inner))
+        instructions = _acting(inner)
         names.update(inner.co_names)
         words.update(word for word in inner.co_consts if isinstance(word, str))
         for chain, is_set in _chains(instructions):
@@ -95,15 +95,18 @@ def scan(code: CodeType) -> Scan:
     )
 
 
-def _acting(instructions: Iterable[dis.Instruction]) -> list[dis.Instruction]:
+def _acting(code: CodeType) -> list[dis.Instruction]:
     """Return the instructions without those that do nothing: the compiler leaves them where a line is broken.
 
-    The annotations of inner functions go too.
+    The annotations of inner functions go too. Names of keywords in a call, which `dis` calls unknown before
+    Python 3.13, are looked up.
     """
     found: list[dis.Instruction] = []
-    for item in instructions:
+    for item in dis.get_instructions(code):
         if item.opname in _SILENT:
             continue
+        if item.opname == "KW_NAMES" and item.arg is not None:
+            item = item._replace(argval=code.co_consts[item.arg])  # noqa: PLW2901 - the same, with its names
         flags = item.arg or 0
         if item.opname == "MAKE_FUNCTION" and flags & _ANNOTATED and _without_annotations(found, flags):
             item = item._replace(arg=flags & ~_ANNOTATED, argval=flags & ~_ANNOTATED)  # noqa: PLW2901 - the same, bare

@@ -28,6 +28,7 @@ UNFOLLOWED = frozenset(
     {"globals", "vars", "eval", "exec", "compile", "__import__", "import_module", "importlib", "runpy", "subprocess"}
     | {"__subclasses__", "__annotations__", "get_type_hints", "get_annotations", "_getframe", "currentframe"}
     | {"run_module", "run_path", "system", "popen", "Popen", "spec_from_file_location", "__globals__", "modules"}
+    | {"__doc__", "getdoc", "getsource", "getsourcelines", "resolve_name"}
 )
 
 

@@ -12,6 +12,7 @@ import ropewalk
 
 _STANDARD = os.path.dirname(os.path.realpath(os.__file__)) + os.sep  # noqa: PTH120 - pathlib costs the worker's start
 _OURS = os.path.dirname(os.path.realpath(ropewalk.__file__)) + os.sep  # noqa: PTH120
+_PICKLES = (b"\x80\x04\x95", b"\x80\x05\x95")  # how a pickle of these protocols begins
 _INSTALLED = (f"{os.sep}site-packages{os.sep}", f"{os.sep}dist-packages{os.sep}")
 
 
@@ -79,3 +80,10 @@ class Ownership:
             if isinstance(file, str) and _real(file).startswith(self.folder) and name != "__main__":
                 found.append(module)
         return found
+
+    def packed(self, data: bytes) -> bool:
+        """Say whether a pickle holds another that names a module of the project: what a library packs by itself."""
+        if not any(data.find(start, 1) > 0 for start in _PICKLES):
+            return False
+        names = [module.__name__.encode() for module in self.modules()]
+        return any(b"\x8c" + bytes([len(name) & 0xFF]) + name in data for name in names)

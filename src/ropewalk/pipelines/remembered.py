@@ -15,7 +15,7 @@ from ropewalk import __version__
 from ropewalk.pipelines.outcomes import blobs_of
 from ropewalk.refs import canonical, digest_of
 
-FORMAT = 1
+FORMAT = 2
 FOLDER = "graphs"
 GRAPHS_MAX = 64
 # What differs from terminal to terminal and tells a program nothing.

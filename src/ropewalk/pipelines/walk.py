@@ -12,6 +12,7 @@ import io
 import os
 import pickle
 import re
+import struct
 import sys
 import weakref
 from collections.abc import Mapping
@@ -119,7 +120,7 @@ class Walk:
         fields = vars(value).get("__dataclass_fields__")
         if isinstance(fields, dict):
             told = [[getattr(item, part) for part in _FIELD_PARTS] for item in dataclasses.fields(cast("Any", value))]
-            kinds = [_plain(getattr(item, "_field_type", "")) for item in cast("dict[str, Any]", fields).values()]
+            kinds = [_plain((getattr(f, "_field_type", ""), f.type)) for f in cast("dict[str, Any]", fields).values()]
             return [list(cast("dict[str, Any]", fields)), kinds, self.value(name, told, refs)]
         plain = type(value) is type and all(
             base is object or self._owned.owns(base.__module__) for base in value.__mro__
@@ -268,7 +269,10 @@ class Walk:
             refs.append(Ref(name=name, value=value, kind="follow"))
             return ["ref"]
         inner = self._wrapping(name, value, refs)
-        return self._object(name, value, refs) if inner is None else [kind.__name__, inner]
+        if inner is None:
+            return self._object(name, value, refs)
+        own = [self._object(name, value, refs)] if self._owned.owns(kind.__module__) else []
+        return [kind.__name__, inner, *own]
 
     def _own_in(self, function: FunctionType) -> list[Any]:
         """Return the project's functions and classes that a library's closure was given."""
@@ -315,6 +319,8 @@ class Walk:
             return self.value(name, cast("Any", value)(), refs)
         if isinstance(value, PurePath):
             return self.value(name, str(value), refs)
+        if isinstance(value, struct.Struct | memoryview):
+            return [value.format, bytes(value).hex() if isinstance(value, memoryview) else ""]
         return None
 
     def _object(self, name: str, value: Any, refs: list[Ref]) -> list[Any]:  # noqa: ANN401 - any object
@@ -363,6 +369,7 @@ class Walk:
         except Exception:  # noqa: BLE001 - a foreign object may refuse in any way; then its parts are looked at
             return None
         refs += found
+        refs += [Ref(name="", value="", kind="project")] * self._owned.packed(file.getvalue())
         return digest_of(file.getvalue())
 
     def persistent(self, name: str, value: object, refs: list[Ref]) -> str | None:
