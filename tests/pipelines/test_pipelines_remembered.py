@@ -1,3 +1,4 @@
+# ruff: noqa: E501 - each case is the text of a small program
 """A graph that was told before is not told again; whatever could make it another one forbids that."""
 
 from __future__ import annotations
@@ -59,6 +60,14 @@ NOT_PLAIN = {
     ),
     "chance in the body": ("        if number < 5:", "        import random\n        if random.random() < 5:"),
     "a helper in the body": ("work(value))", "work(unused()))"),
+    "a function that sorts": ("add = lambda", "def rank(x):\n    return len(Path('a.txt').read_text()) * x\nMADE = sorted([1, 2], key=rank)\nadd = lambda"),
+    "a class of the project by a known name": ("add = lambda", "class field:\n    pass\nMADE = field()\nadd = lambda"),
+    "a class of the project that gets": ("add = lambda", "class Own:\n    @staticmethod\n    def get(x):\n        return 1\nMADE = Own.get(1)\nadd = lambda"),
+    "a class of the project as a decorator": ("@step(retries=2)", "class own:\n    def __init__(self, f):\n        self.f = f\n@own\ndef other():\n    pass\n@step(retries=2)"),
+    "an object of a library that gets": ("add = lambda", "from email.message import Message as dict\nMADE = dict().get('a')\nadd = lambda"),
+    "where a link leads to": ("(3, -4)}\n", "(3, -4)}\nLATEST = Path('latest').resolve()\n"),
+    "a library without a version": ("import os\n", "import os\nfrom hand_laid import LIMIT\n"),
+    "order in the body": ("        if number < 5:", "        if max(values, key=unused) < 5:"),
     "the machine in the body": ("work(value))", "work(os.getpid()))"),
 }  # fmt: skip
 
@@ -85,9 +94,13 @@ def test_a_plain_project_is_known_as_one(tmp_path):
 
 
 @pytest.mark.parametrize("name", NOT_PLAIN)
-def test_what_may_be_another_graph_tomorrow_is_not_plain(tmp_path, monkeypatch, name):
+def test_what_may_be_another_graph_tomorrow_is_not_plain(tmp_path, tmp_path_factory, monkeypatch, name):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "a.txt").write_text("1")
+    laid = tmp_path_factory.mktemp("installed") / "site-packages" / "hand_laid.py"
+    laid.parent.mkdir()
+    laid.write_text("LIMIT = 1\n")
+    monkeypatch.syspath_prepend(str(laid.parent))
     old, new = NOT_PLAIN[name]
     assert old in PLAIN
     text = PLAIN.replace(old, new, 1)

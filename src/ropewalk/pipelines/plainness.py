@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import ast
+import os
+import sys
 from collections.abc import Callable, Iterable, Mapping
-from pathlib import Path
+from pathlib import Path, PurePath
 from types import FunctionType, ModuleType
 from typing import Any
 
 from ropewalk.pipelines.declare import PIPELINE_MARK, STEP_MARK
 from ropewalk.pipelines.ownership import Ownership
+from ropewalk.source.environment import library_version
 
 # Calls whose result their arguments decide alone, at the top of a module.
 _NAMED = frozenset(
@@ -30,6 +33,13 @@ _BODY_METHODS = frozenset(
     {"append", "extend", "items", "keys", "values", "format", "join", "split", "lower", "upper", "strip", "get"}
     | {"startswith", "endswith", "removeprefix", "removesuffix", "update", "add"}
 )
+# Where such names come from: what the project calls so itself is another thing.
+_ORIGINS = frozenset(
+    {"builtins", "collections", "dataclasses", "datetime", "decimal", "functools", "logging", "os", "pathlib", "re"}
+    | {"ropewalk", "typing"}
+)
+_OF_TEXT = frozenset({"split", "join", "lower", "upper", "strip", "format"})
+_VALUES = (str, bytes, int, float, list, tuple, dict, set, frozenset, PurePath, type(os.environ), type(None))
 _RUNS_CODE = frozenset({"__init_subclass__", "__set_name__", "__class_getitem__", "__getattr__"})
 
 
@@ -45,11 +55,23 @@ def is_plain(owned: Ownership, pipeline: FunctionType) -> bool:
             tree = ast.parse(path.read_bytes())
         except (OSError, SyntaxError, ValueError):
             return False
-        if not all(_plain_statement(item, vars(module)) for item in tree.body):
+        if not _versioned(tree, owned) or not all(_plain_statement(item, vars(module)) for item in tree.body):
             return False
         if vars(module) is pipeline.__globals__ and not _plain_body(tree, pipeline):
             return False
     return True
+
+
+def _versioned(tree: ast.Module, owned: Ownership) -> bool:
+    """Say whether each library that a file imports has a version that tells when it is another one."""
+    names: set[str] = set()
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            names.update(item.name.partition(".")[0] for item in node.names)
+        if isinstance(node, ast.ImportFrom) and not node.level:
+            names.add(str(node.module).partition(".")[0])
+    libraries = (name for name in names - sys.stdlib_module_names - {"ropewalk"} if not owned.owns(name))
+    return not any(library_version(name).startswith(("sha256:", "none")) for name in libraries)
 
 
 def _plain_body(tree: ast.Module, pipeline: FunctionType) -> bool:
@@ -60,8 +82,10 @@ def _plain_body(tree: ast.Module, pipeline: FunctionType) -> bool:
     refused = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef, ast.Import, ast.ImportFrom, ast.With, ast.Global)
     if any(isinstance(node, refused) for node in inner):
         return False
-    calls = [node.func for node in inner if isinstance(node, ast.Call)]
-    return all(_plain_call_in_body(called, pipeline.__globals__) for called in calls)
+    calls = [node for node in inner if isinstance(node, ast.Call)]
+    return not any(_calls_back(call) for call in calls) and all(
+        _plain_call_in_body(call.func, pipeline.__globals__) for call in calls
+    )
 
 
 def _plain_call_in_body(called: ast.expr, namespace: Mapping[str, Any]) -> bool:
@@ -122,28 +146,56 @@ def _plain_expression(expression: ast.expr, namespace: Mapping[str, Any]) -> boo
     for node in ast.walk(expression):
         if isinstance(node, ast.Await | ast.Yield | ast.YieldFrom):
             return False
-        if isinstance(node, ast.Call) and id(node) not in lambdas and not _plain_call(node.func, namespace):
+        if not isinstance(node, ast.Call) or id(node) in lambdas:
+            continue
+        if _calls_back(node) or not _plain_call(node.func, namespace):
             return False
     return True
+
+
+def _calls_back(call: ast.Call) -> bool:
+    """Say whether a call calls a function that it is given: `sorted(names, key=rank)`."""
+    return any(given.arg in ("key", None) for given in call.keywords)
 
 
 def _plain_decorator(decorator: ast.expr, namespace: Mapping[str, Any]) -> bool:
     """Say whether a decorator is plain; one without brackets is a call too."""
     called = None if isinstance(decorator, ast.Call) else _resolved(decorator, namespace)
-    return _plain_expression(decorator, namespace) and not _is_own_function(called)
+    return _plain_expression(decorator, namespace) and _is_known(called)
 
 
 def _plain_call(called: ast.expr, namespace: Mapping[str, Any]) -> bool:
     if isinstance(called, ast.Name):
-        return called.id in _NAMED and not _is_own_function(namespace.get(called.id))
-    return isinstance(called, ast.Attribute) and called.attr in _METHODS
+        return called.id in _NAMED and _is_known(namespace.get(called.id))
+    if not isinstance(called, ast.Attribute) or called.attr not in _METHODS:
+        return False
+    if called.attr == "resolve" and "__file__" not in ast.unparse(called):
+        return False  # where links lead to is not among the files
+    function = _resolved(called, namespace)
+    return _is_known(function) if function is not None else _plain_holder(called.value, called.attr, namespace)
 
 
-def _is_own_function(value: object) -> bool:
-    """Say whether a value is a plain function that is not known to be harmless: as a decorator it runs."""
-    return isinstance(value, FunctionType) and not value.__module__.startswith(
-        ("ropewalk.", "functools", "dataclasses")
-    )
+def _plain_holder(holder: ast.expr, method: str, namespace: Mapping[str, Any]) -> bool:
+    """Say whether a method is one of the interpreter's own values, and not of an object that may do anything."""
+    match holder:
+        case ast.Name():
+            # A name that the module does not have is a comprehension's.
+            known = holder.id in namespace
+            return isinstance(namespace[holder.id], _VALUES) if known else method in _OF_TEXT
+        case ast.Attribute() if (value := _resolved(holder, namespace)) is not None:
+            return isinstance(value, _VALUES)
+        case ast.Attribute() | ast.Subscript():
+            return _plain_holder(holder.value, method, namespace)
+        case ast.BinOp():
+            return all(_plain_holder(side, method, namespace) for side in (holder.left, holder.right))
+        case _:
+            return not isinstance(holder, ast.NamedExpr | ast.IfExp | ast.BoolOp | ast.Lambda)
+
+
+def _is_known(value: object) -> bool:
+    """Say whether a function or class is of the few whose names are listed here, and no other of that name."""
+    origin = str(getattr(value, "__module__", None) or "builtins").partition(".")[0]
+    return not isinstance(value, FunctionType | type) or origin in _ORIGINS
 
 
 def elsewhere(owned: Ownership, modules: Iterable[ModuleType]) -> bool:

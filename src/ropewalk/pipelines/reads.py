@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from pathlib import Path
+import os
+from collections.abc import Iterable, Iterator, Sequence
+from fnmatch import fnmatchcase
+from pathlib import Path, PurePosixPath
 
 from ropewalk.errors import Invalid
 from ropewalk.pipelines.variables import VARIABLE, digest_of_variable
@@ -61,11 +63,16 @@ class DeclaredFiles:
     def _files(self, pattern: str) -> list[Path]:
         path = self._root / pattern
         if path.is_dir():
-            return [item for item in sorted(path.rglob("*")) if item.is_file() and HIDDEN not in item.parts]
+            return sorted(_below(path))
         if path.is_file():
             return [path]
         if not any(letter in pattern for letter in "*?["):
             return []
+        parts = PurePosixPath(pattern).parts
+        if "**" in parts:
+            fixed = next(place for place, part in enumerate(parts) if any(letter in part for letter in "*?["))
+            found = _below(self._root.joinpath(*parts[:fixed]))
+            return sorted(item for item in found if _fits(item.relative_to(self._root).parts, parts))
         return [item for item in sorted(self._root.glob(pattern)) if item.is_file() and HIDDEN not in item.parts]
 
     def _digest(self, path: Path) -> str:
@@ -76,3 +83,24 @@ class DeclaredFiles:
             known = (stamp, digest_of_file(path))
             self._known[path] = known
         return known[1]
+
+
+def _below(folder: Path) -> Iterator[Path]:
+    """Yield each file below a folder, through links to folders too; what links lead to twice on one way is left out."""
+    for here, folders, files in os.walk(folder, followlinks=True):
+        real = os.path.realpath(here) + os.sep
+        folders[:] = [
+            name
+            for name in folders
+            if name != HIDDEN and not real.startswith(os.path.realpath(Path(here, name)) + os.sep)
+        ]
+        yield from (path for path in (Path(here, name) for name in files) if path.is_file())
+
+
+def _fits(names: Sequence[str], parts: Sequence[str]) -> bool:
+    """Say whether a path has the form of a pattern in which `**` is any number of folders; at its end, any file."""
+    if not parts or not names:
+        return not parts and not names
+    if parts[0] == "**":
+        return len(parts) == 1 or any(_fits(names[place:], parts[1:]) for place in range(len(names)))
+    return fnmatchcase(names[0], parts[0]) and _fits(names[1:], parts[1:])

@@ -286,7 +286,7 @@ class Walk:
                 found.append(value)
         return found
 
-    def _wrapping(  # noqa: C901, PLR0911 - one way out for each wrapper of the interpreter
+    def _wrapping(  # noqa: C901, PLR0911, PLR0912 - one way out for each wrapper of the interpreter
         self,
         name: str,
         value: Any,  # noqa: ANN401 - any object
@@ -320,7 +320,7 @@ class Walk:
         if isinstance(value, PurePath):
             return self.value(name, str(value), refs)
         if isinstance(value, struct.Struct | memoryview):
-            return [value.format, bytes(value).hex() if isinstance(value, memoryview) else ""]
+            return [value.format, value.hex() if isinstance(value, memoryview) else ""]
         return None
 
     def _object(self, name: str, value: Any, refs: list[Ref]) -> list[Any]:  # noqa: ANN401 - any object
