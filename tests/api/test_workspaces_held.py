@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from api.asked import HOST
 from api.doorway import Door
 from console.pressing import Pressed
 from ropewalk.errors import Unavailable
@@ -168,3 +169,17 @@ def test_points_that_were_there_before_they_were_limited_count_at_once(door: Doo
 
     assert log(100, 20) == 507
     assert log(100, 10) == 200
+
+
+def test_parts_go_into_their_workspace_without_its_header(door: Door) -> None:
+    for inside in ("team-a", ""):
+        begun = door.ask("POST", f"{PARTS}/create/0/x", {"path": "a.bin", "num_parts": 1}, inside=inside).json()
+        (credential,) = begun["credentials"]
+        path = credential["url"].removeprefix(f"http://{HOST}")
+        got = door.ask("PUT", path, inside.encode() or b"own")
+        assert got.status == 200, (path, got.body)
+        parts = [{"part_number": 1, "etag": got.headers["etag"]}]
+        whole = {"path": "a.bin", "upload_id": begun["upload_id"], "parts": parts}
+        assert door.ask("POST", f"{PARTS}/complete/0/x", whole, inside=inside).status == 200
+        held = door.ask("GET", "/api/2.0/mlflow-artifacts/artifacts/0/x/a.bin", inside=inside)
+        assert held.body == (inside.encode() or b"own")

@@ -99,6 +99,12 @@ def test_no_text_breaks_the_reader_of_signatures(text):
     signature_of("signature:\n" + text)
 
 
+@pytest.mark.parametrize("quote", ["'", '"'])
+def test_a_signature_of_many_spaces_is_read_in_one_pass(quote):
+    """No pattern looks for its end again from each of its letters: that would take minutes, and the whole server."""
+    assert signature_of(f"signature:\n  inputs: {quote}{' ' * 1_000_000}x{quote}\n") == []
+
+
 def test_a_click_on_a_head_sorts_and_the_next_one_turns():
     (head,) = cells.columns(Asked(), ["metrics.auc"])
     (again,) = cells.columns(Asked(sort="metrics.auc"), ["metrics.auc"])

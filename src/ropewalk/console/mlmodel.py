@@ -10,7 +10,7 @@ BYTES_MAX = 1 << 20
 COLUMNS_MAX = 500
 _BLOCK = re.compile(r"^signature:[ \t]*\n((?:[ \t]+.*\n?|[ \t]*\n)+)", re.MULTILINE)
 _SAID = re.compile(r"^[ \t]+(inputs|outputs|params):[ \t]+('(?:[^']|'')*'|\"(?:[^\"\\]|\\.)*\")", re.MULTILINE)
-_FOLD = re.compile(r"[ \t]*\n[ \t]*")
+_SPACE = " \t"
 
 
 def signature_of(text: str) -> list[tuple[str, list[dict[str, str]]]]:
@@ -36,9 +36,18 @@ def _plain(quoted: str) -> str:
     """Return what a quoted scalar says: a break of a line is one space."""
     inner = quoted[1:-1]
     if quoted.startswith("'"):
-        return _FOLD.sub(" ", inner).replace("''", "'")
-    folded = _FOLD.sub(" ", re.sub(r"\\\n[ \t]*(?:\\(?=[ \t]))?", "", inner))
+        return _folded(inner).replace("''", "'")
+    folded = _folded(re.sub(r"\\\n[ \t]*(?:\\(?=[ \t]))?", "", inner))
     return re.sub(r"\\(.)", r"\1", folded)
+
+
+def _folded(text: str) -> str:
+    """Return a text whose breaks of lines are a space each, whatever space was around them."""
+    first, *others = text.split("\n")
+    if not others:
+        return text
+    *middle, last = others
+    return " ".join([first.rstrip(_SPACE), *(one.strip(_SPACE) for one in middle), last.lstrip(_SPACE)])
 
 
 def _columns(text: str) -> list[dict[str, str]]:

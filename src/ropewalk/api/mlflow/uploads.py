@@ -172,8 +172,12 @@ def _target(call: Call, local: str) -> str:
 
 
 def _door(scope: Scope) -> str:
-    """Return the address by which the caller found this server; the guard has checked its name."""
-    return f"{scope.get('scheme', 'http')}://{header(scope, b'host')}{scope.get('root_path', '')}"
+    """Return the address by which the caller found this server; the guard has checked its name.
+
+    Clients send parts without the header that names a workspace, so that its path has to.
+    """
+    inside = scope.get("app_root_path", "")
+    return f"{scope.get('scheme', 'http')}://{header(scope, b'host')}{scope.get('root_path', '')}{inside}"
 
 
 async def put_part(call: Call, receive: Receive, send: Send) -> None:
