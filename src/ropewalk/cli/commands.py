@@ -74,6 +74,12 @@ COMMANDS = (
         group=TRAIN,
         module="run",
     ),
+    Command(
+        name="sweep",
+        summary="try values of the pipeline's arguments: grid, random, Optuna",
+        group=TRAIN,
+        module="sweep",
+    ),
     Command(name="plan", summary="say what would run and why", group=TRAIN, module="plan"),
     Command(name="why", summary="say why a step ran, or did not", group=TRAIN, module="why"),
     Command(name="runs", summary="list, search and show runs", group=TRAIN, module="runs"),

@@ -7,6 +7,7 @@ import json
 import types
 import typing
 from collections.abc import Callable, Mapping
+from enum import Enum
 from typing import Any
 
 from ropewalk.errors import Invalid
@@ -26,15 +27,7 @@ def bind(function: Callable[..., Any], given: Mapping[str, Any], target: str) ->
     Raises:
         Invalid: an argument is unknown, missing or cannot be read.
     """
-    try:
-        signature = inspect.signature(function, eval_str=True)
-    except NameError:
-        signature = inspect.signature(function)
-    wanted = {
-        name: item
-        for name, item in signature.parameters.items()
-        if item.kind not in (item.VAR_KEYWORD, item.VAR_POSITIONAL)
-    }
+    wanted = wanted_of(function)
     for name in given:
         if name not in wanted:
             import difflib
@@ -64,10 +57,28 @@ def bind(function: Callable[..., Any], given: Mapping[str, Any], target: str) ->
     return found
 
 
+def wanted_of(function: Callable[..., Any]) -> dict[str, inspect.Parameter]:
+    """Return a pipeline's parameters by name, their annotations read."""
+    try:
+        signature = inspect.signature(function, eval_str=True)
+    except NameError:
+        signature = inspect.signature(function)
+    return {
+        name: item
+        for name, item in signature.parameters.items()
+        if item.kind not in (item.VAR_KEYWORD, item.VAR_POSITIONAL)
+    }
+
+
+def annotation_of(item: inspect.Parameter) -> Any:  # noqa: ANN401 - any annotation
+    """Return what a parameter is to be read as: its annotation, or else its default's type."""
+    if item.annotation is item.empty or isinstance(item.annotation, str):
+        return Any if item.default is item.empty or item.default is None else typing.cast("Any", type(item.default))
+    return item.annotation
+
+
 def _read(name: str, value: Any, item: inspect.Parameter, target: str) -> Any:  # noqa: ANN401 - any argument
-    annotation, default = item.annotation, item.default
-    if annotation is item.empty or isinstance(annotation, str):
-        annotation = Any if default is item.empty or default is None else typing.cast("Any", type(default))
+    annotation = annotation_of(item)
     try:
         return convert(value, annotation)
     except (ValueError, TypeError) as error:
@@ -98,6 +109,8 @@ def convert(value: Any, wanted: Any) -> Any:  # noqa: ANN401, C901, PLR0911 - on
         return convert(value, inner[0])
     if wanted in (list, tuple, set) or origin in (list, tuple, set):
         return _several(value, origin or wanted, inner)
+    if isinstance(wanted, type) and issubclass(wanted, Enum):
+        return _member(value, wanted)
     if not isinstance(value, str):
         return float(value) if wanted is float and type(value) is int else value
     if wanted is str:
@@ -112,6 +125,14 @@ def convert(value: Any, wanted: Any) -> Any:  # noqa: ANN401, C901, PLR0911 - on
         return json.loads(value)
     except ValueError:
         return value
+
+
+def _member(value: Any, kind: type[Enum]) -> Enum:  # noqa: ANN401 - any argument
+    """Return the member that is called so, or has that value."""
+    if isinstance(value, kind):
+        return value
+    found = [item for item in kind if value == item.name] or [item for item in kind if str(item.value) == str(value)]
+    return found[0] if found else _no(value)
 
 
 def _no(value: object) -> Any:  # noqa: ANN401 - never returns

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import threading
 from collections.abc import Generator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -59,6 +60,20 @@ def described(
         NotFound: there is no such file or pipeline.
         Invalid: an argument does not fit, or the user's code fails when it is imported or recorded.
     """
+    remembered = Remembered(site.hidden, target, args)
+    with started(site, target, args, workers_max=workers_max, warm=not remembered.likely) as (pool, code, project):
+        told = remembered.get(project)
+        if told is None:
+            told = ask(site, pool, {"op": "describe", "project": project})
+            remembered.keep(project, told)
+        yield Described(graph=_graph(told), code=code, project=project, pool=pool)
+
+
+@contextmanager
+def started(
+    site: Site, target: str, args: Mapping[str, Any], *, workers_max: int | None = None, warm: bool = True
+) -> Generator[tuple[Pool, CodeSnapshot, dict[str, Any]], None, None]:
+    """Keep the code as it is now and, where that is wanted, start a worker meanwhile; yield the workers, the code, and what they are told of both."""
     logs = site.hidden / "logs"
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     pool = LocalPool(
@@ -68,9 +83,8 @@ def described(
         workers_max=workers_max or cores,
         environ=_environ(site),
     )
-    remembered = Remembered(site.hidden, target, args)
     with pool:
-        if not remembered.likely:
+        if warm:
             pool.warm(1)  # it starts while git looks at the files
         code = snapshot_code(site)
         project: dict[str, Any] = {
@@ -83,24 +97,28 @@ def described(
             "files": _beside(code),
             "globals": list(_trusted(site)),
         }
-        told = remembered.get(project)
-        if told is None:
-            told = _told(pool, project, logs / "describe.log", site.root)
-            remembered.keep(project, told)
-        yield Described(graph=_graph(told), code=code, project=project, pool=pool)
+        yield pool, code, project
 
 
-def _told(pool: Pool, project: Mapping[str, Any], log: Path, root: Path) -> dict[str, Any]:
-    """Have a worker import the project and tell its graph."""
-    log.unlink(missing_ok=True)
-    pool.submit(Job(id="describe", message={"op": "describe", "project": project}, log=log))
+def ask(site: Site, pool: Pool, message: dict[str, Any]) -> Any:  # noqa: ANN401 - JSON of any shape
+    """Return what a worker answers to a message about the project, before anything runs.
+
+    Raises:
+        NotFound: there is no such file or pipeline.
+        Invalid: an argument does not fit, or the user's code fails when it is imported or recorded.
+        Unavailable: the worker ended before it answered.
+    """
+    target = str(message["project"]["target"])
+    log = site.hidden / "logs" / f"describe-{os.getpid()}-{threading.get_ident()}.log"
+    pool.submit(Job(id="describe", message=message, log=log))
     ending: Ending | None = None
     while ending is None:
         ending = next(iter(pool.wait(None)), None)
     if isinstance(ending, Lost):
-        raise _lost(ending, str(project["target"]), log.relative_to(root))
+        raise _lost(ending, target, log.relative_to(site.root))
+    log.unlink(missing_ok=True)
     if "error" in ending.message:
-        raise _failure(ending.message["error"], str(project["target"]))
+        raise _failure(ending.message["error"], target)
     return ending.message["ok"]
 
 

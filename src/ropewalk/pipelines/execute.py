@@ -96,7 +96,7 @@ def _begin(
     if runs.interrupt_dead(tx, site):
         family.end_orphans()  # a holder that was killed could not end what its steps had started
     lease = leases.take(site.clock.now_us(), 1)
-    earlier = _left(tx, graph.whole())
+    earlier = _left(tx, graph.whole(), parent)
     if earlier is not None:
         run = runs.resume(tx, site, earlier.id, lease)
         tx.run("pipelines.end_left", run_id=run.id)
@@ -126,11 +126,11 @@ def _begin(
     return run, earlier is not None
 
 
-def _left(tx: Transaction, graph: str) -> Run | None:
-    """Return the newest interrupted run of a graph, or None."""
+def _left(tx: Transaction, graph: str, parent: str) -> Run | None:
+    """Return the newest interrupted run of a graph that the same run has started, or nobody's; or None."""
     for row in tx.rows("pipelines.runs_of_graph", graph=graph):
         run = runs.get(tx, str(row["run_id"]))
-        if run.state == runs.INTERRUPTED:
+        if run.state == runs.INTERRUPTED and run.parent == parent:
             return run
     return None
 

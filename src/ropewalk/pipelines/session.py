@@ -5,7 +5,8 @@ from __future__ import annotations
 import importlib
 import os
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from enum import Enum
 from pathlib import Path
 from types import FunctionType
 from typing import Any, cast
@@ -18,6 +19,7 @@ from ropewalk.pipelines.declare import PIPELINE_MARK
 from ropewalk.pipelines.fingerprint import Fingerprinter
 from ropewalk.pipelines.graph import Graph, Node
 from ropewalk.pipelines.ownership import Ownership
+from ropewalk.pipelines.parameters import parameters_of
 from ropewalk.pipelines.record import Call, GraphRecorder
 from ropewalk.pipelines.values import Shelf
 from ropewalk.refs import canonical
@@ -86,6 +88,28 @@ class Session:
             and is_plain(self.owned, body)
         )
 
+    def parameters(self) -> list[dict[str, Any]]:
+        """Import the project and return what its pipeline's parameters take; nothing of it runs.
+
+        Raises:
+            NotFound: there is no such file or function in the project.
+        """
+        return [item.plain() for item in parameters_of(self._pipeline()[0])]
+
+    def bind(self, many: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+        """Read many sets of arguments and record the graph of the first; return the arguments and its declared files.
+
+        Raises:
+            NotFound: there is no such file or function in the project.
+            Invalid: an argument does not fit, or the body does what cannot be recorded.
+        """
+        pipeline, name = self._pipeline()
+        args = [{key: _json_able(value) for key, value in arguments.bind(pipeline, one, name).items()} for one in many]
+        self._args = many[0]
+        graph = self.graph(with_codes=True)
+        reads = sorted({pattern for code in graph.codes.values() for pattern in code.reads})
+        return {"pipeline": name, "args": args, "reads": reads}
+
     def _pipeline(self) -> tuple[Callable[..., Any], str]:
         file, _, wanted = self.target.partition(":")
         module = self._import(file)
@@ -147,6 +171,8 @@ class Session:
 
 def _json_able(value: Any) -> Any:  # noqa: ANN401 - any argument
     """Return an argument as JSON says it best, for people and for finding the same command again."""
+    if isinstance(value, Enum):
+        return value.name
     if value is None or isinstance(value, bool | int | float | str):
         return value if not isinstance(value, float) or value - value == 0 else repr(value)
     if isinstance(value, list | tuple):

@@ -99,6 +99,7 @@ class Turns:
         self._judge.read_files()
         for node in self._graph.nodes:
             self._check(node)
+        self._version = self._site.db.version()  # whoever stops us from here on is seen, in the first second too
         ended: Sequence[Ended] = ()
         while True:
             self._site.db.write(lambda tx, ended=ended: self._turn(tx, ended))

@@ -21,7 +21,7 @@ from ropewalk.runs.log import Collector, collecting
 
 
 class Worker:
-    """Answers jobs: `describe` records the graph with codes, `run` runs one node."""
+    """Answers jobs: `describe` records the graph with codes, `run` runs one node, two others tell of parameters."""
 
     def __init__(self) -> None:
         self._session: Session | None = None
@@ -34,6 +34,10 @@ class Worker:
         try:
             if message["op"] == "describe":
                 return {"ok": self._describe(project)}
+            if message["op"] == "parameters":
+                return {"ok": Session(project).parameters()}
+            if message["op"] == "bind":
+                return {"ok": Session(project).bind(message["many"])}
             return {"ok": self._run(message)}
         except BaseException as error:  # noqa: BLE001 - sys.exit() in a step is a failure of the step, no more
             return {"error": self._told(error, project)}

@@ -57,7 +57,7 @@ def start(
     Args:
         tx: the transaction; the caller owns the commit.
         site: the project.
-        kind: `pipeline` or `script`.
+        kind: `pipeline`, `script` or `sweep`.
         pipeline: `FILE.py:FUNCTION` or the script's command.
         args: JSON-able arguments.
         code: digest of the code snapshot.

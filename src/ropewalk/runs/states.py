@@ -26,7 +26,7 @@ MOVES: dict[str, frozenset[str]] = {
 # MLflow's words; `failed` and `interrupted` are both its FAILED.
 STATUS_OF = {RUNNING: "RUNNING", SCHEDULED: "SCHEDULED", FINISHED: "FINISHED", CANCELLED: "KILLED"}
 STATE_OF = {status: state for state, status in STATUS_OF.items()} | {"FAILED": FAILED}
-KINDS = frozenset({"pipeline", "script"})
+KINDS = frozenset({"pipeline", "script", "sweep"})
 NAME_TAG = "mlflow.runName"
 PARENT_TAG = "mlflow.parentRunId"
 REMOTE = "remote"  # kind of a run that a client drives over the protocol: it moves as its client says
@@ -41,7 +41,7 @@ class Run:
         id: 32 hex digits of a UUID version 7, so that ids sort by start.
         experiment: id of the experiment that it belongs to.
         name: what people call it, such as `train-7`.
-        kind: `pipeline`, `script`, or `remote` for one that a client drives over the protocol.
+        kind: `pipeline`, `script`, `sweep`, or `remote` for one that a client drives over the protocol.
         state: a key of `MOVES`.
         pipeline: what was run: `FILE.py:FUNCTION`, or the command of a script.
         args: canonical JSON of the arguments.

@@ -1,0 +1,2 @@
+drop table trials;
+drop table sweeps;
