@@ -123,6 +123,7 @@ def _works(fix: str) -> bool:
 @pytest.mark.parametrize("command", commands.COMMANDS, ids=lambda command: command.name)
 def test_a_command_in_a_folder_that_is_no_project_leaves_nothing_there(command, tmp_path, monkeypatch, capsys):
     words = {
+        "sweep": ["depth=1"],
         "why": ["fit"],
         "diff": ["a", "b"],
         "restore": ["a", "--into", "x"],
