@@ -73,7 +73,7 @@ def described(
 def started(
     site: Site, target: str, args: Mapping[str, Any], *, workers_max: int | None = None, warm: bool = True
 ) -> Generator[tuple[Pool, CodeSnapshot, dict[str, Any]], None, None]:
-    """Keep the code as it is now; yield the workers, one of which starts meanwhile, the code, and what they are told."""
+    """Keep the code as it is now; yield the workers, one of which starts meanwhile, the code and what they are told."""
     logs = site.hidden / "logs"
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     pool = LocalPool(
