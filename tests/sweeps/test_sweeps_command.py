@@ -136,7 +136,7 @@ def test_each_trial_is_a_run_below_the_sweep_and_failed_ones_do_not_end_it(root,
         (["depth=1", "--random", "0"], "usage"),
         (["--random", "2"], "usage"),
         (["train.py:train", "depth=1"], "pipeline-file-not-found"),
-        (["pipeline.py:trian", "depth=1"], "pipeline-not-found"),
+        (["pipeline.py:other", "depth=1"], "pipeline-not-found"),
     ],
 )
 def test_what_does_not_fit_is_refused_before_anything_runs(root, capsys, words, code):
