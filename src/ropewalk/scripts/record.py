@@ -76,6 +76,9 @@ class Told:
         yield f"{OURS}/record.json", site.blobs.put(canonical(self._record()))
         yield f"{OURS}/stdout.txt", site.blobs.put(clean(ending.stdout.text()).encode())
         yield f"{OURS}/stderr.txt", site.blobs.put(clean(ending.stderr.text()).encode())
+        for number, job in enumerate(self.seen.jobs):
+            name = f"{OURS}/config-{number}.yaml" if job.several else f"{OURS}/config.yaml"
+            yield name, site.blobs.put(clean(job.yaml).encode())
         here = Path.cwd()
         for file in outputs(self.seen, site.root, here):
             home = site.root if file.place.is_relative_to(site.root) else here

@@ -19,7 +19,7 @@ from ropewalk.errors import Interrupted, Unavailable
 from ropewalk.runs import inputs, keep
 from ropewalk.runs import run as runs
 from ropewalk.runs.run import Run
-from ropewalk.scripts import child, keeper
+from ropewalk.scripts import child, jobs, keeper
 from ropewalk.scripts.child import Ending
 from ropewalk.scripts.program import Program
 from ropewalk.scripts.record import Told
@@ -109,8 +109,10 @@ def run_script(
         seen = read_notes(folder, site.root)
         kept = _kept(site, folder, wanted, seen) if seen.model else {}
         secrets.learn(seen.arguments)
+        for one in seen.jobs:
+            secrets.learn(one.config)
         told = Told(program=program, secrets=secrets, ending=ending, seen=seen, kept=kept)
-        return _finish(site, run, told, on_finish)
+        return _finish(site, run, code, told, on_finish)
     except OSError as error:
         why = f"{error.strerror or error}: {program.words[0]}"
         with suppress(Interrupted):
@@ -224,10 +226,12 @@ def _kept(site: Site, folder: Path, wanted: Wanted, seen: Seen) -> dict[str, Any
         return {"why": f"the process that should keep it ended with status {done.returncode}: {''.join(last[-1:])}"}
 
 
-def _finish(site: Site, run: Run, told: Told, on_finish: Callable[[Transaction, Run], None]) -> ScriptResult:
+def _finish(
+    site: Site, run: Run, code: CodeSnapshot, told: Told, on_finish: Callable[[Transaction, Run], None]
+) -> ScriptResult:
     """Write everything in one transaction."""
     state, error = told.state()
-    entries, datasets = told.entries(site, run), told.datasets()
+    entries, datasets, several = told.entries(site, run), told.datasets(), jobs.logged(site, told)
     tracked: list[Run] = []
 
     def end(tx: Transaction) -> Run:
@@ -236,6 +240,7 @@ def _finish(site: Site, run: Run, told: Told, on_finish: Callable[[Transaction, 
         keep.apply(tx, run.id, logged, at_us=site.clock.now_us())
         if datasets:
             inputs.log(tx, site, run.id, datasets)
+        jobs.record(tx, site, run, several, code=code, told=told)
         done = runs.move(tx, site, run.id, state, fence=run.fence, error=error)
         on_finish(tx, done)
         return done

@@ -92,7 +92,7 @@ def options_in(words: Sequence[str]) -> dict[str, str]:
     place = 0
     while place < len(words):
         word = words[place]
-        name, sign, value = word.partition("=")
+        name, sign, value = word.lstrip("+~").partition("=")  # Hydra's `+key=value`
         if sign and name.lstrip("-").replace("-", "_").replace(".", "_").isidentifier():
             found[name.lstrip("-")] = value
         elif word.startswith("--") and word != "--":

@@ -47,12 +47,43 @@ class File:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Job:
+    """One job of a script of Hydra's.
+
+    Attributes:
+        config: the composed configuration's values by their dotted names.
+        yaml: the configuration as Hydra writes it.
+        overrides: as they were typed.
+        folder: where it worked.
+        several: whether it is one of a multirun.
+        error: what it raised, in one line; empty for nothing.
+        seconds: how long it took.
+        value: the number that it returned; None for none.
+    """
+
+    config: dict[str, str]
+    yaml: str
+    overrides: tuple[str, ...]
+    folder: Path
+    several: bool
+    error: str
+    seconds: float
+    value: float | None
+
+    @classmethod
+    def from_plain(cls, facts: dict[str, Any]) -> Job:
+        """Return the job that a witness has noted."""
+        values: dict[str, Any] = {**facts, "overrides": tuple(facts["overrides"]), "folder": Path(facts["folder"])}
+        return cls(**values)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Seen:
     """What was seen.
 
     Attributes:
         watched: whether any process of the script was watched at all.
-        arguments: what the script's argparse made of its command line.
+        arguments: what the script's argparse made of its command line, or what Hydra composed of it.
         read: files that were there before the script.
         written: files that it wrote and left.
         programs: other programs that it started.
@@ -64,6 +95,7 @@ class Seen:
         path: the first folder of its module path.
         python: interpreter and version.
         troubles: what could not be watched, and why.
+        jobs: what Hydra composed for each job, in the order in which they ended.
     """
 
     watched: bool
@@ -79,6 +111,7 @@ class Seen:
     path: str
     python: tuple[str, ...]
     troubles: tuple[str, ...]
+    jobs: tuple[Job, ...] = ()
 
     def plain(self) -> dict[str, Any]:
         """Return everything as JSON says it."""
@@ -113,9 +146,10 @@ def read_notes(folder: Path, root: Path) -> Seen:
     budget = [HASHED_BYTES_TOTAL]
     models: list[dict[str, Any]] = [one["model"] for one in mains if one.get("model")]
     none: dict[str, Any] = {}
+    jobs = tuple(Job.from_plain(facts) for one in notes for facts in one.get("jobs", ()))
     return Seen(
         watched=bool(notes),
-        arguments=next((one["arguments"] for one in mains if one.get("arguments")), none),
+        arguments=_arguments(mains, jobs),
         read=tuple(_file(path, root, budget, facts) for path, facts in read.items()),
         written=tuple(_file(path, root, budget) for path in written if _is_output(path)),
         programs=_all(files, "programs"),
@@ -127,7 +161,16 @@ def read_notes(folder: Path, root: Path) -> Seen:
         path=next((one["path"] for one in mains if one.get("path")), ""),
         python=tuple(next((one["python"] for one in mains), ())),
         troubles=tuple(dict.fromkeys(said for one in notes for said in one.get("troubles", ()))),
+        jobs=jobs,
     )
+
+
+def _arguments(mains: Sequence[dict[str, Any]], jobs: Sequence[Job]) -> dict[str, str]:
+    """Return what argparse made of the command line; of Hydra's, what its only job was configured with."""
+    none: dict[str, str] = {}
+    if jobs:
+        return none if jobs[0].several else jobs[0].config
+    return next((one["arguments"] for one in mains if one.get("arguments")), none)
 
 
 def _notes(folder: Path) -> Iterator[dict[str, Any]]:

@@ -13,6 +13,7 @@ from ropewalk.witness.arguments import watch as watch_arguments
 from ropewalk.witness.autolog import watch as watch_autolog
 from ropewalk.witness.files import Files
 from ropewalk.witness.fits import Fits
+from ropewalk.witness.hydra import watch as watch_hydra
 from ropewalk.witness.imports import Watch
 from ropewalk.witness.leaving import Leaving
 from ropewalk.witness.networks import Networks
@@ -46,6 +47,7 @@ class Witness:
         variable = os.environ.get(VARIABLE, "")
         self._leaving = Leaving(self._notes, fits, saves, networks, variable=variable)
         imports.after("argparse", partial(watch_arguments, notes=self._notes))
+        imports.after("hydra.core.utils", partial(watch_hydra, notes=self._notes))
         if not worker:
             imports.after("sklearn.base", fits.watch)
             imports.after("sklearn.model_selection._split", splits.watch)
