@@ -131,8 +131,7 @@ def begin(
     earlier = tx.value("sweeps.interrupted", key=found.key)
     if earlier is not None:
         run = runs.resume(tx, site, str(earlier), lease)
-        limits = {"parallel": found.parallel, "failures_max": found.failures_max}
-        tx.run("sweeps.go_on", run_id=run.id, **limits)
+        tx.run("sweeps.go_on", run_id=run.id, parallel=found.parallel, failures_max=found.failures_max)
         give_back(tx, site, run.id)
         return get(tx, run.id), run, True
     count = int(str(tx.value("sweeps.count_of_pipeline", pipeline=found.pipeline)))
