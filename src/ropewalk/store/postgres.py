@@ -144,7 +144,15 @@ class PostgresDatabase:
         """Open a connection that writes; who opened it closes it. A patient one has no limits of time."""
         if patient:
             return self._linked(statement_ms=0)
-        return self._linked(statement_ms=WRITE_MS, idle_ms=WRITE_IDLE_MS)
+        link = self._linked(statement_ms=WRITE_MS, idle_ms=WRITE_IDLE_MS)
+        if self._hold is False:
+            # What writes holds the store itself: the line that watches may break, and another one begin to move it.
+            try:
+                self._claim(link.session, alone=False)
+            except BaseException:
+                link.close()
+                raise
+        return link
 
     def hold(self, *, alone: bool = False) -> None:
         """Have the store open until it is closed, beside others of any machine or alone."""
