@@ -106,6 +106,13 @@ def test_json_may_stand_before_or_after_the_command(words, plant, capsys):
     }
 
 
+def test_options_may_stand_between_what_is_named(plant, capsys):
+    plant(lambda options, out: out.result({"rest": options.rest}))
+
+    assert main(["planted", "7", "--json", "8"]) == 0
+    assert json.loads(capsys.readouterr().out)["result"] == {"rest": ["7", "8"]}
+
+
 def test_an_error_for_machines_is_one_object_on_stdout(plant, capsys):
     def refuse(options, out):
         out.line("halfway")

@@ -116,6 +116,22 @@ def test_a_command_that_fails_fails_its_step_with_its_status(project: Project, c
 
     assert caught.value.code == "step-failed"
     assert f"A command has ended with {why}: {command}" in caught.value.what
+    assert caught.value.where == command
+
+
+def test_a_command_that_fails_is_told_with_its_own_last_words(project: Project) -> None:
+    project.edit("pipeline.py", "tr a-z A-Z", "echo first >&2; echo no such column >&2; exit 3; tr a-z A-Z")
+
+    with pytest.raises(Invalid) as caught:
+        project.run()
+
+    assert caught.value.why == "no such column"
+
+
+def test_what_we_keep_of_its_outputs_is_nothing_that_it_reads(project: Project) -> None:
+    project.run()
+
+    assert [item.message for item in project.told if "does not declare" in item.message] == []
 
 
 def test_without_a_shell_a_program_that_is_not_there_is_told(project: Project) -> None:

@@ -89,7 +89,9 @@ def read(words: list[str]) -> Request:
     handler.arguments(parser)
     # What follows belongs to a program that the command starts, options that look like ours included.
     own = handler.own(words[1:]) if isinstance(handler, commands.Starter) else len(words) - 1
-    options = parser.parse_args(words[1 : own + 1])
+    ours = words[1 : own + 1]
+    # Options may stand between names too: `runs logs -f RUN`. What follows two dashes is nobody's option.
+    options = parser.parse_args(ours) if "--" in ours else parser.parse_intermixed_args(ours)
     options.program = [word for place, word in enumerate(words[own + 1 :]) if place or word != "--"]
     options.project = project_folder(options.project)
     if options.workspace and not getattr(handler, "OF_HOST", False):

@@ -149,11 +149,12 @@ def error_of(ended: Ended) -> Invalid:
     node, failure = ended.begun.node, ended.failure
     assert failure is not None, "only failures come here"
     record = failure.get("record", {})
+    said = str(failure["tail"]).splitlines()[-1:] if record.get("code") == "command-failed" else []
     error = Invalid(
         "step-failed",
         f"The step {node.id} failed: {failures.headline(failure)}",
-        where=failures.place(failure) or node.where,
-        why=record.get("why") or failures.source(failure) or str(failure["message"]),
+        where=failures.place(failure) or record.get("where") or node.where,
+        why="".join(said) or record.get("why") or failures.source(failure) or str(failure["message"]),
         fix=record.get("fix")
         or f"mend it, then run the same command again: finished steps are kept ({failure['log']})",
     )

@@ -11,6 +11,7 @@ from pathlib import Path
 from ropewalk.blobs.bucket import Bucket
 from ropewalk.errors import Invalid
 from ropewalk.pipelines.declare import step
+from ropewalk.pipelines.opened import unheard
 from ropewalk.pipelines.outputs import Files, clear, keep, put_back, require_inside
 from ropewalk.runs.log import current
 
@@ -76,7 +77,8 @@ def staged(
     """Return two steps as one function: what runs, or is answered from the cache, and what then puts its files back."""
 
     def files(files: Files, writes: tuple[str, ...]) -> Files:
-        put_back(Path.cwd(), blobs(), files, writes)
+        with unheard():
+            put_back(Path.cwd(), blobs(), files, writes)
         return files
 
     run.__name__, run.__qualname__ = name, f"stage.{name}"
@@ -119,7 +121,8 @@ def run_command(words: Sequence[str], writes: Sequence[str]) -> Files:
             why="what it said is in the step's log",
             fix=shown[:200],
         )
-    return keep(root, blobs(), writes, shown[:200])
+    with unheard():
+        return keep(root, blobs(), writes, shown[:200])
 
 
 def blobs() -> Bucket | None:

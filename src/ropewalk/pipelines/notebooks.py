@@ -13,6 +13,7 @@ from typing import Any, cast
 
 from ropewalk.errors import Invalid, Missing, NotFound
 from ropewalk.pipelines.commands import blobs, staged
+from ropewalk.pipelines.opened import unheard
 from ropewalk.pipelines.outputs import Files, clear, keep, require_inside
 from ropewalk.refs import canonical
 from ropewalk.runs.log import log_artifact, log_bytes
@@ -144,7 +145,8 @@ def run_notebook(notebook: str, kernel: str, parameters: Mapping[str, Any], writ
         _execute(notebook, str(source), str(executed), {"kernel_name": kernel, "parameters": dict(parameters)})
         log_artifact(executed, f"{stem}.ipynb")
         _keep_outputs(json.loads(executed.read_bytes()), stem)
-    return keep(root, blobs(), writes, notebook)
+    with unheard():
+        return keep(root, blobs(), writes, notebook)
 
 
 def _execute(notebook: str, source: str, executed: str, how: dict[str, Any]) -> None:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import sys
+from collections.abc import Generator
+from contextlib import contextmanager
 from typing import Any
 
 OPENED_MAX = 20
@@ -11,6 +13,18 @@ _WRITES = os.O_WRONLY | os.O_RDWR | os.O_CREAT
 # The code is in the key already, and the settings are read by our own `log_model`; `settings`
 # would cost each worker's start the import of what reads them.
 _OURS = (".py", ".pyc", "ropewalk.toml")
+_unheard = 0
+
+
+@contextmanager
+def unheard() -> Generator[None, None, None]:
+    """Let what we open ourselves within the block be no business of the step's."""
+    global _unheard  # noqa: PLW0603 - the listener cannot be taken away, nor be handed anything
+    _unheard += 1
+    try:
+        yield
+    finally:
+        _unheard -= 1
 
 
 class Opened:
@@ -41,7 +55,7 @@ class Opened:
         return [name for name in self._read if name not in self._written][:OPENED_MAX]
 
     def _hear(self, event: str, given: tuple[Any, ...]) -> None:
-        if event != "open" or not self._listening or not isinstance(given[0], str | bytes):
+        if event != "open" or not self._listening or _unheard or not isinstance(given[0], str | bytes):
             return
         self._listening = False  # to look at a path may be heard too
         path = os.path.realpath(os.fsdecode(given[0]))
