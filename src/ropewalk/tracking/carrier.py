@@ -105,7 +105,8 @@ class Carrier:
         self._shadow = Shadow(lambda: uuid.uuid4().hex, self._clock.now_us)
         self._journal: Journal | None = None
         self._ids: Mapping[str, str] = {}
-        self._running: set[str] = set()
+        # With the workspace in which each began, wherever this process is now.
+        self._running: dict[str, str] = {}
         self._thread: threading.Thread | None = None
 
     @property
@@ -216,7 +217,7 @@ class Carrier:
             self._shadow.learn(request.kind, decoded(request.body) if plain else {}, decoded(found.body))
         if request.kind == "runs/create":
             info = cast("Json", cast("Json", decoded(found.body).get("run", {})).get("info", {}))
-            self._begin_beating(str(info.get("run_id", "")))
+            self._begin_beating(str(info.get("run_id", "")), request)
         elif request.kind == "runs/update":
             self._end_beating(request)
 
@@ -255,21 +256,22 @@ class Carrier:
             made=told.made,
         )
         if request.kind == "runs/create":
-            self._begin_beating(told.made)
+            self._begin_beating(told.made, request)
         elif request.kind == "runs/update":
             self._end_beating(request)
         self._start()
 
-    def _begin_beating(self, run: str) -> None:
+    def _begin_beating(self, run: str, request: Request) -> None:
         if self._beat_seconds and run:
-            self._running.add(run)
+            self._running[run] = wire.workspace_of(request.headers) or ""
             self._start()
 
     def _end_beating(self, request: Request) -> None:
         said = decoded(request.body) if isinstance(request.body, bytes) else {}
         if said.get("status") in ENDED:
             for found in _RUN.findall(request.body.decode()):
-                self._running -= {found} | {mine for mine, theirs in tuple(self._ids.items()) if theirs == found}
+                for ended in (found, *(mine for mine, theirs in tuple(self._ids.items()) if theirs == found)):
+                    self._running.pop(ended, None)
 
     def _start(self) -> None:
         if self._thread is None or not self._thread.is_alive():
@@ -293,10 +295,11 @@ class Carrier:
                 self._beat()
 
     def _beat(self) -> None:
-        for run in tuple(self._running):
+        for run, workspace in tuple(self._running.items()):
             said = {"run_id": self._ids.get(run, run), "key": HEARTBEAT, "value": str(self._beat_seconds)}
             with suppress(wire.Away, OSError):
-                wire.send(self.url, "POST", f"{API}/runs/set-tag", headers=JSON, body=json.dumps(said).encode())
+                headers = {**JSON, wire.WORKSPACE: workspace}
+                wire.send(self.url, "POST", f"{API}/runs/set-tag", headers=headers, body=json.dumps(said).encode())
 
 
 def _seekable(request: Request) -> Request:
