@@ -115,6 +115,8 @@ def command_of(run: Run) -> str:
     if run.kind == "script":
         words = run.arguments()["command"]
         return shlex.join(["ropewalk", "run", *([] if words[0].endswith(".py") else ["--"]), *words])
+    if run.kind == "sweep":
+        return "ropewalk sweep --help"  # how it searched is not its run's to know
     if run.kind != "pipeline":
         return "ropewalk run"
     words = [f"{name}={_typed(value)}" for name, value in run.arguments().items()]

@@ -24,6 +24,7 @@ from ropewalk.console import (
     runs,
     schedules,
     serving,
+    sweeps,
     traces,
 )
 from ropewalk.console import table as tables
@@ -151,6 +152,7 @@ PAGES: tuple[tuple[str, str, View, str], ...] = (
     ("/live/runs/{run}/head", "_run.html", runs.show_head, ""),
     ("/live/runs/{run}/metrics", "_metrics.html", runs.show_metrics, ""),
     ("/live/runs/{run}/curves", "_curves.html", curves.show, ""),
+    ("/live/runs/{run}/trials", "_sweep.html", sweeps.show, ""),
     ("/runs/{run}/metric/{key:path}", "metric.html", runs.show_metric, "/runs"),
     ("/live/runs/{run}/metric/{key:path}", "_metric.html", curves.show_metric, ""),
     ("/runs/{run}/files/{path:path}", "file.html", files.one, "/runs"),

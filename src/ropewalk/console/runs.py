@@ -8,7 +8,7 @@ from typing import Any
 
 from starlette.requests import Request
 
-from ropewalk.console import curves, files, lineage, logged, registry, shelves, told, traces
+from ropewalk.console import curves, files, lineage, logged, registry, shelves, sweeps, told, traces
 from ropewalk.console.cells import SYSTEM
 from ropewalk.console.look import Wanted
 from ropewalk.console.words import at, number, span
@@ -120,6 +120,7 @@ def one(house: House, rows: Reader, request: Request) -> dict[str, Any]:
         "logged": logged.of_run(rows, run),
         "traces": traces.of_run(rows, run),
         "steps": steps,
+        **sweeps.of_run(rows, run),
         "take_back": _take_back(run),
     }
     return {**page, "contents": _contents(page)}
@@ -127,6 +128,7 @@ def one(house: House, rows: Reader, request: Request) -> dict[str, Any]:
 
 def _contents(page: dict[str, Any]) -> list[tuple[str, str]]:
     parts = (
+        ("trials", "Trials", page["sweep"] is not None),
         ("curves", "Curves", True),
         ("metrics", "Metrics", True),
         ("params", "Parameters", True),

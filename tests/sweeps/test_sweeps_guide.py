@@ -1,0 +1,46 @@
+"""Every console block of the guide on sweeps is typed, in its order, and says what the guide says that it says."""
+
+from __future__ import annotations
+
+import os
+import re
+import shlex
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from ropewalk.cli import main
+
+GUIDE = Path(__file__).parent.parent.parent / "docs" / "guides" / "sweeps.md"
+
+
+def blocks(language: str) -> list[str]:
+    return re.findall(rf"^```{language}\n(.*?)^```", GUIDE.read_text(), re.MULTILINE | re.DOTALL)
+
+
+def typed() -> Iterator[tuple[str, list[str]]]:
+    """Yield each command of the console blocks with the lines that it is to print."""
+    for block in blocks("console"):
+        for part in re.split(r"^\$ ", block, flags=re.MULTILINE)[1:]:
+            command, *lines = part.rstrip().splitlines()
+            yield command, [line for line in lines if line]
+
+
+def plain(line: str) -> str:
+    """Return a line without what differs from machine to machine: how many trials run at once."""
+    return " ".join(re.sub(r"\d+ at once", "N at once", line).split())
+
+
+@pytest.mark.timeout(200)
+def test_the_guide_says_what_happens(tmp_path, monkeypatch, capsys):
+    (tmp_path / "pipeline.py").write_text(blocks("python")[0])
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("PATH", f"{Path(sys.executable).parent}:{os.environ['PATH']}")
+
+    for command, wanted in typed():
+        assert main(shlex.split(command)[1:]) == 0, command
+        said = capsys.readouterr().out
+        found = [plain(line) for line in said.splitlines()]
+        assert [line for line in map(plain, wanted) if line not in found] == [], f"{command}\n{said}"
