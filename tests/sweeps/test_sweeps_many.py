@@ -53,10 +53,9 @@ def test_a_thousand_trials_hold_no_more_than_a_hundred(tmp_path):
                 ended += 1
                 if ended in (TRIALS // 10, TRIALS - 10):
                     held[ended] = kib(process.pid)
-    print(held)
 
     assert process.returncode == 0
     assert held[TRIALS - 10] - held[TRIALS // 10] < GROWTH_KIB_MAX, held
     with open_house(tmp_path) as house, house.site.db.read() as rows:
-        (parent,) = [run for run in search.search(rows, "attributes.run_name = 'train-sweep-1'").runs]
+        (parent,) = search.search(rows, "attributes.run_name = 'train-sweep-1'").runs
         assert sweeps.counts(rows, parent.id)[sweeps.DONE] == TRIALS
