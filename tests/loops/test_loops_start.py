@@ -51,6 +51,34 @@ def test_a_server_that_stops_gives_its_start_back_to_the_next_one(site: Site, cl
     assert len(second.started) == 1
 
 
+def test_a_server_may_stop_at_the_moment_in_which_a_start_begins(site: Site, clock: SetClock, monkeypatch) -> None:
+    begin, refused = threading.Thread.start, list[RuntimeError]()
+    works = Works(site, [HOURLY])
+    works.turn()
+    clock.advance(3600)
+
+    def stop() -> None:
+        try:
+            works.starts.stop()
+        except RuntimeError as error:
+            refused.append(error)
+
+    stopper = threading.Thread(target=stop)
+
+    def start(thread: threading.Thread) -> None:
+        if thread.name.startswith("ropewalk-fire"):
+            begin(stopper)
+            stopper.join(0.2)  # it waits for us where all is well, and is over with an error where not
+        begin(thread)
+
+    monkeypatch.setattr(threading.Thread, "start", start)
+    works.schedules.turn()
+    stopper.join(30)
+
+    assert refused == []
+    assert not works.starts.busy
+
+
 def held_by(site: Site, one: Fire, **lease: str | int) -> None:
     """Write another holder into a start's row, as it would have done itself."""
     words = ", ".join(f"{name} = :{name}" for name in lease)

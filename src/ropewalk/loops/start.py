@@ -179,7 +179,7 @@ class Starts:
             self._runners[mine.id] = _Runner(fire=mine, halt=halt, thread=thread)
             if self._halt.is_set():
                 halt.set()
-        thread.start()
+            thread.start()  # before anybody who stops us can find it, to wait for its end
 
     def _run(self, mine: Fire, halt: threading.Event) -> None:
         try:
