@@ -18,6 +18,7 @@ from ropewalk.house import open_house
 from ropewalk.runs import keep, search
 from ropewalk.runs import run as runs
 from ropewalk.sweeps import sweep as sweeps
+from store.postgres_places import needs_postgres, new_place
 
 PIPELINE = """
 import os
@@ -226,3 +227,20 @@ def test_changed_code_is_another_sweep_whose_unchanged_steps_come_from_the_cache
     assert (first["result"]["best"]["value"], second["result"]["best"]["value"]) == (0.5, 1.0)
     assert second["result"]["name"] == "train-sweep-2"
     assert fitted() == {"3": 1, "6": 1}
+
+
+@needs_postgres
+def test_a_killed_sweep_goes_on_on_postgresql_too(root):
+    with new_place() as place:
+        (root / "ropewalk.toml").write_text(f'name = "swept"\n[store]\nurl = "{place}"\n')
+        Path(os.environ["TOLD"] + "-kill").touch()
+        words = ["depth=3,4,6", "--goal", "loss:min", "--parallel", "1"]
+
+        killed, last = apart(root, *words), apart(root, *words)
+
+        assert killed.returncode == -signal.SIGKILL
+        assert last.returncode == 0, last.stderr
+        assert "best: trial 3, loss 0.5" in last.stdout
+        with open_house(root) as house, house.site.db.read() as rows:
+            assert Counter(run.state for run in search.search(rows).runs) == {"finished": 4}
+        assert fitted() == {"3": 1, "4": 2, "6": 1}

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import shlex
+import shutil
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -13,7 +15,9 @@ import pytest
 
 from ropewalk.cli import main
 
-GUIDE = Path(__file__).parent.parent.parent / "docs" / "guides" / "sweeps.md"
+HERE = Path(__file__).parent.parent.parent
+GUIDE = HERE / "docs" / "guides" / "sweeps.md"
+FLIGHTS = HERE / "examples" / "flights"
 
 
 def blocks(language: str) -> list[str]:
@@ -44,3 +48,15 @@ def test_the_guide_says_what_happens(tmp_path, monkeypatch, capsys):
         said = capsys.readouterr().out
         found = [plain(line) for line in said.splitlines()]
         assert [line for line in map(plain, wanted) if line not in found] == [], f"{command}\n{said}"
+
+
+def test_the_sweep_of_the_flights_tries_what_their_readme_says(tmp_path, capsys):
+    shutil.copytree(FLIGHTS, tmp_path / "flights", ignore=shutil.ignore_patterns(".ropewalk"))
+    (line,) = [one for one in (FLIGHTS / "README.md").read_text().splitlines() if one.startswith("ropewalk sweep")]
+
+    status = main(["--project", str(tmp_path / "flights"), "--json", *shlex.split(line, comments=True)[1:]])
+
+    assert status == 0
+    assert json.loads(capsys.readouterr().out)["result"]["trials"] == [
+        {"month_to": month, "leaves": leaves} for month in ("2", "3") for leaves in ("7,15", "31")
+    ]
