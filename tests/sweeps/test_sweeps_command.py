@@ -229,6 +229,22 @@ def test_changed_code_is_another_sweep_whose_unchanged_steps_come_from_the_cache
     assert fitted() == {"3": 1, "6": 1}
 
 
+def test_what_a_step_declares_to_read_has_changed_since_the_kill_and_nothing_stale_stays(root, monkeypatch):
+    text = (root / "pipeline.py").read_text()
+    (root / "pipeline.py").write_text(text.replace("@step\ndef fit", '@step(reads=["env:REGION"])\ndef fit'))
+    Path(os.environ["TOLD"] + "-kill").touch()
+    words = ["depth=3,4", "--goal", "loss:min", "--parallel", "1"]
+    monkeypatch.setenv("REGION", "north")
+    assert apart(root, *words).returncode == -signal.SIGKILL
+    monkeypatch.setenv("REGION", "south")
+
+    last = apart(root, *words)
+
+    assert last.returncode == 0, last.stderr
+    assert "train-sweep-2: 2 trials" in last.stdout
+    assert fitted() == {"3": 2, "4": 2}
+
+
 @needs_postgres
 def test_a_killed_sweep_goes_on_on_postgresql_too(root):
     with new_place() as place:
