@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import select
 from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from pathlib import Path
@@ -145,15 +146,20 @@ def ends_what_runs_when_it_is_closed(open_pool: OpenPool, folder: Path) -> None:
     with _opened(open_pool) as pool:
         pool.submit(Job(id="a", message={"daemon": str(told)}))
         pids = [int(pid) for pid in told.read_text().split()]
-    left = [pid for pid in pids if Path(f"/proc/{pid}").exists() and not _is_dead(pid)]
+    left = [pid for pid in pids if not _ends(pid)]
     assert not left, left
 
 
-def _is_dead(pid: int) -> bool:
+def _ends(pid: int) -> bool:
+    """Say whether a process is gone or goes: one that was killed may take a moment to notice."""
     try:
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] in "ZX"
-    except OSError:
+        watched = os.pidfd_open(pid)
+    except ProcessLookupError:
         return True
+    try:
+        return bool(select.select([watched], [], [], WAIT_SECONDS)[0])
+    finally:
+        os.close(watched)
 
 
 CHECKS: tuple[Callable[[OpenPool, Path], None], ...] = (
