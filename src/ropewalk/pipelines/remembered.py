@@ -6,7 +6,8 @@ import json
 import os
 import platform
 import sys
-from collections.abc import Mapping
+import threading
+from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -85,13 +86,21 @@ class Remembered:
         plain = told.get("plain") and not told["entries"]
         if not plain or any(True for node in told["nodes"] for _ in blobs_of(list(node["inputs"].values()))):
             return
-        folder = self._path.parent
-        folder.mkdir(parents=True, exist_ok=True)
-        part = self._path.with_suffix(f".{os.getpid()}.part")
-        # Not durable on purpose: what is lost or torn is told anew.
-        part.write_bytes(canonical({"key": self._key(project), "told": told, "digest": digest_of(canonical(told))}))
-        part.replace(self._path)
-        others = sorted(folder.iterdir(), key=lambda path: path.stat().st_mtime, reverse=True)
-        for old in others[GRAPHS_MAX:]:
+        part = self._path.with_suffix(f".{os.getpid()}.{threading.get_ident()}.part")
+        body = canonical({"key": self._key(project), "told": told, "digest": digest_of(canonical(told))})
+        # Not durable on purpose: what is lost, torn or removed by another run beside this one is told anew.
+        with suppress(OSError):
+            part.parent.mkdir(parents=True, exist_ok=True)
+            part.write_bytes(body)
+            part.replace(self._path)
+        for old in sorted(_files(part.parent), reverse=True)[GRAPHS_MAX:]:
             with suppress(OSError):
-                old.unlink()
+                os.unlink(old[1])  # noqa: PTH108 - as it was listed
+
+
+def _files(folder: Path) -> Iterator[tuple[float, str]]:
+    """Yield time and path of each file that is still there: runs beside each other tidy up the same folder."""
+    with suppress(OSError), os.scandir(folder) as found:
+        for entry in found:
+            with suppress(OSError):
+                yield entry.stat().st_mtime, entry.path
