@@ -116,7 +116,7 @@ def ask(site: Site, pool: Pool, message: dict[str, Any]) -> Any:  # noqa: ANN401
         ending = next(iter(pool.wait(None)), None)
     if isinstance(ending, Lost):
         raise _lost(ending, target, log.relative_to(site.root))
-    log.unlink(missing_ok=True)
+    log.replace(log.with_name("describe.log"))  # the newest stays; sweeps ask for many at once
     if "error" in ending.message:
         raise _failure(ending.message["error"], target)
     return ending.message["ok"]
