@@ -24,6 +24,7 @@ from ropewalk.api.native import DOORS
 from ropewalk.api.openings import Openings, Ways
 from ropewalk.api.policy import Policy
 from ropewalk.api.project import ProjectApp, Show
+from ropewalk.api.shed import is_shed, shed
 from ropewalk.endpoints.problems import JSON_HEADERS, Headers, Message, Receive, Scope, Send, answer, answer_error
 from ropewalk.endpoints.sources import Source
 from ropewalk.errors import RopewalkError, Unavailable
@@ -121,6 +122,8 @@ class Server:
         """Speak ASGI."""
         if scope["type"] == "lifespan":
             await self._live(scope, receive, send)
+        elif scope["type"] == "http" and is_shed(self._host.mlflow, scope):
+            await shed(send)
         else:
             await self._gate(scope, receive, send)
 

@@ -10,7 +10,6 @@ from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from functools import lru_cache
-from time import monotonic
 from typing import Any, cast
 from urllib.parse import parse_qsl, unquote_to_bytes
 
@@ -18,23 +17,18 @@ import msgspec
 
 from ropewalk.api.mlflow.arrivals import Arrivals
 from ropewalk.api.mlflow.problems import answer_of
+from ropewalk.api.mlflow.room import RETRY_SECONDS, Room
 from ropewalk.api.mlflow.route import CALLER, Action, Call, How, Route
 from ropewalk.api.mlflow.spending import Till
 from ropewalk.endpoints.guard import depth_within, read_body
 from ropewalk.endpoints.problems import JSON_HEADERS, Receive, Scope, Send, answer
-from ropewalk.errors import Invalid, NotFound, Refused, RopewalkError, Unavailable
+from ropewalk.errors import Invalid, NotFound, Refused, RopewalkError
 from ropewalk.house import House
 from ropewalk.refs import digest_of
 from ropewalk.site import Site
 from ropewalk.store.database import Transaction
 
 READERS = 8
-# Beyond these, a request is turned away at once instead of waiting longer than its caller will.
-WRITES_WAITING_MAX = 1024
-READS_WAITING_MAX = 128
-# More than a group of writes waits, and the last that was answered took so long: who comes now would wait longer still.
-GROUP_WAITING, WRITE_SECONDS_MAX = 256, 0.5
-RETRY_SECONDS = 1
 QUERY_FIELDS_MAX = 1000
 IDEMPOTENCY_LETTERS_MAX = 200
 _BUSY = frozenset((429, 503))
@@ -89,8 +83,7 @@ class Dispatch:
         # Its own threads: what waits for a host or puts a large file together keeps no reader waiting.
         self._slow = ThreadPoolExecutor(READERS, thread_name_prefix="ropewalk-mlflow-slow")
         self._arrivals = Arrivals()
-        self._waiting = {How.WRITE: 0, How.READ: 0, How.PLAIN: 0}
-        self._write_seconds = 0.0
+        self._room = Room()
         for route in routes:
             for path in route.paths():
                 self._bind(route, path)
@@ -126,6 +119,15 @@ class Dispatch:
         """Say whether a path is one of the protocol's, known or not."""
         return path.startswith(("/api/2.0/", "/api/3.0/", "/ajax-api/")) or path in self._exact
 
+    def is_full(self) -> bool:
+        """Say whether one more write would wait too long."""
+        return self._room.is_full(How.WRITE)
+
+    def is_write(self, method: str, path: str) -> bool:
+        """Say whether a request would wait for the store's writer; of paths with values in them nothing is said."""
+        bound = self._exact.get(path, {}).get(method)
+        return bound is not None and bound.route.how is How.WRITE
+
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Speak ASGI; the layers around it have checked who asks and how much he says."""
         try:
@@ -137,7 +139,7 @@ class Dispatch:
                 call = Call(site=site, house=self._house, path=path, body=_asked(bound, scope), scope=scope)
                 await self._stream(bound.route, call, receive, send)
                 return
-            self._require_room(bound.route.how)
+            self._room.require(bound.route.how)  # its body is still unread
             body = await self._body(bound, scope, receive)
             call = Call(site=site, house=self._house, path=path, body=body, scope=scope)
             status = bound.route.status
@@ -197,17 +199,6 @@ class Dispatch:
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError, OverflowError) as error:
             raise _malformed(scope, str(error)) from error
 
-    def _require_room(self, how: How) -> None:
-        """Turn a request away while its body is still unread, rather than let it wait longer than its caller will."""
-        waiting = self._waiting[how]
-        if how is not How.WRITE:
-            full = waiting >= READS_WAITING_MAX
-        else:
-            slow = self._write_seconds > WRITE_SECONDS_MAX and waiting >= GROUP_WAITING
-            full = slow or waiting >= WRITES_WAITING_MAX
-        if full:
-            raise _busy(waiting)
-
     async def _stream(self, route: Route, call: Call, receive: Receive, send: Send) -> None:
         if self._till is None:
             await route.work(call, receive, send)
@@ -233,18 +224,15 @@ class Dispatch:
 
     async def _run(self, route: Route, call: Call) -> bytes:
         how = route.how
-        self._require_room(how)  # others have come while the body did
-        self._waiting[how] += 1
-        began = monotonic()
+        self._room.require(how)  # others have come while the body did
+        began = self._room.begin(how)
         try:
             if how is How.WRITE:
                 return await self._write(route, call)
             threads, work = (self._threads, _read) if how is How.READ else (self._slow, _plain)
             return await asyncio.get_running_loop().run_in_executor(threads, work, route, call)
         finally:
-            self._waiting[how] -= 1
-            if how is How.WRITE:
-                self._write_seconds = monotonic() - began
+            self._room.end(how, began)
 
     async def _write(self, route: Route, call: Call) -> bytes:
         key = "" if route.secret else _key(call)
@@ -261,15 +249,6 @@ class Dispatch:
         future = call.site.db.submit(work, key=key or None)
         found = await self._arrivals.result(future)
         return found if isinstance(found, bytes) else _encoded(found)
-
-
-def _busy(waiting: int) -> Unavailable:
-    return Unavailable(
-        "server-busy",
-        "The server has more to do than it can.",
-        why=f"{waiting} requests wait already; nothing of this one was done",
-        fix=f"send it again after {RETRY_SECONDS} s",
-    )
 
 
 def _read(route: Route, call: Call) -> bytes:
