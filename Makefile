@@ -11,8 +11,9 @@ PYTHON ?= $(shell command -v python3.11 || command -v python3)
 BIN    := .venv/bin
 READY  := .venv/.ropewalk-ready
 WORKERS ?= 2
-# What the rest of the machine exports must not leak into the gate.
-unexport PYTHONPATH PYTHONHOME VIRTUAL_ENV
+# What the rest of the machine exports must not leak into the gate. Without bytecode each of its thousand processes would
+# compile every library anew.
+unexport PYTHONPATH PYTHONHOME PYTHONDONTWRITEBYTECODE VIRTUAL_ENV
 
 .PHONY: help
 help: ## Print this list.
