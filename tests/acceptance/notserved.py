@@ -20,6 +20,7 @@ LOCAL = (
     "mlflow.login",
     "mlflow.run",
     "mlflow.test",
+    "client.get_workspace_store_uri",
     "mlflow.is_tracking_uri_set",
     "mlflow.evaluate",
     "mlflow.validate_evaluation_results",
