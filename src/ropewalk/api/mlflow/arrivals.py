@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 from collections import deque
 from concurrent.futures import Future
 from contextlib import suppress
@@ -13,12 +14,10 @@ T = TypeVar("T")
 
 
 class Arrivals:
-    """Waits for jobs of another thread; all that are done when the loop looks are handed on at once."""
+    """Waits for jobs of another thread; all that are done when a loop looks are handed on at once."""
 
     def __init__(self) -> None:
-        self._loop: asyncio.AbstractEventLoop | None = None
-        self._done: deque[tuple[asyncio.Future[Any], Future[Any]]] = deque()
-        self._called = False
+        self._own = threading.local()
 
     async def result(self, job: Future[T]) -> T:
         """Return what a job comes to; who is cancelled cancels it, if its turn has not come.
@@ -27,23 +26,37 @@ class Arrivals:
             Exception: what the job raised.
         """
         loop = asyncio.get_running_loop()
-        if loop is not self._loop:
-            self._loop, self._done, self._called = loop, deque(), False
+        berth: _Berth | None = getattr(self._own, "berth", None)
+        if berth is None or berth.loop is not loop:
+            berth = self._own.berth = _Berth(loop)
         waiting: asyncio.Future[T] = loop.create_future()
-        job.add_done_callback(partial(self._note, loop, waiting))
+        job.add_done_callback(partial(berth.note, waiting))
         try:
             return await waiting
         finally:
             if waiting.cancelled():
                 job.cancel()
 
-    def _note(self, loop: asyncio.AbstractEventLoop, waiting: asyncio.Future[Any], job: Future[Any]) -> None:
+
+class _Berth:
+    """What has come for one loop, and is to be handed on there; each thread's loop has its own.
+
+    Args:
+        loop: whose requests wait.
+    """
+
+    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+        self.loop = loop
+        self._done: deque[tuple[asyncio.Future[Any], Future[Any]]] = deque()
+        self._called = False
+
+    def note(self, waiting: asyncio.Future[Any], job: Future[Any]) -> None:
         """Note in the writer's thread that a job is done; the first one since the loop has looked wakes it."""
         self._done.append((waiting, job))
         if not self._called:
             self._called = True
             with suppress(RuntimeError):  # the loop is closed: nobody waits any more
-                loop.call_soon_threadsafe(self._deliver)
+                self.loop.call_soon_threadsafe(self._deliver)
 
     def _deliver(self) -> None:
         self._called = False  # before it is looked what is done: what comes from now on calls again
