@@ -111,7 +111,9 @@ def test_files_of_the_scripts_own_processes_and_threads_are_seen(shop, how):
     done = shop.run("many.py")
 
     assert shop.files(done)["ropewalk/stdout.txt"] == b"14\n"
-    assert sorted(file.path for file in done.seen.read) == ["one.txt", "three.txt", "two.txt"]
+    # The gate counts lines in the script's processes too, and its counter keeps a file of its own beside them.
+    read = [file.path for file in done.seen.read if not file.path.startswith(".coverage")]
+    assert sorted(read) == ["one.txt", "three.txt", "two.txt"]
 
 
 def test_a_module_and_a_program_run_like_a_script(shop):
