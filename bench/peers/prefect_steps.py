@@ -4,6 +4,7 @@ import os
 import sys
 
 FOLDER, SHAPE, STEPS = sys.argv[1], sys.argv[2], int(sys.argv[3])
+os.environ["PREFECT_SERVER_EPHEMERAL_STARTUP_TIMEOUT_SECONDS"] = "100"
 os.environ.update(
     {"PREFECT_HOME": f"{FOLDER}/prefect", "PREFECT_LOGGING_LEVEL": "ERROR", "PREFECT_SERVER_ANALYTICS_ENABLED": "false"}
 )
