@@ -19,6 +19,7 @@ import polars as pl
 from ropewalk import leases
 from ropewalk.data.contract import Column, Contract, to_json
 from ropewalk.endpoints.gateway import Gateway
+from ropewalk.endpoints.served import Served
 from ropewalk.endpoints.server import address_of, listen, make
 from ropewalk.models import manifest as manifests
 from ropewalk.releases import release as releases
@@ -38,6 +39,12 @@ CONTRACT = Contract(
     target="late",
 )
 ROW = {"x": 0.5, "city": "EWR"}
+# A release with a column of each type, each called like its type, for decoders that are tried without a gateway.
+EVERY_TYPE = Served(
+    release="m/1", bundle="", manifest="", model="m", version=1,
+    inputs=tuple(manifests.Field(name=kind, type=kind) for kind in ("int", "float", "bool", "string", "datetime")),
+    outputs=(), contract=Contract(columns=()), check=lambda _: (), example={}, allow_pickle=False, code="",
+)  # fmt: skip
 
 
 def bundle_of(site: Site, version: int, wanted: Contract = CONTRACT) -> str:

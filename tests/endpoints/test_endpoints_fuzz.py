@@ -20,16 +20,19 @@ def test_nothing_that_its_own_description_allows_or_forbids_makes_it_fail(flight
     statuses: dict[str, set[int]] = {}
 
     for operation in (one.ok() for one in schema.get_all_operations()):
+        if operation.path == "/invocations":  # the same as the endpoint's own
+            continue
         known = set(map(int, document["paths"][operation.path][operation.method]["responses"]))
         modes = (GenerationMode.POSITIVE, GenerationMode.NEGATIVE) if operation.method == "post" else (None,)
         for mode in modes:
             cases = operation.as_strategy(**({} if mode is None else {"generation_mode": mode}))
-            seen = tried(cases, 1 if mode is None else 75)
+            seen = tried(cases, 1 if mode is None else 30)
             assert seen <= known, operation.path
             statuses.setdefault(operation.path, set()).update(seen)
 
     assert {200, 400} <= statuses["/endpoints/flights/predict"]
     assert 400 in statuses["/v2/models/flights/infer"]
+    assert 400 in statuses["/endpoints/flights/invocations"]
 
 
 def tried(cases: st.SearchStrategy[schemathesis.Case], count: int) -> set[int]:

@@ -25,8 +25,9 @@ from ropewalk.api.openings import Openings, Ways
 from ropewalk.api.policy import Policy
 from ropewalk.api.project import ProjectApp, Show
 from ropewalk.api.shed import is_shed, shed
-from ropewalk.endpoints.problems import JSON_HEADERS, Headers, Message, Receive, Scope, Send, answer, answer_error
+from ropewalk.endpoints.problems import JSON_HEADERS, Headers, Message, Receive, Scope, Send, answer
 from ropewalk.endpoints.sources import Source
+from ropewalk.endpoints.telling import tell
 from ropewalk.errors import RopewalkError, Unavailable
 from ropewalk.house import House, loops, open_house
 from ropewalk.workspaces.meter import WRITE_SECONDS, Meter
@@ -142,7 +143,7 @@ class Server:
             status, body = answer_of(error)
             await answer(send, status, body, (*JSON_HEADERS, *headers))
         else:
-            await answer_error(send, error, headers)
+            await tell(scope, send, error, headers)
 
     # ------------------------------------------------------------------------------------------- the workspaces
     def _open(self, found: Workspace) -> AbstractContextManager[House]:

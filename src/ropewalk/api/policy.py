@@ -15,16 +15,24 @@ LOOKS = frozenset(("GET", "HEAD"))
 # Attribute of a page's endpoint: what it takes to look at it, where that is not to read.
 LOOK = "look"
 # Who may come without being known: to see whether somebody is there, and to say who he is.
-PUBLIC = frozenset(("/health", "/v2/health/live", "/v2/health/ready", "/login"))
+PUBLIC = frozenset(("/health", "/ping", "/v2/health/live", "/v2/health/ready", "/login"))
 _PUBLIC_FILE = re.compile(r"/static/[A-Za-z0-9_-]+\.(css|js|svg)")
 # Whoever posts here holds the secret of a schedule, which the route looks at: senders of webhooks have no token.
 _TRIGGER = re.compile(r"/api/v1/triggers/[^/]+")
 # The gateway's own addresses, which are in no table of routes: to ask for a prediction is to read.
-_GATEWAY = re.compile(r"/v2(/.*)?|/metrics|/docs|/openapi\.json|/endpoints/[^/]+/predict")
-_ASKED = re.compile(r"/endpoints/[^/]+/predict|/v2/models/[^/]+(/versions/[^/]+)?/infer")
+_GATEWAY = re.compile(
+    r"/v2(/.*)?|/metrics|/docs|/openapi\.json|/ping|/invocations"
+    r"|/endpoints/[^/]+/(predict|invocations|ping|health|version)"
+)
+# Loading and unloading is refused to everybody, in words that say who does it instead.
+_ASKED = re.compile(
+    r"(/endpoints/[^/]+)?/invocations|/endpoints/[^/]+/predict|/v2/models/[^/]+(/versions/[^/]+)?/infer"
+    r"|/v2/repository/(index|models/[^/]+/(load|unload))"
+)
 # What speaks of the served environment; all else is tracking, whose environment `[auth] tracking` names.
 _SERVED = re.compile(
     r"(/api/v1|/live)?/(endpoints|releases|predictions|alerts)(/.*)?|/(evidence|v2)(/.*)?|/ledger|/api/v1/ledger|/metrics"
+    r"|/ping|/invocations"
 )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import re
 from collections.abc import Callable, Sequence
 from functools import cached_property
 from typing import Any
@@ -136,9 +137,10 @@ class ProjectApp:
         return self._show(request, error) if self._show and wants_page else problem_response(error)
 
 
+_PREDICTION = re.compile(
+    r"/v2(/.*)?|/metrics|/docs|/ping|/invocations|/endpoints/[^/]+/(predict|invocations|ping|health|version)"
+)
+
+
 def _is_prediction(path: str) -> bool:
-    return (
-        path.startswith("/v2")
-        or path in ("/metrics", "/docs")
-        or (path.startswith("/endpoints/") and path.endswith("/predict"))
-    )
+    return _PREDICTION.fullmatch(path) is not None

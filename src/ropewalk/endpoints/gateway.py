@@ -3,41 +3,31 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from math import isfinite
-from typing import Any
+from typing import Any, cast
 
-from ropewalk import __version__
 from ropewalk.clock import Clock
-from ropewalk.endpoints import openapi, plain, protocol
-from ropewalk.endpoints.asking import Patience, Refusals, ask, pinned
+from ropewalk.endpoints.asking import Patience, Refusals
 from ropewalk.endpoints.batching import Lane
 from ropewalk.endpoints.capture import Capture
-from ropewalk.endpoints.guard import Guard, read_body
+from ropewalk.endpoints.forms import INFER, PLAIN, SCORE, Form, Question, form_of, media_of
+from ropewalk.endpoints.guard import Guard, decode_json, read_body
+from ropewalk.endpoints.looking import Looking, version_of
 from ropewalk.endpoints.meters import Meters
-from ropewalk.endpoints.problems import (
-    JSON_HEADERS,
-    Headers,
-    Receive,
-    Scope,
-    Send,
-    answer,
-    answer_error,
-    answer_json,
-    status_of,
-)
+from ropewalk.endpoints.problems import Headers, Receive, Scope, Send, answer, answer_json, status_of
 from ropewalk.endpoints.recorder import Recorder
 from ropewalk.endpoints.runtime import COMMAND, start_worker
 from ropewalk.endpoints.served import Served
 from ropewalk.endpoints.sources import SiteSource, Source
-from ropewalk.endpoints.switchboard import Route, Switchboard, Warm
+from ropewalk.endpoints.switchboard import Switchboard
+from ropewalk.endpoints.telling import tell
 from ropewalk.errors import Invalid, NotFound, RopewalkError, Unavailable
 from ropewalk.settings import Serve, Settings
 from ropewalk.site import Site
 
 RELEASE_HEADER = b"x-ropewalk-release"
 DEADLINE_HEADER = b"x-ropewalk-deadline-ms"
-Form = Callable[[Route, bytes, Patience], Awaitable[dict[str, Any]]]
 
 
 class Doorway:
@@ -64,13 +54,14 @@ class Doorway:
     ) -> None:
         self.board = Switchboard(source, self._lane)
         self.meters = Meters(self._gauges)
+        self._looking = Looking(self.board, self.meters)
         self._source = source
         self._serve = serve
         self._clock = clock
         self._capture = capture
         self._command = command
         self._on_ready = on_ready
-        self._guarded = Guard(self._answer, hosts=(serve.host,), body_bytes_max=serve.body_bytes_max)
+        self._guarded = Guard(self._answer, hosts=(serve.host,), body_bytes_max=serve.body_bytes_max, tell=tell)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Speak ASGI."""
@@ -144,85 +135,26 @@ class Doorway:
         try:
             match path.split("/"):
                 case ["", "endpoints", name, "predict"]:
-                    await self._predict(name, "", self._plain, scope=scope, receive=receive, send=send)
+                    await self._predict(name, "", PLAIN, scope=scope, receive=receive, send=send)
                 case ["", "v2", "models", name, "infer"]:
-                    await self._predict(name, "", self._infer, scope=scope, receive=receive, send=send)
+                    await self._predict(name, "", form_of(scope, INFER), scope=scope, receive=receive, send=send)
                 case ["", "v2", "models", name, "versions", version, "infer"]:
-                    await self._predict(name, version, self._infer, scope=scope, receive=receive, send=send)
+                    await self._predict(name, version, form_of(scope, INFER), scope=scope, receive=receive, send=send)
+                case ["", "endpoints", name, "invocations"]:
+                    await self._predict(name, "", SCORE, scope=scope, receive=receive, send=send)
+                case ["", "invocations"]:
+                    _method(scope, b"POST")
+                    await self._predict(self._looking.only(), "", SCORE, scope=scope, receive=receive, send=send)
+                case ["", "v2", "repository", *rest]:
+                    await self._repository(rest, scope, receive, send)
                 case _:
-                    await self._look(path, scope, send)
+                    _method(scope, b"GET, HEAD")
+                    await self._looking(path, send)
         except RopewalkError as error:
             more: dict[str, object] = {"problems": error.problems} if isinstance(error, Refusals) else {}
-            if path.startswith("/v2/"):
-                more["error"] = f"{error.what} {error.why}".strip()
-            await answer_error(send, error, _headers_of(error), **more)
+            await tell(scope, send, error, _headers_of(error), **more)
         except ConnectionResetError:
             return
-
-    async def _look(self, path: str, scope: Scope, send: Send) -> None:
-        """Answer what is only read."""
-        _method(scope, b"GET, HEAD")
-        routes = self.board.routes
-        match path.split("/"):
-            case ["", ""]:
-                await answer_json(send, 200, {"endpoints": {name: _state(route) for name, route in routes.items()}})
-            case ["", "openapi.json"]:
-                await answer_json(send, 200, openapi.document(routes))
-            case ["", "docs"]:
-                await answer(send, 200, openapi.page(routes), openapi.PAGE_HEADERS)
-            case ["", "metrics"]:
-                await answer(
-                    send, 200, self.meters.text(), ((b"content-type", b"text/plain; version=0.0.4; charset=utf-8"),)
-                )
-            case ["", "v2"]:
-                await answer_json(send, 200, {"name": "ropewalk", "version": __version__, "extensions": []})
-            case ["", "v2", "health", "live"]:
-                await answer_json(send, 200, {"live": True})
-            case ["", "v2", "health", "ready"]:
-                await self._ready(send, ready=self.board.ready)
-            case ["", "v2", "models", name, *rest]:
-                await self._model(name, rest, send)
-            case _:
-                raise NotFound("route-not-found", "Nothing is served here.", where=path[:200], fix="GET /openapi.json")
-
-    async def _ready(self, send: Send, *, ready: bool) -> None:
-        problems = {name: problem.record() for name, problem in self.board.problems.items()}
-        await answer(send, 200 if ready else 503, openapi.encode({"ready": ready, "problems": problems}), JSON_HEADERS)
-
-    async def _model(self, name: str, rest: list[str], send: Send) -> None:
-        route = self._route(name)
-        match rest:
-            case []:
-                served = route.champion.served
-            case ["ready"]:
-                await self._ready(send, ready=route.champion.lane.ready)
-                return
-            case ["versions", version]:
-                served = _version(route, version).served
-            case ["versions", version, "ready"]:
-                await self._ready(send, ready=_version(route, version).lane.ready)
-                return
-            case _:
-                raise NotFound("route-not-found", "Nothing is served here.", fix="GET /openapi.json")
-        versions = [release.rpartition("/")[2] for release in route.warm]
-        await answer_json(send, 200, protocol.describe(name, served, versions))
-
-    def _route(self, name: str) -> Route:
-        route = self.board.routes.get(name)
-        if route is not None:
-            return route
-        if name in self.board.names():
-            problem = self.board.problems.get(name)
-            why = f"{problem.code}: {problem.what} {problem.why}" if problem else "it is being warmed"
-            raise Unavailable("release-not-warm", "The release does not stand yet.", where=name, why=why)
-        known = ", ".join(self.board.routes) or "none: nothing is live yet"
-        raise NotFound(
-            "endpoint-not-found",
-            "There is no such endpoint.",
-            where=f"endpoint {name[:80]}",
-            why=f"those served here: {known}",
-            fix="ropewalk ship",
-        )
 
     async def _predict(
         self, name: str, version: str, form: Form, *, scope: Scope, receive: Receive, send: Send
@@ -230,32 +162,51 @@ class Doorway:
         """Answer a prediction: the body is read first, then the route is chosen and asked without a pause between."""
         _method(scope, b"POST")
         headers = dict(scope["headers"])
-        _media(headers)
+        media = media_of(headers, form)
         body = await read_body(receive)
         seconds = _deadline(headers.get(DEADLINE_HEADER), self._serve.deadline_ms) / 1000
         status = 200
         try:
-            route = self._route(name)
+            route = self._looking.route(name)
             pin = headers.get(RELEASE_HEADER, b"").decode("latin-1")
             if version:
-                pin = _version(route, version).served.release
-            answered = await form(route, body, Patience(pin=pin, seconds=seconds, receive=receive))
+                pin = version_of(route, version).served.release
+            patience = Patience(pin=pin, seconds=seconds, receive=receive)
+            reply = await form.answer(
+                Question(route, body, media=media, headers=headers, patience=patience, clock=self._clock)
+            )
         except RopewalkError as error:
             status = status_of(error)
             raise
         finally:
             self.meters.answered(name if name in self.board.routes else "", status)
-        await answer(send, 200, openapi.encode(answered))
+        await answer(send, 200, reply.body, reply.headers)
 
-    async def _plain(self, route: Route, body: bytes, patience: Patience) -> dict[str, Any]:
-        asked = plain.decode(body, self._clock.now_us())
-        return plain.encode(await ask(route, asked, patience, clock=self._clock))
+    async def _repository(self, rest: Sequence[str], scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer the protocol's extension for repositories: what is there may be asked, but comes and goes by releases.
 
-    async def _infer(self, route: Route, body: bytes, patience: Patience) -> dict[str, Any]:
-        served = pinned(route, patience.pin).served if patience.pin else route.champion.served
-        asked, inference = protocol.decode(body, served)
-        given = await ask(route, asked, patience, clock=self._clock)
-        return protocol.encode(given, inference, route.traffic.endpoint)
+        Raises:
+            Invalid: it was asked to load or unload a model.
+            NotFound: nothing is there.
+        """
+        _method(scope, b"POST")
+        match rest:
+            case ["index"]:
+                body = await read_body(receive)
+                said: object = decode_json(body) if body else None
+                ready = isinstance(said, dict) and bool(cast("dict[str, object]", said).get("ready"))
+                await answer_json(send, 200, self._looking.index(ready=ready))
+            case ["models", name, ("load" | "unload") as verb]:
+                await read_body(receive)
+                raise Invalid(
+                    "repository-by-line",
+                    f"Models are not {verb}ed by callers: they come and go by releases.",
+                    where=name[:80],
+                    why="what answers here has walked the nine stages, and the ledger says so",
+                    fix="ropewalk ship" if verb == "load" else "ropewalk rollback",
+                )
+            case _:
+                raise NotFound("route-not-found", "Nothing is served here.", fix="GET /openapi.json")
 
 
 class Gateway(Doorway):
@@ -299,18 +250,6 @@ def _not_started(error: OSError) -> Unavailable:
     )
 
 
-def _state(route: Route) -> dict[str, Any]:
-    traffic = route.traffic
-    return {
-        "generation": traffic.generation,
-        "champion": traffic.champion,
-        "canary": traffic.canary,
-        "canary_percent": traffic.canary_weight_bp / 100,
-        "shadow": traffic.shadow,
-        "predict": f"/endpoints/{traffic.endpoint}/predict",
-    }
-
-
 def _method(scope: Scope, allowed: bytes) -> None:
     if scope["method"] not in allowed.decode().split(", "):
         raise Invalid(
@@ -325,30 +264,6 @@ def _headers_of(error: RopewalkError) -> Headers:
     if error.code == "method-not-allowed":
         return ((b"allow", error.why.removeprefix("it knows ").encode()),)
     return ((b"retry-after", b"1"),) if error.kind == "unavailable" else ()
-
-
-def _media(headers: dict[bytes, bytes]) -> None:
-    """Refuse a body that is not JSON: a page of another site cannot send JSON unasked, a form it can."""
-    kind = headers.get(b"content-type", b"").partition(b";")[0].strip().lower()
-    if kind != b"application/json":
-        raise Invalid(
-            "media-type-unsupported",
-            "The body must be JSON.",
-            where="Content-Type",
-            why=f"found {kind.decode('latin-1')[:80]!r}",
-            fix="send the header Content-Type: application/json",
-        )
-    if b"inference-header-content-length" in headers:
-        raise Invalid(
-            "media-type-unsupported",
-            "Binary tensors are not served here yet.",
-            where="Inference-Header-Content-Length",
-            fix="send the tensors' data as JSON (binary_data=False)",
-        )
-
-
-def _version(route: Route, version: str) -> Warm:
-    return pinned(route, f"{route.traffic.champion.rpartition('/')[0]}/{version}")
 
 
 def _deadline(given: bytes | None, ms_max: float) -> float:

@@ -5,14 +5,27 @@ from __future__ import annotations
 from bisect import bisect_left
 from collections import Counter as Tally
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 
 from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
 from prometheus_client.registry import Collector
 
+from ropewalk.endpoints.items import OK
+
 BOUNDS_SECONDS = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0)
 _BOUNDS_US = tuple(int(bound * 1_000_000) for bound in BOUNDS_SECONDS)
 Labels = tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Counted:
+    """What one release has done: rows answered and failed, batches, and microseconds from arrival to answer in all."""
+
+    answered: int
+    failed: int
+    batches: int
+    micros: int
 
 
 class Meters(Collector):
@@ -28,6 +41,7 @@ class Meters(Collector):
         self._answers: Tally[Labels] = Tally()
         self._spread: dict[Labels, list[int]] = {}
         self._sums: Tally[Labels] = Tally()
+        self._batches: Tally[Labels] = Tally()
         self._registry = CollectorRegistry()
         self._registry.register(self)
 
@@ -39,6 +53,18 @@ class Meters(Collector):
         for took in latency_us:
             spread[bisect_left(_BOUNDS_US, took)] += 1
         self._sums[endpoint, release] += sum(latency_us)
+        self._batches[endpoint, release] += 1
+
+    def counted(self, endpoint: str, release: str) -> Counted:
+        """Return what a release has done so far in this process."""
+        mine = {key: count for key, count in self._rows.items() if key[:2] == (endpoint, release)}
+        answered = sum(count for key, count in mine.items() if key[3] == OK)
+        return Counted(
+            answered=answered,
+            failed=sum(mine.values()) - answered,
+            batches=self._batches[endpoint, release],
+            micros=self._sums[endpoint, release],
+        )
 
     def answered(self, endpoint: str, status: int) -> None:
         """Count an HTTP answer of a prediction route by its status."""

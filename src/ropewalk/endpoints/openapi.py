@@ -6,59 +6,20 @@ import base64
 import hashlib
 from collections.abc import Mapping
 from html import escape
-from typing import Any
 
 import msgspec
 
 from ropewalk import __version__
 from ropewalk.data.contract import Column
+from ropewalk.endpoints import openapiforms
+from ropewalk.endpoints.openapiparts import PROBLEM, TYPES, Json, get, headers, media, problems
 from ropewalk.endpoints.plain import KEY_LETTERS_MAX, RECORDS_MAX
-from ropewalk.endpoints.protocol import IDS, OF_TYPE
+from ropewalk.endpoints.protocol import HEAD, IDS
 from ropewalk.endpoints.served import Served
 from ropewalk.endpoints.switchboard import Route
+from ropewalk.endpoints.tensors import OF_TYPE
 
 encode = msgspec.json.Encoder().encode
-Json = dict[str, Any]
-
-_TYPES: dict[str, Json] = {
-    "int": {"type": "integer", "minimum": -(1 << 63), "maximum": (1 << 63) - 1},
-    "float": {"type": "number"},
-    "bool": {"type": "boolean"},
-    "string": {"type": "string"},
-    "datetime": {"type": "string", "format": "date-time"},
-}
-_PROBLEM: Json = {
-    "type": "object",
-    "required": ["code", "what"],
-    "properties": {
-        **{name: {"type": "string"} for name in ("code", "what", "where", "why", "fix", "error")},
-        "problems": {
-            "type": "array",
-            "items": {
-                "type": "object",
-                "required": ["record", "field", "rule", "message"],
-                "properties": {
-                    "record": {"type": "integer"},
-                    "field": {"type": "string"},
-                    "rule": {"type": "string"},
-                    "message": {"type": "string"},
-                },
-            },
-        },
-    },
-}
-_STATUS = {
-    "400": "The body or a header is not of the form that is served here.",
-    "403": "A foreign Host or Origin.",
-    "404": "No such endpoint or release.",
-    "405": "The route does not know the method.",
-    "408": "The body did not arrive in time.",
-    "413": "The body is too large.",
-    "415": "The body is not JSON.",
-    "422": "A record breaks the model's contract; each problem names record and field.",
-    "500": "The model failed on these rows.",
-    "503": "The queue is full, the deadline passed, or no worker stands; Retry-After says when to come again.",
-}
 
 
 def document(routes: Mapping[str, Route]) -> Json:
@@ -68,19 +29,24 @@ def document(routes: Mapping[str, Route]) -> Json:
         routes: who answers, by endpoint.
     """
     paths: dict[str, Json] = {
-        "/": _get("Endpoints and who answers at each", _json({"type": "object"})),
-        "/metrics": _get("Prometheus metrics", {"text/plain": {"schema": {"type": "string"}}}),
-        "/docs": _get("This description for people", {"text/html": {"schema": {"type": "string"}}}),
-        "/openapi.json": _get("This document", _json({"type": "object"})),
-        "/v2": _get("Open Inference Protocol: server", _json({"type": "object"})),
-        "/v2/health/live": _get("Whether the process lives", _json({"type": "object"})),
-        "/v2/health/ready": _get("Whether every champion stands warm", _json({"type": "object"}), "503"),
+        "/": get("Endpoints and who answers at each", media({"type": "object"})),
+        "/metrics": get("Prometheus metrics", {"text/plain": {"schema": {"type": "string"}}}),
+        "/docs": get("This description for people", {"text/html": {"schema": {"type": "string"}}}),
+        "/openapi.json": get("This document", media({"type": "object"})),
+        "/v2": get("Open Inference Protocol: server", media({"type": "object"})),
+        "/v2/health/live": get("Whether the process lives", media({"type": "object"})),
+        "/v2/health/ready": get("Whether every champion stands warm", media({"type": "object"}), "503"),
+        **openapiforms.servers(),
     }
-    schemas: dict[str, Json] = {"Problem": _PROBLEM}
+    schemas: dict[str, Json] = {"Problem": PROBLEM}
     for name, route in routes.items():
         served = route.champion.served
-        schemas |= _schemas(name, served)
-        paths |= _paths(name, served, _tensors(served))
+        schemas |= _schemas(name, served) | openapiforms.schemas(name)
+        scored = openapiforms.scoring(name, served, headers(served))
+        paths |= _paths(name, served, _tensors(served)) | openapiforms.looks(name)
+        paths[f"/endpoints/{name}/invocations"] = scored
+        if len(routes) == 1:
+            paths["/invocations"] = scored
     return {
         "openapi": "3.1.0",
         "info": {
@@ -93,81 +59,53 @@ def document(routes: Mapping[str, Route]) -> Json:
     }
 
 
-def _json(schema: Json, example: object = None) -> Json:
-    media: Json = {"schema": schema}
-    if example is not None:
-        media["example"] = example
-    return {"application/json": media}
-
-
-def _get(summary: str, content: Json, *more: str) -> Json:
-    responses = {"200": {"description": summary, "content": content}, **_problems("403", "404", *more)}
-    return {"get": {"summary": summary, "responses": responses}}
-
-
-def _problems(*statuses: str) -> dict[str, Json]:
-    content = _json({"$ref": "#/components/schemas/Problem"})
-    return {status: {"description": _STATUS[status], "content": content} for status in statuses}
-
-
 def _paths(name: str, served: Served, tensors: Json) -> dict[str, Json]:
     base = f"/v2/models/{name}"
     example = {"records": [served.example]} if served.example else None
-    failures = _problems("400", "403", "404", "405", "408", "413", "415", "422", "500", "503")
+    failures = problems("400", "403", "404", "405", "408", "413", "415", "422", "500", "503")
     infer = {
         "summary": f"Open Inference Protocol: ask {name}",
-        "parameters": _headers(served),
+        "parameters": [*headers(served), _PACKED],
         "requestBody": {
             "required": True,
-            "content": _json({"$ref": f"#/components/schemas/{name}.Inference"}, tensors if served.example else None),
+            "content": {
+                **media({"$ref": f"#/components/schemas/{name}.Inference"}, tensors if served.example else None),
+                "application/octet-stream": {"schema": openapiforms.BINARY},
+            },
         },
         "responses": {
-            "200": {"description": "Output tensors", "content": _json({"$ref": "#/components/schemas/Tensors"})},
+            "200": {
+                "description": "Output tensors",
+                "content": {
+                    **media({"$ref": "#/components/schemas/Tensors"}),
+                    "application/octet-stream": {"schema": openapiforms.BINARY},
+                },
+            },
             **failures,
         },
     }
     predict = {
         "summary": f"Ask {name} for predictions",
-        "parameters": _headers(served),
+        "parameters": headers(served),
         "requestBody": {
             "required": True,
-            "content": _json({"$ref": f"#/components/schemas/{name}.Records"}, example),
+            "content": media({"$ref": f"#/components/schemas/{name}.Records"}, example) | openapiforms.TABLES,
         },
         "responses": {
             "200": {
                 "description": "One prediction per record, in order",
-                "content": _json({"$ref": f"#/components/schemas/{name}.Predictions"}),
+                "content": media({"$ref": f"#/components/schemas/{name}.Predictions"}) | openapiforms.TABLES,
             },
             **failures,
         },
     }
-    metadata = _json({"type": "object", "required": ["name", "inputs", "outputs"]})
+    metadata = media({"type": "object", "required": ["name", "inputs", "outputs"]})
     return {
         f"/endpoints/{name}/predict": {"post": predict},
-        base: _get(f"Open Inference Protocol: what {name} takes and gives", metadata, "503"),
-        f"{base}/ready": _get(f"Whether {name} stands warm", _json({"type": "object"}), "503"),
+        base: get(f"Open Inference Protocol: what {name} takes and gives", metadata, "503"),
+        f"{base}/ready": get(f"Whether {name} stands warm", media({"type": "object"}), "503"),
         f"{base}/infer": {"post": infer},
     }
-
-
-def _headers(served: Served) -> list[Json]:
-    """Return the headers that a prediction may bear."""
-    return [
-        {
-            "name": "X-Ropewalk-Release",
-            "in": "header",
-            "required": False,
-            "description": f"Ask this release and no other, such as {served.release}; it must stand warm here.",
-            "schema": {"type": "string", "enum": [served.release]},
-        },
-        {
-            "name": "X-Ropewalk-Deadline-Ms",
-            "in": "header",
-            "required": False,
-            "description": "How long the caller waits, in milliseconds.",
-            "schema": {"type": "integer", "minimum": 1000, "maximum": 3_600_000},
-        },
-    ]
 
 
 def _schemas(name: str, served: Served) -> dict[str, Json]:
@@ -177,7 +115,7 @@ def _schemas(name: str, served: Served) -> dict[str, Json]:
     if required:
         record["required"] = required
     key: Json = {"type": "string", "maxLength": KEY_LETTERS_MAX}
-    outputs: Json = {one.name: {} if one.name == "label" else _TYPES[one.type] for one in served.outputs}
+    outputs: Json = {one.name: {} if one.name == "label" else TYPES[one.type] for one in served.outputs}
     listed = {"type": "array", "items": {"$ref": f"#/components/schemas/{name}.Record"}}
     return {
         f"{name}.Record": record,
@@ -220,7 +158,7 @@ def _schemas(name: str, served: Served) -> dict[str, Json]:
 
 
 def _column(column: Column) -> Json:
-    schema: Json = dict(_TYPES[column.type])
+    schema: Json = dict(TYPES[column.type])
     if column.strict:
         bounds = {"minimum": column.min, "maximum": column.max} if column.type in ("int", "float") else {}
         schema |= {name: bound for name, bound in bounds.items() if bound is not None}
@@ -231,6 +169,13 @@ def _column(column: Column) -> Json:
     return schema
 
 
+_PACKED: Json = {
+    "name": HEAD,
+    "in": "header",
+    "required": False,
+    "description": "Where the JSON ends and the bytes of the tensors with a binary_data_size begin.",
+    "schema": {"type": "integer", "minimum": 0},
+}
 _TENSORS: Json = {
     "type": "object",
     "required": ["model_name", "outputs"],
@@ -242,8 +187,12 @@ _TENSORS: Json = {
             "type": "array",
             "items": {
                 "type": "object",
-                "required": ["name", "shape", "datatype", "data"],
-                "properties": {"name": {"type": "string"}, "datatype": {"type": "string"}, "data": {"type": "array"}},
+                "required": ["name", "shape", "datatype"],
+                "properties": {
+                    **{name: {"type": "string"} for name in ("name", "datatype")},
+                    "data": {"type": "array"},
+                    "parameters": {"type": "object"},
+                },
             },
         },
     },

@@ -1,4 +1,4 @@
-"""The plain form: `{"records": [{...}], "key", "time"}` in, one object per record out."""
+"""The plain form: `{"records": [{...}], "key", "time"}` or an Arrow table in, one object or row per record out."""
 
 from __future__ import annotations
 
@@ -8,11 +8,16 @@ import msgspec
 from msgspec import Meta
 
 from ropewalk.clock import from_iso
+from ropewalk.endpoints import arrow
 from ropewalk.endpoints.asking import Asked, Given
+from ropewalk.endpoints.reply import Reply
+from ropewalk.endpoints.served import Served
 from ropewalk.errors import Invalid
 
 RECORDS_MAX = 10_000
 KEY_LETTERS_MAX = 256
+# Columns of an Arrow table that say of each row what `key` and `time` say in JSON.
+KEY_COLUMN, TIME_COLUMN = "$key", "$time"
 Key = Annotated[str, Meta(max_length=KEY_LETTERS_MAX)]
 
 
@@ -31,6 +36,7 @@ class Ask(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True)
 
 
 _decoder = msgspec.json.Decoder(Ask)
+_encoder = msgspec.json.Encoder()
 
 
 def decode(body: bytes, now_us: int) -> Asked:
@@ -87,8 +93,37 @@ def _event(text: str | None, now_us: int) -> int:
         ) from error
 
 
-def encode(given: Given) -> dict[str, Any]:
-    """Return the answer's body: the release above, one object per record in the order of the request.
+def decode_arrow(body: bytes, served: Served, now_us: int) -> Asked:
+    """Return the rows of an Arrow table; columns `$key` and `$time` say what `key` and `time` say in JSON.
+
+    Args:
+        body: an IPC stream or file.
+        served: the release whose fields are read.
+        now_us: event time of rows that say none.
+
+    Raises:
+        Invalid: it is not Arrow's format, has no rows or too many, or a key or time is none.
+    """
+    fields = {field.name for field in served.inputs}
+    columns = arrow.read(body, fields | {KEY_COLUMN, TIME_COLUMN}, RECORDS_MAX)
+    keys, times = columns.pop(KEY_COLUMN, None), columns.pop(TIME_COLUMN, None)
+    rows = [dict(zip(columns, values, strict=True)) for values in zip(*columns.values(), strict=True)]
+    if not rows:
+        raise Invalid("request-malformed", "The table has no rows.", where="body", fix="send at least one row")
+    for key in keys or ():
+        if key is not None and (not isinstance(key, str) or len(key) > KEY_LETTERS_MAX):
+            raise Invalid(
+                "request-malformed",
+                "A key is not a text.",
+                where=KEY_COLUMN,
+                why=f"texts of at most {KEY_LETTERS_MAX} letters, or nulls",
+            )
+    events = None if times is None else [_event(None if one is None else str(one), now_us) for one in times]
+    return Asked(rows, keys or [None] * len(rows), events)
+
+
+def encode(given: Given) -> Reply:
+    """Return the answer: the release above, one object per record in the order of the request.
 
     A record that another release answered (a key of its own) names that release itself.
     """
@@ -106,4 +141,21 @@ def encode(given: Given) -> dict[str, Any]:
         predictions.append(one)
     answered = {"release": served.release, "model_version": f"{served.model}/{served.version}"}
     # A bundle is what walks the line; what answers without one says so.
-    return answered | ({} if served.bundle else {"unreleased": True}) | {"predictions": predictions}
+    marked = answered | ({} if served.bundle else {"unreleased": True})
+    return Reply(_encoder.encode(marked | {"predictions": predictions}))
+
+
+def encode_arrow(given: Given, media: bytes) -> Reply:
+    """Return the answer as a table: `id`, `release`, the outputs, `warnings` and `error` as texts that may be null."""
+    rows = given.rows
+    columns: dict[str, list[Any]] = {"id": given.ids, "release": given.releases}
+    kinds = {"id": "string", "release": "string", "warnings": "string", "error": "string"}
+    for output in given.warm.served.outputs:
+        columns[output.name] = [row.get(output.name) for row in rows]
+        kinds[output.name] = output.type
+    columns["warnings"] = [
+        "; ".join(f"{problem.field} {problem.message}" for problem in problems) or None for problems in given.warnings
+    ]
+    errors = [row.get("error") for row in rows]
+    columns["error"] = [f"{error['code']}: {error['what']}" if isinstance(error, dict) else None for error in errors]
+    return Reply(arrow.write(columns, kinds, file=media == arrow.FILE), media)
