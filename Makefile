@@ -28,7 +28,7 @@ $(READY): requirements/dev.txt requirements/setup.txt pyproject.toml .ci/install
 	@touch $@
 
 # The clients that others ship, each in an environment of its own: the acceptance suite runs inside them.
-STOCK := .venv-mlflow/.ropewalk-ready .venv-skinny/.ropewalk-ready
+STOCK := .venv-mlflow/.ropewalk-ready .venv-skinny/.ropewalk-ready .venv-triton/.ropewalk-ready
 $(STOCK): .venv-%/.ropewalk-ready: requirements/%.txt requirements/setup.txt .ci/install
 	@.ci/install .venv-$* requirements/$*.txt "$(PYTHON)"
 	@touch $@
@@ -47,7 +47,7 @@ endif
 torch: .venv-torch/.ropewalk-ready ## Make .venv-torch, where autologging of PyTorch is tried; downloads torch.
 
 .PHONY: stock
-stock: $(STOCK) ## Make .venv-mlflow and .venv-skinny, where MLflow's own clients are tried.
+stock: $(STOCK) ## Make .venv-mlflow, .venv-skinny and .venv-triton, where others' own clients are tried.
 
 # --------------------------------------------------------------------------------------------------------------- show
 .PHONY: demo
@@ -102,6 +102,7 @@ lock: $(READY) ## Resolve the dependencies anew: newest and lowest, with hashes,
 	@$(COMPILE) --upgrade --extra dev --resolution lowest-direct pyproject.toml --output-file requirements/lowest.txt
 	@$(COMPILE) --upgrade requirements/mlflow.in --output-file requirements/mlflow.txt
 	@$(COMPILE) --upgrade requirements/skinny.in --output-file requirements/skinny.txt
+	@$(COMPILE) --upgrade requirements/triton.in --output-file requirements/triton.txt
 	@$(COMPILE) --upgrade --constraints requirements/mlflow.txt --overrides <(echo "torch; sys_platform == 'never'") \
 	  $$(sed -n 's/^\([a-z0-9._-]*\)==.*/--no-emit-package \1/p' requirements/mlflow.txt) \
 	  requirements/torch.in --output-file requirements/torch.txt

@@ -14,6 +14,7 @@ from ropewalk.errors import Invalid, NotFound, Unavailable
 if TYPE_CHECKING:
     import socket
 
+    from ropewalk.endpoints.problems import App
     from ropewalk.endpoints.server import Tls
     from ropewalk.house import House
     from ropewalk.settings import Auth, Settings
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
 EXAMPLE = """
 ropewalk up
 ropewalk up --port 0        # any free port
+ropewalk up --grpc-port 8471    # the Open Inference Protocol over gRPC too
 ropewalk up --auth          # callers have to say who they are: ropewalk user, ropewalk token
 ropewalk up --host 0.0.0.0 --auth --tls-cert fullchain.pem --tls-key key.pem --allow-host ml.example.org
 ropewalk up --host 0.0.0.0 --auth --behind-proxy 10.0.0.2 --allow-host ml.example.org
@@ -32,6 +34,9 @@ LOCAL = "127.0.0.1"
 def arguments(parser: argparse.ArgumentParser) -> None:
     """Add address and environment."""
     parser.add_argument("--port", type=port, default=None, help="0 takes a free one; ropewalk.toml's when left out")
+    parser.add_argument(
+        "--grpc-port", type=port, default=None, metavar="PORT", help="serve gRPC there too; 0 takes a free port"
+    )
     parser.add_argument("--environment", default="production", help="whose endpoints are served")
     parser.add_argument("--host", default="", help="address to listen at; ropewalk.toml's when left out")
     parser.add_argument("--auth", action="store_true", help="ask every caller who he is")
@@ -70,12 +75,15 @@ def handle(options: argparse.Namespace, out: Output) -> None:
         _require_users(house)
         listener = listen(house, options.port)
         url = server.address_of(listener, tls=tls is not None)
+        rpc = None if options.grpc_port is None else _rpc_port(settings.serve.host, options.grpc_port, settings)
         turning = loops(house)
 
         def ready() -> None:
             out.line(f"console    {url}/", style="bold")
             out.line(f"API        {url}/docs")
             out.line(f"metrics    {url}/metrics")
+            if rpc is not None:
+                out.line(f"gRPC       {settings.serve.host}:{rpc}")
             out.line(f"MLflow     export MLFLOW_TRACKING_URI={url}")
             if fresh:
                 out.line("records    this folder had none yet; they are kept in .ropewalk from now on")
@@ -86,13 +94,34 @@ def handle(options: argparse.Namespace, out: Output) -> None:
         for loop in turning:
             loop.start()
         try:
-            server.run(app, listener, tls=tls)
+            server.run(app if rpc is None else _with_rpc(app, settings, rpc, tls), listener, tls=tls)
         finally:
             for loop in reversed(turning):
                 loop.stop()
     out.line("stopped")
     out.result({"url": url})
     out.next("ropewalk status")
+
+
+def _rpc_port(host: str, wanted: int, settings: Settings) -> int:
+    """Return the port of gRPC, free a moment ago.
+
+    Raises:
+        Missing: gRPC is not installed.
+        Unavailable: the port is taken.
+    """
+    from ropewalk.endpoints import rpc, server
+
+    rpc.require_library()
+    with server.listen(host, wanted, for_others=settings.auth.enabled) as probe:
+        return int(probe.getsockname()[1])
+
+
+def _with_rpc(app: App, settings: Settings, number: int, tls: Tls | None) -> App:
+    from ropewalk.endpoints.rpc import RpcDoor
+
+    serve = settings.serve
+    return RpcDoor(app, host=serve.host, port=number, body_bytes_max=serve.body_bytes_max, tls=tls)
 
 
 def _ask(house: House, environment: str, url: str, out: Output) -> None:
