@@ -4,7 +4,7 @@ import asyncio
 
 import msgspec
 
-from ropewalk.api.mlflow import artifacts, uploads
+from ropewalk.api.mlflow import artifacts, parts, uploads
 from ropewalk.api.mlflow.dispatch import Dispatch
 from ropewalk.house import House
 from ropewalk.settings import Settings, Tracking
@@ -24,7 +24,9 @@ class Door:
     def __init__(self, site, **tracking):
         self.site = site
         settings = Settings(name="check", tracking=Tracking(**tracking))
-        self.dispatch = Dispatch(House(site=site, settings=settings), (*artifacts.ROUTES, *uploads.ROUTES))
+        self.dispatch = Dispatch(
+            House(site=site, settings=settings), (*artifacts.ROUTES, *uploads.ROUTES, *parts.ROUTES)
+        )
 
     def __call__(self, method, target, body=b"", *, headers=(), pieces=None, cut=False):
         """Ask; `cut` goes away before the last piece."""

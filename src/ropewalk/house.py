@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 import threading
 from collections.abc import Callable, Generator, Mapping
 from contextlib import closing, contextmanager
@@ -18,12 +17,10 @@ from ropewalk.ledger.head import write_head
 from ropewalk.ledger.sign import Signer
 from ropewalk.settings import FILE, Settings, read_settings
 from ropewalk.site import HIDDEN, Site, who
-from ropewalk.store.choose import drop_schema, make_schema, open_store
+from ropewalk.store.choose import make_schema, open_store
 from ropewalk.store.database import Transaction
 from ropewalk.store.link import Store
-from ropewalk.workspaces.place import root_of
 from ropewalk.workspaces.stores import STORES, blobs_url, host_of, store_url
-from ropewalk.workspaces.workspace import Workspace, purged, to_purge
 
 # What only some commands need is imported where it is handed on: `ropewalk runs` starts without an endpoint's rooms.
 if TYPE_CHECKING:
@@ -102,43 +99,6 @@ def open_house(
     finally:
         with closing(db):
             write_head(db, site.signer, hidden)
-
-
-def held(host: Path, found: Workspace) -> dict[str, int]:
-    """Return how much of what a workspace holds, what it holds none of left out; empty where it was never opened.
-
-    Args:
-        host: folder of the host.
-        found: the workspace.
-    """
-    root = root_of(host, found)
-    try:
-        with open_rows(root, climb=True, guest=True) as store, store.read(seconds_max=None) as rows:
-            row = rows.row("workspaces.holds") or {}
-    except NotFound:
-        return {}
-    return {what: count for what, value in row.items() if (count := int(str(value)))}
-
-
-def purge(house: House, name: str) -> Workspace:
-    """Remove the rows and files of a deleted workspace for good; a folder that is not ours stays.
-
-    Bytes in an object store stay too: their prefix is theirs alone, and is removed by the store's own tools.
-
-    Raises:
-        NotFound: no deleted workspace of this name has a folder.
-    """
-    site = house.site
-    with site.db.read() as rows:
-        found = to_purge(rows, name)
-    root = root_of(site.root, found)
-    settings = read_settings(root)
-    if found.own:
-        if settings.store.schema and (url := store_url(root, settings)):
-            drop_schema(url, settings.store.schema)
-        shutil.rmtree(root, ignore_errors=True)
-    site.db.write(lambda tx: purged(tx, site, found))
-    return found
 
 
 @contextmanager

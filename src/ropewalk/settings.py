@@ -276,9 +276,12 @@ class Tracking(Part, frozen=True, kw_only=True):
 
     Attributes:
         artifact_bytes_max: length of the largest file.
+        direct_uploads: whether clients send the parts of large files to the object store themselves, by addresses that
+            it signs; they have to reach it, and the limits count when the file is complete.
     """
 
     artifact_bytes_max: Annotated[int, Meta(ge=1024)] = 100 << 30
+    direct_uploads: bool = False
 
 
 class Settings(Part, frozen=True, kw_only=True):

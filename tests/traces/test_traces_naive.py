@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 from hypothesis import given
 from hypothesis import strategies as some
 
@@ -102,3 +104,31 @@ def _said(name, op, value):
     if op.startswith("IS"):
         return f"{name} {op}"
     return f"{name} {op} {value}" if isinstance(value, int) else f"{name} {op} '{value}'"
+
+
+ATOMS = some.sampled_from(["o", "p", "s", "S", "%", "_", "'", ".", "[os]", "[^p]", "[a-z]", r"\d", r"\w", r"\%", "0"])
+REPEATS = some.sampled_from(["", "", "", "*", "+", "?", "{2}", "{1,2}", "*?"])
+PIECES = some.tuples(ATOMS, REPEATS).map("".join)
+BRANCHES = some.lists(PIECES, min_size=1, max_size=4).map("".join)
+EXPRESSIONS = some.tuples(
+    some.sampled_from(["", "^"]),
+    some.lists(BRANCHES, min_size=1, max_size=3).map(lambda all_of_them: "(" + "|".join(all_of_them) + ")"),
+    some.sampled_from(["", "+", "$"]),
+).map("".join)
+
+
+@given(EXPRESSIONS | BRANCHES, some.lists(WORDS, min_size=1, max_size=6))
+def test_a_regular_expression_finds_what_pythons_own_finds(shared_site, expression, teams):
+    site = shared_site
+    teams = [one.replace("''", "'") for one in teams]
+
+    def work(tx):
+        delete.delete(tx, site, "0", max_ms=1 << 40)
+        for number, team in enumerate(teams):
+            tell(tx, site, f"tr-{number:03d}", start_ms=number, tags={"team": team})
+
+    site.db.write(work)
+
+    assert set(found(site, "tags.team RLIKE '" + expression.replace("'", "''") + "'")) == {
+        f"tr-{number:03d}" for number, team in enumerate(teams) if re.search(expression, team, re.ASCII)
+    }

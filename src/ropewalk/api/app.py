@@ -7,6 +7,7 @@ import logging
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
+from functools import partial
 
 from msgspec.structs import replace as settings_replace
 from starlette.routing import BaseRoute
@@ -16,7 +17,7 @@ from ropewalk.api import workspaces
 from ropewalk.api.addressed import base_of
 from ropewalk.api.caps import Caps
 from ropewalk.api.directory import Directory
-from ropewalk.api.gate import WORKSPACE, Gate, Places
+from ropewalk.api.gate import WORKSPACE, Gate
 from ropewalk.api.mlflow.problems import answer_of
 from ropewalk.api.mlflow.spending import Till
 from ropewalk.api.mlflow.table import ROUTES
@@ -24,6 +25,8 @@ from ropewalk.api.native import DOORS
 from ropewalk.api.openings import Openings, Ways
 from ropewalk.api.policy import Policy
 from ropewalk.api.project import ProjectApp, Show
+from ropewalk.api.resting import due, peek, stamp
+from ropewalk.api.sender import Places
 from ropewalk.api.shed import is_shed, shed
 from ropewalk.endpoints.problems import JSON_HEADERS, Headers, Message, Receive, Scope, Send, answer
 from ropewalk.endpoints.sources import Source
@@ -83,8 +86,7 @@ class Server:
         site, settings = house.site, house.settings
         self._house, self._environment, self._paint = house, environment, paint
         self.meter = Meter(site)
-        ways = Ways(house=self._open, app=self._app_of, loops=loops)
-        self.openings = Openings(ways, site.clock, open_max=settings.workspaces.open_max)
+        self.openings = Openings(self._ways(), site.clock, open_max=settings.workspaces.open_max)
         self.directory = Directory(site, settings.name, self.openings.site)
         pages = paint(house, "", self.directory)
         self.directory.look()
@@ -146,6 +148,11 @@ class Server:
             await tell(scope, send, error, headers)
 
     # ------------------------------------------------------------------------------------------- the workspaces
+    def _ways(self) -> Ways:
+        root = self._house.site.root
+        look, dates = partial(peek, root), partial(stamp, root)
+        return Ways(house=self._open, app=self._app_of, loops=loops, due=due, peek=look, stamp=dates)
+
     def _open(self, found: Workspace) -> AbstractContextManager[House]:
         settings = self._house.settings
         if found.name == settings.name:
@@ -216,6 +223,7 @@ class Server:
             for gone in [one for one in self.openings.ids() if one not in serving]:
                 await self.openings.leave(gone)
             await self.openings.rest()
+            await self.openings.wake(self.directory.beside())
         except Exception:
             log.exception("usage was not written, or a workspace not closed; it is tried again")
 

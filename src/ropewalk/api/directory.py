@@ -81,6 +81,10 @@ class Directory:
             if one.state == OPEN and (caller is None or inside(caller, one.name, self.own).may_anywhere(READ))
         ]
 
+    def beside(self) -> list[Workspace]:
+        """Return the open workspaces besides the host's own project."""
+        return [one for one in self._named.values() if one.state == OPEN and one.id != DEFAULT]
+
     def ids(self, state: str) -> frozenset[str]:
         """Return the ids of the workspaces in a state."""
         return frozenset(one.id for one in self._named.values() if one.state == state)
@@ -102,7 +106,8 @@ class Directory:
             return Level()
         account = self._accounts[workspace]
         with site.db.read(seconds_max=None) as rows:
-            return count(rows, points=bool(account.quota.points_max))
+            quota = account.quota
+            return count(rows, points=bool(quota.points_max), observed=bool(quota.bytes_max))
 
 
 def inside(caller: Caller, name: str, own: tuple[str, ...]) -> Caller:

@@ -8,7 +8,7 @@ import binascii
 import secrets
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import partial
 from time import perf_counter_ns
 from typing import TypeVar
@@ -19,12 +19,12 @@ from ropewalk.access.tokens import is_token
 from ropewalk.api import login
 from ropewalk.api.addressed import OWN, Meant, addressed, base_of
 from ropewalk.api.directory import Directory
-from ropewalk.api.policy import LOOKS, Policy, is_public, is_served
+from ropewalk.api.policy import LOOKS, Policy, is_open, is_served, unknown_trigger
 from ropewalk.api.routes import CALLER, allowed, refused
-from ropewalk.api.sender import address_of, believe, from_here, is_secure, require_own_page, wants_page
+from ropewalk.api.sender import Places, address_of, believe, from_here, is_secure, require_own_page, wants_page
 from ropewalk.endpoints.guard import CAME, REQUEST, Guard, Stop, Tell, discard, read_body
 from ropewalk.endpoints.problems import App, Headers, Message, Receive, Scope, Send
-from ropewalk.errors import Invalid, RopewalkError, Unavailable
+from ropewalk.errors import Invalid, NotFound, Refused, RopewalkError, Unavailable
 from ropewalk.workspaces.account import Throttled
 from ropewalk.workspaces.meter import Meter
 from ropewalk.workspaces.names import DEFAULT
@@ -44,23 +44,6 @@ HSTS = (b"strict-transport-security", b"max-age=31536000")
 _ASKS = ((b"www-authenticate", b'Basic realm="ropewalk", charset="UTF-8"'), (b"www-authenticate", b"Bearer"))
 # Without Basic among the ways offered a browser shows our page and not its own window.
 _ASKS_PAGE = ((b"www-authenticate", b"Bearer"),)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Places:
-    """Where requests come from and what they are about.
-
-    Attributes:
-        hosts: names besides loopback that may stand in `Host`.
-        proxies: addresses whose `X-Forwarded-For` and `-Proto` are believed.
-        serving: environment of endpoints and releases.
-        tracking: environment of runs, models and traces.
-    """
-
-    hosts: tuple[str, ...] = ()
-    proxies: tuple[str, ...] = ()
-    serving: str = "production"
-    tracking: str = "dev"
 
 
 class Gate:
@@ -166,7 +149,9 @@ class Gate:
                 scope[CALLER] = caller = self._whoever(scope, where)
                 if apart or not self._at_home(scope, caller):
                     await self._placed(scope, caller, meant)
-            elif apart or not is_public(method, path):
+            elif is_open(method, path, apart=apart):
+                await self._placed_sender(scope, meant)
+            else:
                 caller = replace(await self._caller(self._keeper, scope), environment=where)
                 if apart or not self._at_home(scope, caller):
                     caller = await self._placed(scope, caller, meant)
@@ -235,6 +220,19 @@ class Gate:
         scope[METERED] = (found.id, caller.name)
         directory.account(found).request()
         return caller
+
+    async def _placed_sender(self, scope: Scope, meant: Meant) -> None:
+        """Let whoever may hold a schedule's secret come to a workspace: one that is not there knows no secret either.
+
+        Raises:
+            NotFound: there is none, in the words of the route that looks at secrets.
+        """
+        if meant is OWN:
+            return
+        try:
+            await self._placed(scope, everything(_STRANGER[1]), meant)
+        except (NotFound, Refused):
+            raise unknown_trigger(str(scope["path"])) from None
 
     async def _look(self) -> None:
         """Read the list of workspaces anew, if anything was written: one for all who wait."""
@@ -379,10 +377,10 @@ class Gate:
     async def _refuse(self, scope: Scope, send: Send, error: RopewalkError) -> None:
         headers: Headers = ()
         if error.code == "unauthenticated":
-            if self._keeper is not None and scope["method"] == "GET" and wants_page(scope):
+            if self._keeper is not None and scope["method"] in ("GET", "POST") and wants_page(scope):
                 workspace, _ = scope[ADDRESSED]
-                after = base_of(workspace) * bool(workspace) + str(scope["path"])
-                await login.page(send, 401, after=after, headers=_ASKS_PAGE)
+                here = base_of(workspace) * bool(workspace) + str(scope["path"])
+                await login.instead(scope, send, here, headers=_ASKS_PAGE)
                 return
             headers = _ASKS
         elif error.code == "login-locked":

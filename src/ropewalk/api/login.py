@@ -9,11 +9,13 @@ from urllib.parse import parse_qsl
 
 import msgspec
 
+from ropewalk.api.sender import page_before
 from ropewalk.endpoints.guard import decode_json
 from ropewalk.endpoints.problems import Headers, Scope, Send, answer, answer_json
 from ropewalk.errors import Invalid
 
 SECONDS = 12 * 3600
+LOST = "You are no longer logged in, and nothing was changed. Log in, and send the form again."
 FORM_BYTES_MAX = 8192
 # A page of this server: `//host` and `/\host` are other servers to a browser.
 _OWN_PAGE = re.compile(r"/([^/\\\x00-\x20\x7f][^\\\x00-\x20\x7f]*)?")
@@ -115,6 +117,19 @@ async def page(send: Send, status: int, *, after: str = "/", told: str = "", hea
     words = f"<p role=alert>{html.escape(told)}</p>" if told else ""
     body = _PAGE.format(told=words, next=html.escape(target, quote=True)).encode()
     await answer(send, status, body, (*_HEADERS, *headers))
+
+
+async def instead(scope: Scope, send: Send, here: str, *, headers: Headers) -> None:
+    """Answer the login's page to who asked for another one, or sent a form when his session was over.
+
+    Args:
+        scope: ASGI's.
+        send: ASGI's.
+        here: the page that was asked for; who sent a form is led to the one that he sent it from.
+        headers: besides the page's own.
+    """
+    formed = scope["method"] == "POST"
+    await page(send, 401, after=page_before(scope) if formed else here, told=LOST * formed, headers=headers)
 
 
 async def entered(send: Send, entry: Entry, secret: str, *, secure: bool, form: bool) -> None:

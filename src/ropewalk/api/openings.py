@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import AsyncGenerator, Callable, Iterable
 from contextlib import AbstractContextManager, asynccontextmanager, suppress
 from dataclasses import dataclass
 from typing import Protocol
@@ -19,6 +19,9 @@ from ropewalk.workspaces.workspace import Workspace
 
 OPEN_MAX = 32
 IDLE_SECONDS = 900.0
+# One that was opened for its own sake rests sooner, and none is closed that has to be opened again at once.
+WOKEN_SECONDS = 20.0
+SOON_US = 60_000_000
 BROKEN_SECONDS = 2.0
 log = logging.getLogger(__name__)
 
@@ -48,11 +51,17 @@ class Ways:
         house: opens its folder.
         app: makes its app.
         loops: makes its loops.
+        due: says from the rows of one that is open when it has something to do by itself, or None.
+        peek: the same of one that is closed, opening nothing but its rows; None of one that was never opened.
+        stamp: of one that is closed, something that changes when somebody else writes its rows.
     """
 
     house: Callable[[Workspace], AbstractContextManager[House]]
     app: Callable[[House, Workspace], Project]
     loops: Callable[[House], list[Loop]]
+    due: Callable[[Site, int], int | None] = lambda _site, _now_us: None
+    peek: Callable[[Workspace, int], int | None] = lambda _found, _now_us: None
+    stamp: Callable[[Workspace], object] = lambda _: None
 
 
 class Opened:
@@ -71,6 +80,7 @@ class Opened:
         self.app = app
         self.users = 0
         self.used = 0.0
+        self.woken = False
         self._house = house
         self._turning = turning
         self._orders: asyncio.Queue[Message] = asyncio.Queue()
@@ -80,6 +90,11 @@ class Opened:
     def serves(self, found: Workspace) -> bool:
         """Say whether it was opened by the name that the workspace has now, which stands in every link of its pages."""
         return self.found.name == found.name or self.found.changed_us > found.changed_us
+
+    @property
+    def busy(self) -> bool:
+        """Whether somebody uses it, it serves models, or one of its schedules' starts runs."""
+        return bool(self.users) or self.app.busy or any(loop.busy() for loop in self._turning)
 
     async def start(self) -> None:
         """Bring up what it serves, then its loops."""
@@ -139,6 +154,7 @@ class Openings:
         self._opening = 0
         self._broken: dict[str, tuple[float, RopewalkError]] = {}
         self._locks: dict[str, asyncio.Lock] = {}
+        self._due: dict[str, tuple[object, int | None]] = {}
 
     def site(self, workspace: str) -> Site | None:
         """Return the floor of a workspace that is open, by its id."""
@@ -160,6 +176,7 @@ class Openings:
         if opened is None or not opened.serves(found):
             opened = await self._opened(found)
         opened.users += 1
+        opened.woken = False
         try:
             yield opened
         finally:
@@ -225,23 +242,57 @@ class Openings:
 
     async def _make_room(self) -> None:
         while len(self._open) + self._opening >= self._open_max:
-            resting = [name for name, one in self._open.items() if not one.users and not one.app.busy]
+            resting = [name for name, one in self._open.items() if not one.busy]
             if not resting:
                 raise Unavailable(
                     "workspaces-busy",
                     "Too many workspaces are in use at once.",
-                    why=f"{self._open_max} are open, and each answers somebody or serves a model",
+                    why=f"{self._open_max} are open, and each answers somebody, serves a model or runs a pipeline",
                     fix="send it again in a moment",
                 )
             await self.leave(min(resting, key=lambda name: self._open[name].used))
 
     async def rest(self) -> int:
-        """Close what nobody has used for long; return how many that were."""
+        """Close what nobody has used for long and has nothing to do by itself soon; return how many that were."""
         now, closed = self._clock.monotonic(), 0
         for name, one in list(self._open.items()):
-            if not one.app.busy and now - one.used >= self._idle:
+            idle = min(self._idle, WOKEN_SECONDS) if one.woken else self._idle
+            if one.busy or now - one.used < idle:
+                continue
+            now_us = self._clock.now_us()
+            due_us = await asyncio.to_thread(self._ways.due, one.site, now_us)
+            if due_us is None or due_us > now_us + SOON_US:
                 closed += await self.leave(name)
         return closed
+
+    async def wake(self, resting: Iterable[Workspace]) -> int:
+        """Open those that have something to do by themselves now, as far as there is room; return how many that were.
+
+        What is not due costs a look at the dates of its files: its rows are read when somebody else has written them.
+        """
+        woken = 0
+        for found in resting:
+            if found.id in self._open:
+                self._due.pop(found.id, None)
+                continue
+            if not await asyncio.to_thread(self._is_due, found):
+                continue
+            self._due.pop(found.id, None)
+            try:
+                async with self.use(found) as opened:
+                    woken += 1
+            except RopewalkError as error:
+                log.warning("workspace %s has something to do and is not opened: %s", found.name, error.what)
+            else:
+                opened.woken = True  # until somebody asks for it
+        return woken
+
+    def _is_due(self, found: Workspace) -> bool:
+        now_us, known = self._clock.now_us(), self._due.get(found.id)
+        if known is None or known[0] != self._ways.stamp(found):
+            due_us = self._ways.peek(found, now_us)
+            known = self._due[found.id] = (self._ways.stamp(found), due_us)
+        return known[1] is not None and known[1] <= now_us
 
     async def leave(self, workspace: str) -> bool:
         """Close one workspace, by its id, unless somebody uses it; it is opened again when it is asked for."""

@@ -10,6 +10,7 @@ from starlette.routing import BaseRoute, Mount, Route, compile_path
 
 from ropewalk.access.roles import ADMIN, READ
 from ropewalk.api.routes import Door
+from ropewalk.errors import NotFound
 
 LOOKS = frozenset(("GET", "HEAD"))
 # Attribute of a page's endpoint: what it takes to look at it, where that is not to read.
@@ -76,8 +77,29 @@ class Policy:
 def is_public(method: str, path: str) -> bool:
     """Say whether anybody may ask this."""
     if method == "POST":
-        return path == "/login" or _TRIGGER.fullmatch(path) is not None
+        return path == "/login" or is_trigger(method, path)
     return method in LOOKS and (path in PUBLIC or _PUBLIC_FILE.fullmatch(path) is not None)
+
+
+def is_open(method: str, path: str, *, apart: bool) -> bool:
+    """Say whether nobody is asked here who he is; in a workspace only where a schedule's secret is looked at."""
+    return is_trigger(method, path) if apart else is_public(method, path)
+
+
+def is_trigger(method: str, path: str) -> bool:
+    """Say whether this is for who holds a schedule's secret."""
+    return method == "POST" and _TRIGGER.fullmatch(path) is not None
+
+
+def unknown_trigger(path: str) -> NotFound:
+    """Return the error of a schedule that does not start for a secret, or is not there: both read alike."""
+    return NotFound(
+        "trigger-unknown",
+        "No webhook answers to this name and secret.",
+        where=path[:100],
+        why="either there is none of this name, or what came with it is not its secret",
+        fix="ropewalk schedule secret NAME, then: Authorization: Bearer SECRET",
+    )
 
 
 def is_served(path: str) -> bool:

@@ -8,8 +8,9 @@ from typing import Any
 
 import msgspec
 
+from ropewalk.api.policy import unknown_trigger
 from ropewalk.api.routes import Ask, Door, whole_number
-from ropewalk.errors import Conflict, Invalid, NotFound
+from ropewalk.errors import Conflict, Invalid
 from ropewalk.loops.schedule import admit
 from ropewalk.refs import canonical, uuid7
 from ropewalk.schedules import backfill as backfills
@@ -207,13 +208,7 @@ def trigger(ask: Ask) -> ShownFire:
     with site.db.read() as rows:
         known = schedules.knows(rows, site, name, bearer=bearer, signature=signature, body=ask.raw)
         if not known:
-            raise NotFound(
-                "trigger-unknown",
-                "No webhook answers to this name and secret.",
-                where=f"/api/v1/triggers/{name[:80]}",
-                why="either there is none of this name, or what came with it is not its secret",
-                fix="ropewalk schedule secret NAME, then: Authorization: Bearer SECRET",
-            )
+            raise unknown_trigger(f"/api/v1/triggers/{name}")
         found = schedules.live(rows, name)
     if found.state == schedules.PAUSED:
         raise Conflict(

@@ -3,11 +3,30 @@
 from __future__ import annotations
 
 import ipaddress
+from dataclasses import dataclass
 from functools import lru_cache
+from urllib.parse import urlsplit
 
 from ropewalk.endpoints.connection import network_of
 from ropewalk.endpoints.problems import Scope
 from ropewalk.errors import Refused
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Places:
+    """Where requests come from and what they are about.
+
+    Attributes:
+        hosts: names besides loopback that may stand in `Host`.
+        proxies: addresses whose `X-Forwarded-For` and `-Proto` are believed.
+        serving: environment of endpoints and releases.
+        tracking: environment of runs, models and traces.
+    """
+
+    hosts: tuple[str, ...] = ()
+    proxies: tuple[str, ...] = ()
+    serving: str = "production"
+    tracking: str = "dev"
 
 
 def is_secure(scope: Scope) -> bool:
@@ -33,6 +52,16 @@ def from_here(address: str) -> bool:
 def wants_page(scope: Scope) -> bool:
     """Say whether a person asks, who wants a page."""
     return any(name == b"accept" and b"text/html" in value for name, value in scope["headers"])
+
+
+def page_before(scope: Scope) -> str:
+    """Return the path of the page of this server that a form was sent from; its first page where nothing says that."""
+    headers: dict[bytes, bytes] = dict(scope["headers"])
+    try:
+        found = urlsplit(headers.get(b"referer", b"").decode("ascii"))
+    except ValueError:
+        return "/"
+    return found.path if found.netloc.encode() == headers.get(b"host", b"") else "/"
 
 
 def require_own_page(scope: Scope) -> None:

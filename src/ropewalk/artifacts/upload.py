@@ -134,20 +134,24 @@ def put_part(  # noqa: PLR0917 - a part is what it is
     tx.run("artifacts.part_put", upload=upload_id, part=number, digest=digest, bytes=count)
 
 
-def parts(reader: Reader, upload: Upload, told: Mapping[int, str]) -> tuple[Part, ...]:
-    """Return the parts in order, when all have come and are those that the client means.
+def parts(reader: Reader, upload: Upload) -> tuple[Part, ...]:
+    """Return the parts that have come through this server's door, in order."""
+    return tuple(reader.all(Part, "artifacts.parts", upload=upload.id))
+
+
+def require_all(upload: Upload, have: Mapping[int, str], told: Mapping[int, str]) -> None:
+    """Pass only where all parts have come and are those that the client means.
 
     Args:
-        reader: where the rows are.
         upload: the file.
-        told: the digests that the client was given for its parts, by number.
+        have: what the parts that have come are called, by number: their digest, or the tag that an object store gave.
+        told: what the client was given for its parts, by number.
 
     Raises:
         Invalid: a part is missing, or is another one.
     """
-    found = tuple(reader.all(Part, "artifacts.parts", upload=upload.id))
-    have = {one.part: one.digest for one in found}
-    wrong = [number for number in range(1, upload.parts + 1) if number not in have or told.get(number) != have[number]]
+    numbers = range(1, upload.parts + 1)
+    wrong = [number for number in numbers if number not in have or told.get(number) != have[number]]
     if wrong or len(told) != upload.parts:
         first = f"part {wrong[0]} " if wrong else ""
         raise Invalid(
@@ -159,7 +163,6 @@ def parts(reader: Reader, upload: Upload, told: Mapping[int, str]) -> tuple[Part
             else f"found {len(told)} parts, it has {upload.parts}",
             fix="send what is missing, then complete it again",
         )
-    return found
 
 
 def complete(  # noqa: PLR0917 - a file is what it is

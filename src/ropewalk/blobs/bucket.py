@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO, Protocol
@@ -51,6 +51,51 @@ class Writer(Protocol):
 
     def abort(self) -> None:
         """Keep nothing; harmless after `commit`, after an error and when called again."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Laid:
+    """A part that somebody has put into the area beside the blobs.
+
+    Attributes:
+        bytes: its length.
+        tag: what the store answered when it was put, without quotes.
+    """
+
+    bytes: int
+    tag: str
+
+
+class Aside(Protocol):
+    """An area beside the blobs, where others put the parts of an upload by addresses that we sign.
+
+    What lies there is no blob and nobody's to see: it is read, hashed and put like any other bytes, then removed.
+    """
+
+    @property
+    def headers(self) -> dict[str, str]:
+        """What has to be sent with a part, besides its bytes."""
+        ...
+
+    def addresses(self, upload: str, count: int, *, seconds: int) -> Sequence[str]:
+        """Return for each of so many parts the address to which it may be PUT for so long."""
+        ...
+
+    def laid(self, upload: str) -> dict[int, Laid]:
+        """Return what was put so far, by the number of the part."""
+        ...
+
+    def pieces(self, upload: str, number: int, laid: Laid) -> Iterator[bytes]:
+        """Yield the bytes of a part.
+
+        Raises:
+            Invalid: it is another one than was laid there, or gone.
+        """
+        ...
+
+    def drop(self, upload: str) -> None:
+        """Remove every part of an upload."""
         ...
 
 
@@ -158,4 +203,8 @@ class Bucket(Protocol):
 
     def link(self, digest: str, *, seconds: int) -> str | None:
         """Return an address at which anybody can read the blob for so long; None where the storage gives none."""
+        ...
+
+    def aside(self) -> Aside | None:
+        """Return the area where others put parts by signed address; None where the storage can sign none."""
         ...

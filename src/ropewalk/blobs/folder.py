@@ -218,6 +218,9 @@ class FolderBucket:
         del seconds
         self.path_of(digest)
 
+    def aside(self) -> None:
+        """Return None, as for links."""
+
 
 class FolderWriter:
     """A blob that comes to a folder in pieces.

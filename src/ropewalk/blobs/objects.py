@@ -3,23 +3,23 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, BinaryIO, TypeVar
+from typing import TYPE_CHECKING, Any, BinaryIO
 
+from ropewalk.blobs.aside import ObjectAside
 from ropewalk.blobs.bucket import PIECE_BYTES, Held
 from ropewalk.blobs.folder import FolderBucket, not_found, shelf_name, verified
-from ropewalk.blobs.incoming import Incoming, not_written
+from ropewalk.blobs.incoming import STALE_SECONDS, Incoming, not_written
+from ropewalk.blobs.reached import BULK, QUICK, ask, reach, told, unreachable, us
 from ropewalk.clock import Clock, SystemClock
-from ropewalk.errors import Invalid, NotFound, RopewalkError, Unavailable, missing_extra
+from ropewalk.errors import NotFound, RopewalkError
 from ropewalk.refs import PREFIX, digest_of, is_digest
 
 if TYPE_CHECKING:
     from obstore import ObjectMeta
 
-T = TypeVar("T")
-SCHEMES = ("s3", "gs", "az")
 WHOLE_BYTES_MAX = 8 << 20
 PART_BYTES = 5 << 20
 PARTS_MAX = 9_000
@@ -30,19 +30,6 @@ CACHE_SECONDS = 3600
 # twice as long.
 RENEW_SECONDS = 1800
 LINK_SECONDS_MAX = 7 * 86_400
-# A question is given up after two tries, within five seconds; a transfer, which a question precedes, may take its time
-# as long as bytes move.
-_QUICK = {"connect_timeout": timedelta(seconds=1.5), "timeout": timedelta(seconds=2.2)}
-_BULK = {
-    "connect_timeout": timedelta(seconds=1.5),
-    "read_timeout": timedelta(seconds=30),
-    "timeout": timedelta(hours=1),
-}
-_RETRY: Any = {
-    "max_retries": 1,
-    "retry_timeout": timedelta(seconds=2.5),
-    "backoff": {"init_backoff": timedelta(milliseconds=50), "max_backoff": timedelta(milliseconds=200), "base": 2.0},
-}
 
 
 class ObjectBucket:
@@ -64,8 +51,8 @@ class ObjectBucket:
         self._clock = clock or SystemClock()
         self.url = url
         self._local = local
-        self._quick = _store(url, _QUICK)
-        self._bulk = _store(url, _BULK)
+        self._quick = reach(url, QUICK)
+        self._bulk = reach(url, BULK)
         self._incoming = Incoming(local / "incoming", self._clock)
         self._cache = FolderBucket(local / "cache", self._clock)
         self._tags = local / "tags"
@@ -126,7 +113,7 @@ class ObjectBucket:
         return True
 
     def _is_old(self, found: ObjectMeta) -> bool:
-        return _us(found) < self._clock.now_us() - RENEW_SECONDS * 1_000_000
+        return us(found) < self._clock.now_us() - RENEW_SECONDS * 1_000_000
 
     def _send(self, digest: str, data: bytes | Path, count: int) -> None:
         """Write an object: a small one only if nothing came there meanwhile, a large one in parts."""
@@ -136,14 +123,14 @@ class ObjectBucket:
         name = shelf_name(digest)
         if isinstance(data, Path):
             size = max(PART_BYTES, -(-count // PARTS_MAX))
-            _ask(lambda: obstore.put(self._bulk, name, data, chunk_size=size, max_concurrency=PARTS_AT_ONCE))
+            ask(lambda: obstore.put(self._bulk, name, data, chunk_size=size, max_concurrency=PARTS_AT_ONCE))
             return
         try:
             obstore.put(self._bulk, name, data, mode="create", use_multipart=False)
         except AlreadyExistsError:  # an old or damaged one, or another writer's
-            _ask(lambda: obstore.put(self._bulk, name, data, use_multipart=False))
+            ask(lambda: obstore.put(self._bulk, name, data, use_multipart=False))
         except Exception as error:
-            raise _unreachable(error) from error
+            raise unreachable(error) from error
 
     def get(self, digest: str) -> bytes:
         """Return the bytes, verified."""
@@ -165,8 +152,8 @@ class ObjectBucket:
 
         if not found["size"]:
             return verified(digest, iter(()))
-        got = _ask(lambda: obstore.get(self._bulk, shelf_name(digest)), digest)
-        pieces = _told(iter(got.stream(min_chunk_size=PIECE_BYTES)))
+        got = ask(lambda: obstore.get(self._bulk, shelf_name(digest)), digest)
+        pieces = told(iter(got.stream(min_chunk_size=PIECE_BYTES)))
         return verified(digest, (bytes(piece) for piece in pieces))
 
     def _span(self, digest: str, start: int, stop: int) -> Iterator[bytes]:
@@ -174,7 +161,7 @@ class ObjectBucket:
 
         while start < stop:
             end = min(stop, start + PIECE_BYTES)
-            yield bytes(_ask(lambda: obstore.get_range(self._bulk, shelf_name(digest), start=start, end=end), digest))  # noqa: B023 - asked at once
+            yield bytes(ask(lambda: obstore.get_range(self._bulk, shelf_name(digest), start=start, end=end), digest))  # noqa: B023 - asked at once
             start = end
 
     def fetch(self, digest: str) -> Path:
@@ -183,7 +170,7 @@ class ObjectBucket:
         if found is None:
             raise not_found(digest)
         tag = self._tags / digest.removeprefix(PREFIX)
-        mark = f"{found['e_tag']} {found['size']} {_us(found)}"
+        mark = f"{found['e_tag']} {found['size']} {us(found)}"
         if tag.exists() and tag.read_text(encoding="utf-8") == mark and self._cache.keep(digest):
             return self._cache.fetch(digest)
         writer = self._cache.writer()
@@ -237,7 +224,7 @@ class ObjectBucket:
 
         name = shelf_name(digest)
         try:
-            return _ask(lambda: obstore.head(self._quick, name), digest)
+            return ask(lambda: obstore.head(self._quick, name), digest)
         except NotFound:
             return None
 
@@ -251,21 +238,21 @@ class ObjectBucket:
         import obstore
 
         listing: Any = obstore.list(self._quick, chunk_size=1000)  # pyright: ignore[reportUnknownMemberType]
-        batches: Iterator[Sequence[ObjectMeta]] = _told(iter(listing))
+        batches: Iterator[Sequence[ObjectMeta]] = told(iter(listing))
         for batch in batches:
             for found in batch:
                 digest = PREFIX + found["path"].replace("/", "")
                 if is_digest(digest) and found["path"] == shelf_name(digest):
-                    yield Held(digest=digest, bytes=found["size"], kept_us=_us(found))
+                    yield Held(digest=digest, bytes=found["size"], kept_us=us(found))
 
     def remove(self, digest: str, *, kept_before_us: int | None = None) -> bool:
         """Forget a blob; say whether it was there, and old enough where an age is given."""
         import obstore
 
         found = self._head(digest)
-        if found is None or (kept_before_us is not None and _us(found) >= kept_before_us):
+        if found is None or (kept_before_us is not None and us(found) >= kept_before_us):
             return False
-        _ask(lambda: obstore.delete(self._quick, shelf_name(digest)), digest)
+        ask(lambda: obstore.delete(self._quick, shelf_name(digest)), digest)
         return True
 
     def nearby(self, digests: Iterable[str]) -> Path:
@@ -275,9 +262,14 @@ class ObjectBucket:
         return self._local / "cache"
 
     def tidy(self) -> None:
-        """Remove what killed writers left more than a day ago."""
+        """Remove what killed writers, and uploads past the server, left more than a day ago."""
         self._incoming.tidy()
         self._cache.tidy()
+        self.aside().tidy(self._clock.now_us() - STALE_SECONDS * 1_000_000)
+
+    def aside(self) -> ObjectAside:
+        """Return the area of this bucket where others put parts by signed address."""
+        return ObjectAside(self._quick, self._bulk)
 
     def link(self, digest: str, *, seconds: int) -> str | None:
         """Return an address, signed with our credentials, at which anybody can read the blob for so long."""
@@ -285,7 +277,7 @@ class ObjectBucket:
 
         assert 0 < seconds <= LINK_SECONDS_MAX, seconds
         store: Any = self._quick
-        return _ask(lambda: obstore.sign(store, "GET", shelf_name(digest), timedelta(seconds=seconds)))
+        return ask(lambda: obstore.sign(store, "GET", shelf_name(digest), timedelta(seconds=seconds)))
 
 
 class ObjectWriter:
@@ -321,78 +313,3 @@ class ObjectWriter:
     def abort(self) -> None:
         """Keep nothing of what was not committed."""
         self._receipt.discard()
-
-
-def _store(url: str, options: dict[str, timedelta]) -> Any:  # noqa: ANN401 - one of three classes without a common one
-    import os
-
-    try:
-        from obstore.exceptions import BaseError
-        from obstore.store import from_url
-    except ImportError:
-        raise missing_extra("obstore", "s3") from None
-    scheme, _, rest = url.partition("://")
-    if scheme not in SCHEMES or not rest.strip("/") or "@" in rest or "?" in rest or "#" in rest:
-        raise _bad_url(url, f"it begins with {' or '.join(f'{name}://' for name in SCHEMES)} and holds no secret")
-    given = any(
-        os.environ.get(name, "").startswith("http://")
-        for name in ("AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL", "AWS_ENDPOINT", "AZURE_ENDPOINT", "GOOGLE_BASE_URL")
-    )
-    client: Any = {**options, "allow_http": True} if given else options
-    try:
-        return from_url(url, client_options=client, retry_config=_RETRY)
-    except (BaseError, ValueError, OSError) as error:
-        raise _bad_url(url, _words(error)) from error
-
-
-def _bad_url(url: str, why: str) -> Invalid:
-    return Invalid(
-        "blobs-url-invalid",
-        "This is no address of an object store.",
-        where=url.partition("://")[0][:20],
-        why=why,
-        fix="ROPEWALK_BLOBS_URL=s3://BUCKET/PREFIX",
-    )
-
-
-def _ask(work: Callable[[], T], digest: str = "") -> T:
-    """Return what the store answers.
-
-    Raises:
-        NotFound: it has no such object; only where a digest was given.
-        Unavailable: it cannot be reached, or refuses.
-    """
-    try:
-        return work()
-    except FileNotFoundError as error:
-        raise (not_found(digest) if digest else _unreachable(error)) from error
-    except Exception as error:
-        raise _unreachable(error) from error
-
-
-def _told(items: Iterator[T]) -> Iterator[T]:
-    """Yield items of the store's own iterator, with its errors as ours."""
-    end = object()
-    while True:
-        item: Any = _ask(lambda: next(items, end))
-        if item is end:
-            return
-        yield item
-
-
-def _unreachable(error: Exception) -> Unavailable:
-    return Unavailable(
-        "blobs-unreachable",
-        "The object store does not answer, or refuses.",
-        why=_words(error),
-        fix="look at its address, its credentials and the network, then run the same command again",
-    )
-
-
-def _words(error: Exception) -> str:
-    """Return the first line of what the library says; the rest repeats it for its own authors."""
-    return str(error).partition("\n")[0][:300]
-
-
-def _us(found: ObjectMeta) -> int:
-    return round(found["last_modified"].timestamp() * 1_000_000)

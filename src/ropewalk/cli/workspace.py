@@ -130,8 +130,8 @@ def _list(house: House, options: argparse.Namespace, out: Output) -> None:
 
 
 def _show(house: House, name: str, out: Output) -> None:
+    from ropewalk.api.resting import held
     from ropewalk.api.workspaces import standings
-    from ropewalk.house import held
     from ropewalk.workspaces import workspace
     from ropewalk.workspaces.place import root_of
 
@@ -157,7 +157,7 @@ def _show(house: House, name: str, out: Output) -> None:
 
 def _change(house: House, options: argparse.Namespace, out: Output) -> None:
     from ropewalk.api.mlflow.workspaces import require_empty
-    from ropewalk.house import held
+    from ropewalk.api.resting import held
     from ropewalk.workspaces import workspace
     from ropewalk.workspaces.quota import Quota
 
@@ -235,7 +235,7 @@ def _folder(house: House, given: Path) -> Path:
 
 
 def _purge(house: House, options: argparse.Namespace, out: Output) -> None:
-    from ropewalk.house import purge
+    from ropewalk.api.resting import purge
     from ropewalk.workspaces import workspace
     from ropewalk.workspaces.place import root_of
 

@@ -61,7 +61,7 @@ class Console:
         self._house = house
         self._base = base
         self._directory = directory
-        self._flash = Flash(base)
+        self._flash = Flash(base, house.site.signer)
         self._templates = Environment(
             loader=PackageLoader("ropewalk.console"), autoescape=True, undefined=StrictUndefined, trim_blocks=True
         )

@@ -4,18 +4,22 @@ from __future__ import annotations
 
 import hmac
 import json
-import secrets
 from dataclasses import dataclass
+from functools import cached_property
+from hashlib import sha256
 from urllib.parse import quote, unquote
 
 from starlette.requests import Request
 from starlette.responses import Response
 
 from ropewalk.console.forms import Done
+from ropewalk.ledger.sign import Signer
 
 COOKIE = "ropewalk-told"
 SECONDS = 60
 LETTERS_MAX = 300
+# Nothing else that this key signs begins so, and the signature itself never leaves the server.
+PURPOSE = b"ropewalk console: key of what is told on the next page"
 SIZE_MAX = 3000
 _DIGEST_LETTERS = 64
 
@@ -38,11 +42,16 @@ class Flash:
 
     Args:
         base: below which path of the server the pages lie.
+        signer: of the project, from whose key ours is made: each of several servers reads what another one wrote.
     """
 
-    def __init__(self, base: str) -> None:
+    def __init__(self, base: str, signer: Signer) -> None:
         self._path = f"{base}/"
-        self._key = secrets.token_bytes(32)
+        self._signer = signer
+
+    @cached_property
+    def _key(self) -> bytes:
+        return sha256(bytes.fromhex(self._signer.sign(PURPOSE))).digest()
 
     def put(self, request: Request, response: Response, done: Done) -> None:
         """Hand a sentence to the browser for the next page."""

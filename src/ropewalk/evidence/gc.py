@@ -86,6 +86,7 @@ def collect(
     if remove:
         going = tuple(one for one in going if site.db.write(partial(_purge, site, one, look.deleted_us)))
         uploads = site.db.write(lambda tx: upload.forget_old(tx, site))
+        site.blobs.tidy()
         with site.db.read() as rows:
             needed = referenced(rows, site.blobs)
     unused = [held for held in site.blobs.held() if held.digest not in needed]

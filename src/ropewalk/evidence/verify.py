@@ -18,6 +18,7 @@ from ropewalk.evidence.claims import Claims, Difference
 from ropewalk.evidence.finding import Finding, OnProgress
 from ropewalk.evidence.holdings import Mentions, missing_parts
 from ropewalk.evidence.logs import Logs
+from ropewalk.evidence.standing import Standing
 from ropewalk.ledger.chain import Entry, first_break
 from ropewalk.ledger.head import FILE, read_head
 from ropewalk.ledger.sign import Checker
@@ -180,7 +181,7 @@ class Book:
         self._rows = rows
         self._checker = checker
         self._claims, self._batches, self._mentions = Claims(), Batches(), Mentions()
-        self._logs = Logs()
+        self._logs, self._standing = Logs(), Standing()
         self._on_progress = on_progress
 
     def read(self, head: tuple[int, str] | None) -> list[Finding]:
@@ -200,6 +201,7 @@ class Book:
         self._batches.hear(entry)
         self._mentions.hear(entry)
         self._logs.hear(entry)
+        self._standing.hear(entry)
         if self.entries % _EVERY == 0:
             self._on_progress("ledger", self.entries, self.entries)
 
@@ -208,6 +210,7 @@ class Book:
         yield from map(_told, self._claims.differences(self._rows))
         yield from map(_told, self._batches.differences(self._rows))
         yield from map(_told, self._logs.differences(self._rows))
+        yield from map(_told, self._standing.differences(self._rows))
 
     def missing(self, known: set[str]) -> Iterable[Finding]:
         """Yield every file that an entry or a row names and that is not among the known ones."""

@@ -69,8 +69,9 @@ class Schedules:
 
     def loop(self, seconds: float = LOOK_SECONDS) -> Loop:
         """Return the loop that does this."""
-        made = Loop("schedule", self.turn, seconds=seconds, on_stop=self._ways.starts.stop)
-        self._ways.starts.on_end = made.wake
+        starts = self._ways.starts
+        made = Loop("schedule", self.turn, seconds=seconds, on_stop=starts.stop, busy=lambda: starts.busy)
+        starts.on_end = made.wake
         return made
 
     def turn(self) -> bool:

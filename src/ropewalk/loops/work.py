@@ -28,12 +28,20 @@ class Loop:
         turn: one round of work; returns True when there is more to do at once.
         seconds: the longest pause between two turns that are short.
         on_stop: called first when it is to stop, so that a long turn can break off.
+        busy: says whether something runs that stopping would break off.
     """
 
     def __init__(
-        self, name: str, turn: Callable[[], bool], *, seconds: float, on_stop: Callable[[], None] = lambda: None
+        self,
+        name: str,
+        turn: Callable[[], bool],
+        *,
+        seconds: float,
+        on_stop: Callable[[], None] = lambda: None,
+        busy: Callable[[], bool] = lambda: False,
     ) -> None:
         self.name = name
+        self.busy = busy
         self.problem: Exception | None = None
         self.turns = 0
         self._turn = turn

@@ -22,6 +22,7 @@ from ropewalk.store.inserts import poured
 from ropewalk.store.migrate import load_migrations
 from ropewalk.store.queries import load_queries
 from ropewalk.store.refusals import busy, disk_full, too_costly, unstorable
+from ropewalk.store.regexp import fits
 from ropewalk.store.reserve import RESERVE_BYTES, Reserve
 from ropewalk.store.schema import NOTES
 from ropewalk.store.session import Session
@@ -269,6 +270,7 @@ class SqliteDatabase:
             )
             for pragma in PRAGMAS:
                 connection.execute(f"pragma {pragma}")
+            connection.create_function("regexp", 2, fits, deterministic=True)  # what `x regexp y` calls
         except sqlite3.Error as error:
             raise translate(error, str(self._path.name)) from error
         return connection

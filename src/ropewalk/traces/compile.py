@@ -10,6 +10,7 @@ from ropewalk.runs.fragments import Bound, Key, beyond, compared
 from ropewalk.runs.grammar import NULLS, Clause, Order
 from ropewalk.runs.paging import Position
 from ropewalk.store.database import Reader, Row, Transaction, Value
+from ropewalk.traces.expressions import checked
 from ropewalk.traces.patterns import attribute_patterns, escaped, from_regex, text_patterns
 from ropewalk.traces.values import dumped
 
@@ -201,6 +202,8 @@ def _compared(bound: Bound, column: str, clause: Clause) -> str:
         return f"{column} {op.lower()}"
     if op in ("LIKE", "ILIKE", "RLIKE"):
         pattern = from_regex(str(value)) if op == "RLIKE" else escaped(str(value))
+        if pattern is None:
+            return f"{column} regexp {bound(checked(str(value)))}"
         return _like(bound, column, pattern, fold=op == "ILIKE")
     return compared(column, clause, bound)
 

@@ -102,7 +102,7 @@ class Carrier:
         self._sending = threading.RLock()
         self._wake = threading.Event()
         self._halt = False
-        self._shadow = Shadow(lambda: uuid.uuid4().hex, self._clock.now_us)
+        self._shadows: dict[str, Shadow] = {}
         self._journal: Journal | None = None
         self._ids: Mapping[str, str] = {}
         # With the workspace in which each began, wherever this process is now.
@@ -192,13 +192,21 @@ class Carrier:
         if not request.writes or "/mlflow-artifacts/" in request.target:
             return request if request.body is None or isinstance(request.body, bytes) else _seekable(request)
         said = decoded(request.body) if isinstance(request.body, bytes) else {}
-        changed = self._shadow.mark(request.kind, said)
+        changed = self._shadow(request).mark(request.kind, said)
         if request.kind == "runs/create" and self._beat_seconds:
             beat = {"key": HEARTBEAT, "value": str(self._beat_seconds)}
             changed = {**changed, "tags": [*cast("list[Json]", changed.get("tags") or []), beat]}
         if changed is said or changed == said:
             return request
         return replace(request, body=json.dumps(changed).encode())
+
+    def _shadow(self, request: Request) -> Shadow:
+        """Return what was seen in the workspace that a call names: in another one the same names mean other things."""
+        workspace = wire.workspace_of(request.headers) or ""
+        with self._lock:
+            if workspace not in self._shadows:
+                self._shadows[workspace] = Shadow(lambda: uuid.uuid4().hex, self._clock.now_us)
+            return self._shadows[workspace]
 
     def _renamed(self, request: Request) -> Request:
         if not self._ids:
@@ -214,7 +222,7 @@ class Carrier:
             return
         plain = isinstance(request.body, bytes) and "/mlflow-artifacts/" not in request.target
         with self._lock:
-            self._shadow.learn(request.kind, decoded(request.body) if plain else {}, decoded(found.body))
+            self._shadow(request).learn(request.kind, decoded(request.body) if plain else {}, decoded(found.body))
         if request.kind == "runs/create":
             info = cast("Json", cast("Json", decoded(found.body).get("run", {})).get("info", {}))
             self._begin_beating(str(info.get("run_id", "")), request)
@@ -225,7 +233,8 @@ class Carrier:
         """Answer a call here, and write it down if it changes something."""
         plain = isinstance(request.body, bytes) and "/mlflow-artifacts/" not in request.target
         with self._lock:
-            told = self._shadow.answer(request.method, request.target, decoded(request.body) if plain else {})
+            said = decoded(request.body) if plain else {}
+            told = self._shadow(request).answer(request.method, request.target, said)
             if told is None:
                 return None
             if told.keep:

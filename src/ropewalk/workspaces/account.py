@@ -20,7 +20,8 @@ class Level:
     """What a workspace holds, or a request would add.
 
     Attributes:
-        bytes: of artifacts that are named, and of parts of those that still come.
+        bytes: of artifacts that are named, of parts of those that still come, and of spans and captured predictions
+            where bytes have a quota.
         runs: runs that are not deleted.
         points: points of metrics.
     """
@@ -176,7 +177,13 @@ class Account:
         """Return the error of something that does not fit."""
         found, quota = self.level or Level(), self.quota
         for word, held, more, most, option in (
-            ("bytes of artifacts", found.bytes, wanted.bytes, quota.bytes_max, "bytes"),
+            (
+                "bytes of artifacts and traces",
+                found.bytes,
+                wanted.bytes,
+                quota.bytes_max,
+                "bytes",
+            ),
             ("runs", found.runs, wanted.runs, quota.runs_max, "runs"),
             ("points of metrics", found.points, wanted.points, quota.points_max, "points"),
         ):
@@ -191,10 +198,17 @@ class Account:
         return Unavailable("quota-reached", "The workspace's quota is used up.", where=self.name)
 
 
-def count(rows: Reader, *, points: bool = True) -> Level:
-    """Return what a project holds by its own rows; points are many, and counted only when they are wanted."""
+def count(rows: Reader, *, points: bool = True, observed: bool = True) -> Level:
+    """Return what a project holds by its own rows.
+
+    Args:
+        rows: where they are.
+        points: count points too; they are many.
+        observed: count the bytes of spans and captured predictions too; they are many.
+    """
     return Level(
-        bytes=int(str(rows.value("workspaces.bytes"))),
+        bytes=int(str(rows.value("workspaces.bytes")))
+        + (int(str(rows.value("workspaces.observed"))) if observed else 0),
         runs=int(str(rows.value("workspaces.runs"))),
         points=int(str(rows.value("workspaces.points"))) if points else 0,
     )

@@ -22,7 +22,7 @@ class Quota:
     """The limits of a workspace.
 
     Attributes:
-        bytes_max: of all artifacts that are named.
+        bytes_max: of artifacts that are named, of traces and of captured predictions.
         runs_max: runs that are not deleted.
         points_max: points of metrics.
         requests_max: requests a minute; a minute's worth may come at once.

@@ -48,7 +48,7 @@ class Held:
     Attributes:
         workspace: its id.
         day: days since 1970-01-01, UTC.
-        bytes: of artifacts that were named.
+        bytes: of artifacts that were named; with those of traces and captured predictions where bytes have a quota.
         runs: that were not deleted.
         points: of metrics; 0 where they have no quota, for then nobody counts them.
         at_us: when.

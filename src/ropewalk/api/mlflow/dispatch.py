@@ -141,7 +141,8 @@ class Dispatch:
                 return
             self._room.require(bound.route.how)  # its body is still unread
             body = await self._body(bound, scope, receive)
-            call = Call(site=site, house=self._house, path=path, body=body, scope=scope)
+            counted = self._till is not None and self._till.counts_bytes
+            call = Call(site=site, house=self._house, path=path, body=body, scope=scope, counted=counted)
             status = bound.route.status
             data = await (self._reckoned if self._asks(bound.route) else self._run)(bound.route, call)
         except RopewalkError as error:

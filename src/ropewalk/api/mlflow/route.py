@@ -42,6 +42,7 @@ class Call:
         path: the decoded segments that the route names.
         body: the struct of the body, or of the query; None where the route takes none.
         scope: ASGI's.
+        counted: whether the bytes that come are counted against a quota.
     """
 
     site: Site
@@ -49,6 +50,7 @@ class Call:
     path: dict[str, str]
     body: Any
     scope: Scope
+    counted: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

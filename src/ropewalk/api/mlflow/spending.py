@@ -6,6 +6,8 @@ import asyncio
 from collections.abc import Callable
 from typing import Any
 
+import msgspec
+
 from ropewalk.api.mlflow.metrics import LogBatch
 from ropewalk.api.mlflow.route import Call, Route
 from ropewalk.api.mlflow.transfer import header
@@ -31,22 +33,28 @@ def _of_point(_body: object) -> Level:
     return _ONE_POINT
 
 
+def _of_trace(body: object) -> Level:
+    return Level(bytes=len(msgspec.json.encode(body)))
+
+
 MADE = "/mlflow/runs/create"
-# What adds runs or points; everything else adds neither.
+# What adds runs, points or bytes; everything else adds none.
 ADDS: dict[str, Callable[[Any], Level]] = {
     MADE: _of_run,
     "/mlflow/runs/restore": _of_run,
     "/mlflow/runs/log-metric": _of_point,
     "/mlflow/runs/log-batch": _of_batch,
+    "/mlflow/traces": _of_trace,
 }
 # What brings back as many runs as there are: counted in its transaction.
 RESTORES = "/mlflow/experiments/restore"
-# What brings files.
+# What brings files, or spans.
 BRINGS = frozenset(
     (
         "/mlflow-artifacts/artifacts/{path:rest}",
         "/mlflow/upload-artifact",
         "/mlflow-artifacts/mpu/part/{upload_id}/{part}",
+        "/v1/traces",
     )
 )
 
@@ -65,10 +73,16 @@ class Till:
         self._meter = meter
         self._workspace = workspace
 
+    @property
+    def counts_bytes(self) -> bool:
+        """Whether bytes of files are limited."""
+        return bool(self._account.quota.bytes_max)
+
     def asks(self, route: Route) -> bool:
         """Say whether a route adds something that is limited, or counted."""
         limited = self._account.limited
-        return route.path == MADE or (limited and (route.path in ADDS or route.path == RESTORES))
+        adds = (route.path in ADDS and route.method != "GET") or route.path == RESTORES
+        return route.path == MADE or (limited and adds)
 
     def require(self, route: Route, tx: Transaction) -> None:
         """Pass only what a transaction has brought back and the quota has room for.

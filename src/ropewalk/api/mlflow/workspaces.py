@@ -9,8 +9,8 @@ from msgspec import UNSET, UnsetType
 from ropewalk.access.roles import KNOWN, READ, Caller
 from ropewalk.api.mlflow.message import Message, Nothing
 from ropewalk.api.mlflow.route import CALLER, Call, How, Route
+from ropewalk.api.resting import held
 from ropewalk.errors import Conflict, Invalid, Missing
-from ropewalk.house import held
 from ropewalk.store.database import Reader, Transaction
 from ropewalk.workspaces import workspace as workspaces
 from ropewalk.workspaces.names import DEFAULT, require_name

@@ -68,3 +68,21 @@ select id, run from alerts where run <> '';
 select run_id, key, value from run_values where kind in ('artifact', 'model') order by run_id, key;
 -- name: stage_evidence
 select release, stage, evidence from release_stages order by release, stage, attempt;
+-- name: users
+select name, kind, state from users;
+-- name: roles
+select user_name, role, project, environment from user_roles;
+-- name: tokens
+select id, user_name, note, role, project, environment, expires_us,
+    case when revoked_us is null then 0 else 1 end as revoked
+from tokens;
+-- name: hooks
+select id, name, url, status, case when secret is null then 0 else 1 end as signed from webhooks
+where deleted_us is null;
+-- name: hook_events
+select webhook, entity, action from webhook_events order by entity, action;
+-- name: logged
+select id, experiment, name, source_run, status, case when deleted_us is null then 0 else 1 end as deleted
+from logged_models;
+-- name: logged_tags
+select m.id, t.key, t.value from logged_model_tags t join logged_models m on m.number = t.model;

@@ -39,6 +39,8 @@ select id, webhook, event, entity, action, body, state, attempts, next_us, creat
     select d.*, row_number() over (partition by d.webhook order by d.event) as place
     from webhook_deliveries d where d.state = 'waiting' and d.next_us <= :now_us) q
 where place <= :each order by webhook, event limit :count;
+-- name: next_due
+select min(next_us) as found from webhook_deliveries where state = 'waiting';
 -- name: claim
 update webhook_deliveries set attempts = attempts + 1, next_us = :next_us
 where id = :id and state = 'waiting' and attempts = :attempts and next_us <= :now_us;

@@ -34,6 +34,8 @@ update user_roles set project = :project where project = :old;
 update tokens set project = :project where project = :old;
 -- name: bytes
 select (select coalesce(sum(bytes), 0) from artifacts) + (select coalesce(sum(bytes), 0) from artifact_parts) as found;
+-- name: observed
+select (select coalesce(sum(bytes), 0) from spans) + (select coalesce(sum(bytes), 0) from segments) as found;
 -- name: runs
 select count(*) as found from runs where deleted_us is null;
 -- name: points

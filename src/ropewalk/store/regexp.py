@@ -1,0 +1,29 @@
+"""Whether a text fits a regular expression, by an engine whose time grows with the text and never faster than that."""
+
+from __future__ import annotations
+
+from ropewalk.errors import Invalid
+
+
+def fits(expression: str, text: str | None) -> bool | None:
+    """Say whether an expression is found in a text; None where there is none.
+
+    It is Rust's engine, as polars has it: no expression makes it turn back, so that none keeps a server busy.
+
+    Raises:
+        Invalid: the engine does not take the expression.
+    """
+    import polars as pl
+
+    if text is None:
+        return None
+    try:
+        return bool(pl.Series([text], dtype=pl.String).str.contains(expression)[0])
+    except pl.exceptions.ComputeError as error:
+        raise Invalid(
+            "filter-invalid",
+            "The regular expression of the search is not understood.",
+            where=expression[:80],
+            why=" ".join(str(error).split())[-200:],
+            fix="compare with LIKE or ILIKE: '%' stands for any letters, '_' for one",
+        ) from error

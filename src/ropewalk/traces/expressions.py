@@ -1,0 +1,66 @@
+"""Regular expressions that a search may run: the language that both engines read alike, and match in bounded time."""
+
+from __future__ import annotations
+
+import re
+
+from ropewalk.errors import Invalid
+from ropewalk.store.regexp import fits
+
+LETTERS_MAX = 1000
+REPEATS_MAX = 255
+DEPTH_MAX = 50
+_IN_SET = r"\\[^A-Za-z0-9\s]|\\[dwsnrt]|[A-Za-z0-9]-[A-Za-z0-9]|[^\\\[\]^&~-]"
+_TOKEN = re.compile(
+    rf"""
+    (?P<open>\((?:\?:)?)            # a group, whether it is kept does not matter
+    | (?P<close>\))
+    | (?P<either>\|)
+    | (?P<anchor>[\^$])
+    | (?P<repeat>(?:[*+?]|\{{(?P<least>\d{{1,3}})(?:,(?P<most>\d{{0,3}}))?\}})\??)
+    | (?P<atom>\\[^A-Za-z0-9\s] | \\[dDwWsSnrt] | \[\^?(?:{_IN_SET})+\] | [^\\^$*+?()\[\]{{}}|])
+    """,
+    re.VERBOSE,
+)
+
+
+def checked(expression: str) -> str:
+    r"""Return a regular expression that SQLite's function and PostgreSQL read alike.
+
+    It may hold letters, `.`, sets such as `[a-z]`, groups, `|`, `*`, `+`, `?`, `{2,3}`, `\d`, `\w`, `\s`, escapes, `^`
+    and `$`; nothing that looks around or back.
+
+    Raises:
+        Invalid: it says more than that, or nothing that can be matched.
+    """
+    if len(expression) > LETTERS_MAX:
+        raise _refused(expression, f"it has {len(expression)} letters, {LETTERS_MAX} at most")
+    place = depth = 0
+    repeatable = False
+    while place < len(expression):
+        found = _TOKEN.match(expression, place)
+        if found is None:
+            raise _refused(expression[place:], "it says more than both engines understand alike")
+        if found["repeat"]:
+            most = int(found["most"] or found["least"] or 0)
+            if not repeatable or most > REPEATS_MAX:
+                raise _refused(expression[place:], f"something is to be repeated, {REPEATS_MAX} times at most")
+        depth += bool(found["open"]) - bool(found["close"])
+        if not 0 <= depth <= DEPTH_MAX:
+            raise _refused(expression[place:], f"groups end where they began, {DEPTH_MAX} inside each other at most")
+        repeatable = bool(found["atom"] or found["close"])
+        place = found.end()
+    if depth:
+        raise _refused(expression, "a group has no end")
+    fits(expression, "")  # the engine has the last word
+    return expression
+
+
+def _refused(where: str, why: str) -> Invalid:
+    return Invalid(
+        "filter-invalid",
+        "The regular expression of the search says more than is understood.",
+        where=where[:40],
+        why=why,
+        fix="compare with LIKE or ILIKE: '%' stands for any letters, '_' for one",
+    )
