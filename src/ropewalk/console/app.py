@@ -22,7 +22,7 @@ from ropewalk.api.directory import Directory
 from ropewalk.api.policy import LOOK
 from ropewalk.api.routes import CALLER, allowed
 from ropewalk.clock import iso
-from ropewalk.console import download, files, workspaces
+from ropewalk.console import download, workspaces
 from ropewalk.console.acts.every import ACTS
 from ropewalk.console.doing import Doing
 from ropewalk.console.flash import Flash
@@ -32,6 +32,7 @@ from ropewalk.endpoints.problems import status_of
 from ropewalk.endpoints.sources import Source
 from ropewalk.errors import Invalid, RopewalkError
 from ropewalk.house import House
+from ropewalk.store.database import Reader
 from ropewalk.workspaces.account import Account
 from ropewalk.workspaces.names import DEFAULT
 
@@ -74,7 +75,7 @@ class Console:
         pages: list[BaseRoute] = [Route(path, self._page(name, view, here)) for path, name, view, here in PAGES]
         if not self._base:  # of the whole server, whose own project lies at its root
             pages.append(Route(workspaces.PATH, self._workspaces_page()))
-        raw = [Route(path, self._raw) for path in RAW]
+        raw = [Route(path, self._raw(answer)) for path, answer in RAW]
         raw.append(Route("/runs.csv", self._csv))
         acts = [Doing(act, self._house, self._render, self._flash, self._base, self._account).route() for act in ACTS]
         return [*acts, *pages, *raw, Mount("/static", static)]
@@ -83,15 +84,18 @@ class Console:
         """Render an error as a page."""
         return self._render("problem.html", {**error.record(), "here": ""}, status_of(error), request)
 
-    async def _raw(self, request: Request) -> Response:
-        """Answer a file's bytes."""
+    def _raw(self, answer: Callable[[House, Reader, Request], Response]) -> Callable[[Request], Any]:
+        """Return what answers a file's bytes."""
 
-        def gather() -> Response:
+        def gather(request: Request) -> Response:
             _require_plain(request)
             with self._house.site.db.read() as rows:
-                return files.raw(self._house, rows, request)
+                return answer(self._house, rows, request)
 
-        return await run_in_threadpool(gather)
+        async def take(request: Request) -> Response:
+            return await run_in_threadpool(gather, request)
+
+        return take
 
     async def _csv(self, request: Request) -> Response:
         """Answer the runs that a look at their table fits, as a file that is written while it is sent."""

@@ -15,8 +15,8 @@ from ropewalk.console.cells import SYSTEM
 from ropewalk.console.look import Wanted
 from ropewalk.console.parallel import AXES_MAX, Strand, parallel
 from ropewalk.console.patch import lines_of
-from ropewalk.console.runs import WATCHED
 from ropewalk.console.scatter import Spot, scatter
+from ropewalk.console.walks import WATCHED
 from ropewalk.console.words import at, number, span
 from ropewalk.errors import Invalid, RopewalkError
 from ropewalk.house import House

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from typing import Any, cast
 
 from starlette.requests import Request
+from starlette.responses import Response
 
 from ropewalk.access.roles import Caller
 from ropewalk.api.routes import CALLER, whole_number
@@ -20,12 +21,16 @@ from ropewalk.console import (
     hooks,
     logged,
     monitors,
+    pipelines,
     registry,
     runs,
     schedules,
     serving,
+    step,
+    steplog,
     sweeps,
     traces,
+    walks,
 )
 from ropewalk.console import table as tables
 from ropewalk.errors import NotFound
@@ -153,6 +158,12 @@ PAGES: tuple[tuple[str, str, View, str], ...] = (
     ("/live/runs/{run}/metrics", "_metrics.html", runs.show_metrics, ""),
     ("/live/runs/{run}/curves", "_curves.html", curves.show, ""),
     ("/live/runs/{run}/trials", "_sweep.html", sweeps.show, ""),
+    ("/live/runs/{run}/pipeline", "_walk.html", walks.show, ""),
+    ("/runs/{run}/steps", "steps.html", walks.list_steps, "/runs"),
+    ("/runs/{run}/steps/{node:path}", "step.html", step.one, "/runs"),
+    ("/live/runs/{run}/steps/{node:path}", "_step.html", step.one, ""),
+    ("/runs/{run}/logs/{node:path}", "log.html", steplog.one, "/runs"),
+    ("/live/runs/{run}/logs/{node:path}", "_log.html", steplog.follow, ""),
     ("/runs/{run}/metric/{key:path}", "metric.html", runs.show_metric, "/runs"),
     ("/live/runs/{run}/metric/{key:path}", "_metric.html", curves.show_metric, ""),
     ("/runs/{run}/files/{path:path}", "file.html", files.one, "/runs"),
@@ -178,16 +189,22 @@ PAGES: tuple[tuple[str, str, View, str], ...] = (
     ("/predictions/{prediction}", "prediction.html", show_prediction, ""),
     ("/webhooks", "webhooks.html", hooks.list_hooks, "/webhooks"),
     ("/webhooks/{webhook}", "webhook.html", hooks.show_hook, "/webhooks"),
+    ("/pipelines", "pipelines.html", pipelines.list_pipelines, "/pipelines"),
+    ("/pipelines/{pipeline:path}", "pipeline.html", pipelines.show_pipeline, "/pipelines"),
     ("/schedules", "schedules.html", schedules.list_schedules, "/schedules"),
     ("/live/schedules", "_schedules.html", schedules.list_schedules, ""),
     ("/schedules/{name}", "schedule.html", schedules.show_schedule, "/schedules"),
+    ("/backfills/{backfill}", "backfill.html", schedules.show_backfill, "/schedules"),
+    ("/live/backfills/{backfill}", "_backfill.html", schedules.show_backfill, ""),
     ("/alerts", "alerts.html", list_alerts, "/alerts"),
     ("/ledger", "ledger.html", list_ledger, "/ledger"),
     ("/evidence/{digest}", "evidence.html", show_evidence, ""),
 )
 # Bytes to take away.
-RAW = (
-    "/runs/{run}/raw/{path:path}",
-    "/models/{name}/{number}/raw/{path:path}",
-    "/logged/{model}/raw/{path:path}",
+RAW: tuple[tuple[str, Callable[[House, Reader, Request], Response]], ...] = (
+    ("/runs/{run}/raw/{path:path}", files.raw),
+    ("/runs/{run}/log-file/{node:path}", steplog.raw),
+    ("/runs/{run}/output/{digest}/{node:path}", step.output),
+    ("/models/{name}/{number}/raw/{path:path}", files.raw),
+    ("/logged/{model}/raw/{path:path}", files.raw),
 )

@@ -8,24 +8,22 @@ from typing import Any
 
 from starlette.requests import Request
 
-from ropewalk.console import curves, files, lineage, logged, registry, shelves, sweeps, told, traces
+from ropewalk.console import curves, files, lineage, logged, registry, shelves, sweeps, told, traces, walks
 from ropewalk.console.cells import SYSTEM
 from ropewalk.console.look import Wanted
 from ropewalk.console.words import at, number, span
 from ropewalk.data import snapshot
 from ropewalk.house import House
 from ropewalk.models import versions
-from ropewalk.pipelines import outcomes
 from ropewalk.refs import short
 from ropewalk.runs import experiments, search
 from ropewalk.runs import run as runs
-from ropewalk.runs.states import INTERRUPTED, REMOTE, RUNNING, SCHEDULED, Run
+from ropewalk.runs.states import REMOTE, Run
 from ropewalk.store.database import Reader
 
 METRICS_SHOWN = 200
 FRAMES_SHOWN = 100
 NOTE = "mlflow.note.content"
-WATCHED = frozenset({RUNNING, SCHEDULED, INTERRUPTED})
 
 
 def newest(rows: Reader, count: int) -> dict[str, Any]:
@@ -64,7 +62,7 @@ def head(rows: Reader, run: Run) -> dict[str, Any]:
             "name": run.name,
             "state": run.state,
             "deleted": run.deleted_us is not None,
-            "watched": run.state in WATCHED,
+            "watched": run.state in walks.WATCHED,
             "error": run.error,
             "experiment": home.name,
             "experiment_address": f"/runs?experiment={home.id}",
@@ -94,7 +92,6 @@ def one(house: House, rows: Reader, request: Request) -> dict[str, Any]:
     wanted = Wanted.read(request.query_params)
     params, tags = told.named(rows, "runs.params", run), told.named(rows, "runs.tags", run)
     children = told.children(rows, run)
-    steps = _steps(rows, run)
     read, above = datasets(rows, run), told.parent(rows, run, tags)
     page: dict[str, Any] = {
         **head(rows, run),
@@ -119,7 +116,7 @@ def one(house: House, rows: Reader, request: Request) -> dict[str, Any]:
         ],
         "logged": logged.of_run(rows, run),
         "traces": traces.of_run(rows, run),
-        "steps": steps,
+        **walks.of_run(house, rows, run),
         **sweeps.of_run(rows, run),
         "take_back": _take_back(run),
     }
@@ -128,6 +125,9 @@ def one(house: House, rows: Reader, request: Request) -> dict[str, Any]:
 
 def _contents(page: dict[str, Any]) -> list[tuple[str, str]]:
     parts = (
+        ("pipeline", "Pipeline", page["walk"] is not None),
+        ("time", "Time line", page["walk"] is not None and page["walk"]["gantt"] is not None),
+        ("steps", "Steps", page["walk"] is not None),
         ("trials", "Trials", page["sweep"] is not None),
         ("curves", "Curves", True),
         ("metrics", "Metrics", True),
@@ -137,7 +137,6 @@ def _contents(page: dict[str, Any]) -> list[tuple[str, str]]:
         ("data", "Data", bool(page["datasets"])),
         ("code", "Code", True),
         ("lineage", "Where it stands", True),
-        ("steps", "Steps", bool(page["steps"])),
     )
     return [(id_, word) for id_, word, there in parts if there]
 
@@ -159,20 +158,6 @@ def metrics(rows: Reader, run: Run) -> dict[str, Any]:
     ]
     items.sort(key=lambda item: (str(item["name"]).startswith(SYSTEM), item["name"]))
     return {"metrics": items, "more_metrics": max(0, whole - len(found))}
-
-
-def _steps(rows: Reader, run: Run) -> list[dict[str, Any]]:
-    return [
-        {
-            "node": item.node,
-            "state": item.state,
-            "cached": item.state == outcomes.CACHED,
-            "attempt": item.attempt,
-            "took": span(item.started_us, item.ended_us),
-            "outcome": short(item.key) if item.key else "",
-        }
-        for item in outcomes.steps_of(rows, run.id, running=run.state == RUNNING)
-    ]
 
 
 def datasets(rows: Reader, run: Run) -> list[dict[str, str]]:

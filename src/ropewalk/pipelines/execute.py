@@ -10,7 +10,7 @@ from typing import Any
 from ropewalk import leases
 from ropewalk.compute import family
 from ropewalk.errors import Interrupted, RopewalkError
-from ropewalk.pipelines import outcomes
+from ropewalk.pipelines import kept, outcomes
 from ropewalk.pipelines.describe import Described, described
 from ropewalk.pipelines.progress import Progress, RunResult
 from ropewalk.pipelines.turns import Turns
@@ -59,10 +59,11 @@ def run_pipeline(
         Interrupted: Ctrl-C, or another process took the run over; the same command resumes it.
     """
     with described(site, target, args, workers_max=workers_max) as opened:
-        environment = environment_blob(site)
+        environment, nodes = environment_blob(site), kept.packed_nodes(site.blobs, opened.graph)
 
         def begin(tx: Transaction) -> tuple[Run, bool]:
             run, resumed = _begin(tx, site, opened, environment, name=name, experiment=experiment, parent=parent)
+            tx.run("pipelines.keep_nodes", run_id=run.id, nodes=nodes)
             on_begin(tx, run)
             return run, resumed
 

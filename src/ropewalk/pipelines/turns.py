@@ -10,7 +10,7 @@ from dataclasses import replace
 from ropewalk import leases
 from ropewalk.compute.pool import ONE, Answer, Ending, Job, Needs
 from ropewalk.errors import Invalid
-from ropewalk.pipelines import failures, logs, outcomes
+from ropewalk.pipelines import failures, kept, logs, outcomes
 from ropewalk.pipelines.applied import apply_outcome
 from ropewalk.pipelines.attempts import Begun, Ended, Records, error_of
 from ropewalk.pipelines.describe import Described
@@ -354,6 +354,7 @@ class Turns:
             self._failed.append(ended)
             self._tell(node, FAILED, failures.headline(failure), ended.seconds)
             return
+        kept.keep_attempt(tx, self._run.id, begun, ended_us=ended.ended_us, error=text)
         if not begun.places:
             outcomes.keep_step(tx, self._records.step(begun, WAITING, ended_us=ended.ended_us, error=text))
             self._frontier.give_back(node)

@@ -222,9 +222,12 @@ def of_schedule(reader: Reader, schedule: str, count: int, after: Fire | None = 
     return reader.all(Fire, "schedules.fires_of", schedule=schedule, due_us=due_us, id=name, count=count)
 
 
-def of_time(reader: Reader, from_us: int, until_us: int, count: int) -> list[Fire]:
-    """Return the starts of all schedules that are due in a range of time, oldest first."""
-    return reader.all(Fire, "schedules.fires_between", from_us=from_us, until_us=until_us, count=count)
+def of_time(reader: Reader, from_us: int, until_us: int, count: int, schedule: str = "") -> list[Fire]:
+    """Return starts that are due in a time, oldest first; of one schedule when it is named."""
+    values = {"from_us": from_us, "until_us": until_us, "count": count}
+    if schedule:
+        return reader.all(Fire, "schedules.fires_between_of", schedule=schedule, **values)
+    return reader.all(Fire, "schedules.fires_between", **values)
 
 
 def of_backfill(reader: Reader, backfill: str) -> list[Fire]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ropewalk.console.acts import experiments, models, releases, runs, table, traces, versions, webhooks
+from ropewalk.console.acts import experiments, models, releases, runs, schedules, table, traces, versions, webhooks
 from ropewalk.console.forms import Act
 
 ACTS: tuple[Act, ...] = (
@@ -14,4 +14,5 @@ ACTS: tuple[Act, ...] = (
     *traces.ACTS,
     *webhooks.ACTS,
     *releases.ACTS,
+    *schedules.ACTS,
 )

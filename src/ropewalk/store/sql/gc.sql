@@ -6,6 +6,7 @@ union select value from outcomes where value like 'sha256:%'
 union select entries from outcomes where entries like 'sha256:%'
 union select content from step_logs where content like 'sha256:%'
 union select items from step_maps where items like 'sha256:%'
+union select nodes from graph_nodes where nodes like 'sha256:%'
 union select manifest from model_versions where manifest <> ''
 union select manifest from releases
 union select bundle from releases

@@ -61,3 +61,45 @@ insert into step_logs (run_id, node, content, bytes) values (:run_id, :node, :co
 on conflict (run_id, node) do update set content = excluded.content, bytes = excluded.bytes;
 -- name: logs_of_run
 select node, content, bytes from step_logs where run_id = :run_id order by node;
+-- name: log_of_step
+select node, content, bytes from step_logs where run_id = :run_id and node = :node;
+-- name: map_of_step
+select run_id, node, base, items, total, done, parts, fence, at_us from step_maps where run_id = :run_id and node = :node;
+-- name: keep_nodes
+insert into graph_nodes (run_id, nodes) values (:run_id, :nodes)
+on conflict (run_id) do update set nodes = excluded.nodes;
+-- name: nodes_of_run
+select nodes from graph_nodes where run_id = :run_id;
+-- name: keep_attempt
+insert into step_attempts (run_id, node, attempt, started_us, ended_us, error)
+values (:run_id, :node, :attempt, :started_us, :ended_us, :error)
+on conflict (run_id, node, started_us, attempt) do nothing;
+-- name: attempts_of_run
+select node, attempt, started_us, ended_us, error from step_attempts where run_id = :run_id
+order by started_us, node, attempt limit :count;
+-- name: attempts_of_step
+select node, attempt, started_us, ended_us, error from step_attempts where run_id = :run_id and node = :node
+order by started_us desc, attempt desc limit :count;
+-- name: node_before
+select run_id, node, position, pipeline, step, state, attempt, key, code, inputs, reason, error, fence, started_us,
+    ended_us
+from steps where pipeline = :pipeline and node = :node and state in ('done', 'cached') and run_id <> :run_id
+    and started_us <= :at_us
+order by started_us desc, run_id desc limit 1;
+-- name: pipelines
+with recursive found(pipeline) as (
+    select min(first.pipeline) from steps first
+    union all
+    select (select min(other.pipeline) from steps other where other.pipeline > found.pipeline)
+    from found where found.pipeline is not null)
+select pipeline from found where pipeline is not null limit :count;
+-- name: runs_of_pipeline
+select id, name, state, started_us, ended_us from runs
+where pipeline = :pipeline and kind = 'pipeline' and deleted_us is null order by started_us desc, id desc limit :count;
+-- name: saved_of_run
+select count(*) as hits, count(p.run_id) as known, coalesce(sum(p.ended_us - p.started_us), 0) as saved_us from steps s
+left join outcomes o on o.key = s.key left join steps p on p.run_id = o.run_id and p.node = o.node and p.state = 'done'
+where s.run_id = :run_id and s.state = 'cached';
+-- name: worked_of_run
+select count(*) as steps, coalesce(sum(ended_us - started_us), 0) as took_us from steps
+where run_id = :run_id and state in ('done', 'failed') and ended_us is not null;

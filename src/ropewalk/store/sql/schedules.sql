@@ -47,6 +47,9 @@ select * from fires where schedule = :schedule and (due_us < :due_us or (due_us 
 order by due_us desc, id desc limit :count;
 -- name: fires_between
 select * from fires where due_us >= :from_us and due_us < :until_us order by due_us, id limit :count;
+-- name: fires_between_of
+select * from fires where schedule = :schedule and due_us >= :from_us and due_us < :until_us
+order by due_us, id limit :count;
 -- name: fires_of_backfill
 select * from fires where backfill = :backfill and backfill <> '' order by due_us, id;
 -- name: fires_counted

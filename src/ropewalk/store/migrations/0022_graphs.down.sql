@@ -1,0 +1,2 @@
+drop table step_attempts;
+drop table graph_nodes;
