@@ -80,7 +80,7 @@ class View:
             return 1
         if query == "runs.renew":
             return int(values["fence"] == rows.fence and rows.state == "running")
-        assert query == "pipelines.keep_log", query
+        assert query in ("pipelines.keep_log", "pipelines.keep_attempt"), query
         return 1
 
 

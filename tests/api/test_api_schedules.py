@@ -230,11 +230,11 @@ def test_the_pages_show_the_calendar_what_ran_and_the_backfill(web: httpx.Client
     wrong = web.get("/schedules", params={"month": "2013-99"}, headers={"Accept": "text/html"})
 
     assert "February 2013" in page
-    assert 'class="mark done">1 done</span>' in page
+    assert '<span aria-hidden="true">✓</span> 1 done</span>' in page
     assert "2 of 2 intervals are done" in page
     assert "pipeline.py:monthly" in one
     assert "2013-02-01T00:00:00Z" in one
-    assert 'class="mark next"' in now
+    assert '<span aria-hidden="true">○</span> 1 next</span>' in now
     assert wrong.status_code == 400
 
 

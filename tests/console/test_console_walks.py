@@ -117,7 +117,7 @@ def test_a_run_shows_what_became_of_each_step_and_what_the_cache_saved(walks: Wa
     assert "data-over" in page
     later = walks.read("live", "runs", walks.second, "pipeline")
     assert "2 of 5 steps from the cache" in later
-    assert 'aria-label="load: hit' in later
+    assert 'data-figures="load: hit' in later
     over = walks.read("pipelines", "pipeline.py:train")
     assert "from the cache" in over
     assert f'href="/runs/{walks.second}"' in over
