@@ -110,7 +110,7 @@ def _proper(needs: Links, layers: Mapping[str, int]) -> tuple[_Rows, _Near, _Nea
 
 
 def _ordered(rows: _Rows, before: _Near, after: _Near) -> _Rows:
-    """Return the layers in the best of the orders that sweeping to and fro gives."""
+    """Return the layers in the best of the orders that sweeping forth and back gives."""
     best, fewest = [list(row) for row in rows], _crossings(rows, after)
     now = [list(row) for row in rows]
     for sweep in range(SWEEPS):
