@@ -16,6 +16,7 @@ from ropewalk.api.mlflow import room, server
 from ropewalk.api.mlflow.dispatch import Dispatch
 from ropewalk.api.mlflow.message import Message, Nothing, Number, number, spoken
 from ropewalk.api.mlflow.route import Call, How, Route
+from ropewalk.endpoints import admission
 from ropewalk.errors import Conflict, NotFound
 from ropewalk.house import House
 from ropewalk.settings import Settings
@@ -253,9 +254,11 @@ def test_a_defect_shows_a_number_and_no_traceback(ask, caplog):
 @pytest.mark.parametrize("how", ["reads", "writes", "slow writes"])
 def test_what_cannot_be_done_in_time_is_turned_away_at_once(site, monkeypatch, how):
     """While two are under way, three more are refused before their bodies are read, and all is well afterwards."""
-    limit = {"reads": "READS_WAITING_MAX", "writes": "WRITES_WAITING_MAX", "slow writes": "GROUP_WAITING"}[how]
-    monkeypatch.setattr(room, limit, 2)
-    monkeypatch.setattr(room, "WRITE_SECONDS_MAX", 0.0)
+    monkeypatch.setattr(room, "READS_WAITING_MAX", 2)
+    monkeypatch.setattr(room, "SLACK", 1.0)
+    monkeypatch.setattr(admission, "INSIDE_MIN", 2)
+    limit, value = ("INSIDE_SECONDS_MAX", 0.0) if how == "slow writes" else ("INSIDE_MAX", 2)
+    monkeypatch.setattr(admission, limit, value)
     held, method = threading.Event(), "GET" if how == "reads" else "POST"
     work = (lambda _call: held.wait(10) and None) if how == "reads" else (lambda _tx, _call: held.wait(10) and None)
     route = _route(method, "/mlflow/wait", work, how=How.PLAIN if how == "reads" else How.WRITE)

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import pickle
+import threading
+from dataclasses import replace
+from typing import ClassVar
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from ropewalk.errors import Unavailable
 from ropewalk.workspaces.account import Account, Level, Throttled
 from ropewalk.workspaces.meter import OTHERS, USERS_MAX, Meter
 from ropewalk.workspaces.quota import Quota
@@ -56,6 +60,50 @@ def test_what_was_deleted_makes_room_once_it_is_counted():
 
     assert found.fits(Level(bytes=6))
     assert not found.fits(Level(bytes=7))
+
+
+def test_what_is_forgotten_while_it_is_counted_is_counted_again():
+    now, counts = Now(), []
+
+    def count():
+        counts.append(len(counts))
+        if len(counts) == 1:  # an experiment with eight runs comes back after this count has begun
+            found.forget()
+            return Level(runs=1)
+        return Level(runs=9)
+
+    found = Account("team-a", Quota(runs_max=10), count, now)
+
+    assert found.recount() == Level(runs=9)
+    assert found.level == Level(runs=9)
+    assert len(counts) == 2
+
+
+class Slow(Level):
+    """A level to which somebody else adds in the very moment in which it is reckoned with."""
+
+    meanwhile: ClassVar[list[threading.Thread]] = []
+
+    def plus(self, other, times=1):
+        if self.meanwhile:
+            thread = self.meanwhile.pop()
+            thread.start()
+            thread.join(0.2)  # where it has to wait for us it ends afterwards
+        return super().plus(other, times)
+
+
+def test_what_is_settled_in_the_moment_in_which_a_count_ends_is_not_lost():
+    now, one = Now(), Level(points=1)
+    found = account(Quota(points_max=10), [Level(points=5)], now)
+    found.take(one)
+    found._added = Slow(points=5)
+    settling = threading.Thread(target=found.settle, args=(one,))
+    Slow.meanwhile.append(settling)
+
+    found.recount()
+    settling.join(10)
+
+    assert found.level == Level(points=6)
 
 
 def test_nobody_knows_before_the_first_count():
@@ -134,6 +182,38 @@ def test_usage_that_could_not_be_written_is_kept_for_the_next_time(site):
     with pytest.raises(Exception, match=r"."):
         meter.write()
     assert meter.workspaces() == {"nobody-knows-it"}
+
+
+class Forgetful:
+    """A database that writes, and whose answer is lost once."""
+
+    def __init__(self, db) -> None:
+        self.db = db
+        self.lose = True
+
+    def write(self, work, /, **more):
+        found = self.db.write(work, **more)
+        if self.lose:
+            self.lose = False
+            raise Unavailable("store-unreachable", "The server does not answer.")
+        return found
+
+
+def test_usage_whose_answer_was_lost_is_not_added_twice(site):
+    meter = Meter(replace(site, db=Forgetful(site.db)))
+    meter.add("default", "ann", 200, 1, 1, 1_000)
+    with pytest.raises(Unavailable):
+        meter.write()
+    meter.add("default", "ann", 200, 1, 1, 1_000)
+    before = meter.workspaces()
+
+    meter.write()
+
+    assert before == {"default"}
+    assert meter.workspaces() == frozenset()
+    with site.db.read() as rows:
+        (one,) = used(rows)
+    assert one.requests == 2
 
 
 def test_names_without_end_take_no_memory_without_end(site):

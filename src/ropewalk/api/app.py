@@ -27,7 +27,7 @@ from ropewalk.api.policy import Policy
 from ropewalk.api.project import ProjectApp, Show
 from ropewalk.api.resting import due, peek, stamp
 from ropewalk.api.sender import Places
-from ropewalk.api.shed import is_shed, shed
+from ropewalk.api.shed import admission_of, is_shed, shed
 from ropewalk.endpoints.problems import JSON_HEADERS, Headers, Message, Receive, Scope, Send, answer
 from ropewalk.endpoints.sources import Source
 from ropewalk.endpoints.telling import tell
@@ -72,6 +72,9 @@ class Server:
         paint: makes the pages of a project that lies below a path; none when left out.
         on_ready: called when requests may come.
         source: who answers the host's predictions; its traffic when None.
+
+    Attributes:
+        admission: judges the host's writes by their first bytes; for whoever reads them.
     """
 
     def __init__(
@@ -102,6 +105,7 @@ class Server:
             till=Till(self.directory.account(own), self.meter, own.id),
         )
         self.gateway = self._host.gateway
+        self.admission = admission_of(self._host.mlflow)
         self._gate = Gate(
             self._inside,
             policy=Policy(HOST_DOORS, pages.routes),

@@ -90,7 +90,8 @@ def _tracking(house: House, door: socket.socket) -> Generator[None]:
     from ropewalk.api.app import Server
     from ropewalk.endpoints.server import make
 
-    server = make(Server(house, environment="-"))
+    app = Server(house, environment="-")
+    server = make(app, admission=app.admission)
     thread = threading.Thread(target=lambda: server.run(sockets=[door]), name="ropewalk-tracking", daemon=True)
     thread.start()
     try:

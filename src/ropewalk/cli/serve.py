@@ -60,7 +60,7 @@ def handle(options: argparse.Namespace, out: Output) -> None:
             _say(found, url, endpoint, served.example, follows=follows, out=out)
 
         app = build(house, environment="unreleased", on_ready=ready, source=source)
-        server.run(app, listener)
+        server.run(app, listener, admission=app.admission)
     out.line("stopped")
     out.result({"url": url, "endpoint": endpoint, "model": found.ref})
     out.next(shlex.join(["ropewalk", "ship", found.ref]), "ropewalk status")

@@ -94,7 +94,8 @@ def handle(options: argparse.Namespace, out: Output) -> None:
         for loop in turning:
             loop.start()
         try:
-            server.run(app if rpc is None else _with_rpc(app, settings, rpc, tls), listener, tls=tls)
+            whole = app if rpc is None else _with_rpc(app, settings, rpc, tls)
+            server.run(whole, listener, tls=tls, admission=app.admission)
         finally:
             for loop in reversed(turning):
                 loop.stop()

@@ -8,7 +8,7 @@ import socket
 import subprocess
 import sys
 import threading
-from contextlib import suppress
+from contextlib import closing, suppress
 from pathlib import Path
 from typing import Self
 
@@ -68,12 +68,14 @@ class Server:
         clock, pause = SystemClock(), threading.Event()
         end = clock.monotonic() + START_SECONDS_MAX
         while clock.monotonic() < end and self._process.poll() is None:
-            with suppress(OSError, http.client.HTTPException):
-                asked = http.client.HTTPConnection("127.0.0.1", self.port, timeout=2)
+            with (
+                suppress(OSError, http.client.HTTPException),
+                closing(http.client.HTTPConnection("127.0.0.1", self.port, timeout=2)) as asked,
+            ):
                 asked.request("GET", "/v2/health/live")
-                if asked.getresponse().status == http.client.OK:
-                    asked.close()
-                    return
+                with asked.getresponse() as answer:
+                    if answer.status == http.client.OK:
+                        return
             pause.wait(LOOK_SECONDS)
         self.__exit__()
         raise Unavailable(

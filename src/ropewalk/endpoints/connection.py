@@ -12,6 +12,8 @@ from typing import Any, cast
 import msgspec
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol, RequestResponseCycle
 
+from ropewalk.endpoints.admission import PASSED, Admission
+from ropewalk.endpoints.problems import Scope
 from ropewalk.errors import Invalid, RopewalkError, Unavailable
 
 # Bytes that frame a body's chunks, and its trailers; a head may be far shorter.
@@ -52,10 +54,12 @@ class Crowd:
 
     Args:
         limits: how many there may be.
+        admission: judges requests before they are parsed; all are let in when None.
     """
 
-    def __init__(self, limits: Limits) -> None:
+    def __init__(self, limits: Limits, admission: Admission | None = None) -> None:
         self.limits = limits
+        self.admission = admission
         self._all: dict[Connection, None] = {}
         self._by_address: dict[str, dict[Connection, None]] = {}
 
@@ -100,7 +104,11 @@ class Connection(HttpToolsProtocol):
         super().__init__(*given, **more)
         self._crowd = crowd
         self._limits = crowd.limits
+        self._admission = crowd.admission
         self._address = ""
+        # Between two requests, with what is still to come of one that was turned away, and when that was.
+        self._between, self._owed, self._turned_away = True, 0, 0.0
+        self._counted = False
         self._head_timer: asyncio.TimerHandle | None = None
         self._stall_timer: asyncio.TimerHandle | None = None
         self._framing = 0
@@ -108,6 +116,8 @@ class Connection(HttpToolsProtocol):
     @property
     def waits(self) -> bool:
         """Whether no request is under way: nothing was asked yet, its head is not whole, or all is answered."""
+        if self._turned_away and self._admission is not None and self._admission.awaits(self):
+            return False
         return self._asked is None or self._asked.response_complete
 
     @property
@@ -135,10 +145,24 @@ class Connection(HttpToolsProtocol):
         self._crowd.leave(self, self._address)
         self._head_timer = _stopped(self._head_timer)
         self._stall_timer = _stopped(self._stall_timer)
+        if self._admission is not None:
+            self._admission.forget(self)
+        self._leave()
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
         """Read on; what is neither a whole head nor body is counted."""
+        if self._turned_away:
+            data = self._after_turning(data)
+            if not data:
+                return
+        admission = self._admission
+        if admission is not None and self._between and admission.is_full():
+            asked = self._asked
+            owed = admission.owed(data) if asked is None or asked.response_complete else PASSED
+            if owed != PASSED:
+                self._turn_away(admission, owed)
+                return
         self._framing += len(data)
         super().data_received(data)
         if self.transport.is_closing():
@@ -152,7 +176,59 @@ class Connection(HttpToolsProtocol):
         elif self._head_timer is None:
             self._watch_head()
 
+    def shutdown(self) -> None:
+        """End once all is answered."""
+        if self._admission is not None:
+            self._admission.hurry(self)
+        super().shutdown()
+
+    def timeout_keep_alive_handler(self) -> None:
+        """End a connection on which nothing is asked any more."""
+        left = self._turned_away + self.timeout_keep_alive - self.loop.time()
+        if self._turned_away and left > 0:
+            self.timeout_keep_alive_task = self.loop.call_later(left, self.timeout_keep_alive_handler)
+        else:
+            super().timeout_keep_alive_handler()
+
+    # ----------------------------------------------------------------------------------- admission
+    def write(self, data: bytes) -> None:
+        """Send a whole answer that was made elsewhere."""
+        if not self.transport.is_closing():
+            self.transport.write(data)
+
+    def _turn_away(self, admission: Admission, owed: int) -> None:
+        """Turn a request away that nobody has looked at; the parser never hears of it."""
+        self._owed = owed
+        self._turned_away = self.loop.time()
+        self._head_timer = _stopped(self._head_timer)
+        if self.timeout_keep_alive_task is None:
+            self.timeout_keep_alive_task = self.loop.call_later(
+                self.timeout_keep_alive, self.timeout_keep_alive_handler
+            )
+        admission.tell(self, self.loop)
+
+    def _after_turning(self, data: bytes) -> bytes:
+        """Return what comes after a request that was turned away: the rest of its body is thrown away."""
+        if self._owed:
+            gone = min(self._owed, len(data))
+            self._owed -= gone
+            data = data[gone:]
+        if data and self._admission is not None:
+            self._admission.hurry(self)  # answers come in the order of the questions
+        return data
+
+    def _leave(self) -> None:
+        """Count a request out that is answered, or whose caller is gone."""
+        if self._counted and self._admission is not None:
+            self._counted = False
+            self._admission.inside -= 1
+
     # -------------------------------------------------------------------------------------- parser
+    def on_message_begin(self) -> None:
+        """Begin a request."""
+        self._between = False
+        super().on_message_begin()
+
     def on_headers_complete(self) -> None:
         """Go on to the request itself."""
         head = len(self.url) + sum(len(name) + len(value) + HEADER_BYTES for name, value in self.headers)
@@ -170,13 +246,25 @@ class Connection(HttpToolsProtocol):
             super().on_body(body)
 
     def on_message_complete(self) -> None:
-        """Take the end of a body."""
-        if self._asked is not None:
-            super().on_message_complete()
+        """Take the end of a body: a request that is whole counts, one that may never be does not."""
+        self._between = True
+        if self._asked is None:
+            return
+        admission = self._admission
+        if (
+            admission is not None
+            and not self.waits
+            and not self._counted
+            and admission.counts(cast("Scope", self._asked.scope))
+        ):
+            self._counted = True
+            admission.inside += 1
+        super().on_message_complete()
 
     def on_response_complete(self) -> None:
         """Wait for the next request."""
         self._framing = 0
+        self._leave()
         super().on_response_complete()
 
     # ------------------------------------------------------------------------------------- writing

@@ -13,6 +13,7 @@ from typing import Any, cast
 
 import uvicorn
 
+from ropewalk.endpoints.admission import Admission
 from ropewalk.endpoints.connection import Crowd, Limits, protocol
 from ropewalk.errors import Invalid, Unavailable
 
@@ -102,7 +103,12 @@ def address_of(listener: socket.socket, *, tls: bool = False) -> str:
 
 
 def run(
-    app: object, listener: socket.socket, *, drain_seconds_max: int = DRAIN_SECONDS_MAX, tls: Tls | None = None
+    app: object,
+    listener: socket.socket,
+    *,
+    drain_seconds_max: int = DRAIN_SECONDS_MAX,
+    tls: Tls | None = None,
+    admission: Admission | None = None,
 ) -> None:
     """Serve until SIGTERM or SIGINT, then answer what is under way and return.
 
@@ -111,12 +117,13 @@ def run(
         listener: from `listen`.
         drain_seconds_max: longest wait for answers under way.
         tls: certificate and key; plain HTTP when None.
+        admission: judges requests before they are parsed; all are let in when None.
 
     Raises:
         Invalid: the certificate cannot be used.
         Unavailable: the app refused to start; the reason is in the log.
     """
-    server = make(app, drain_seconds_max=drain_seconds_max, tls=tls)
+    server = make(app, drain_seconds_max=drain_seconds_max, tls=tls, admission=admission)
     # uvicorn raises the signal that ended it once more, for the handlers that were there before: with these the caller
     # gets to do his own tidying instead of being ended.
     ours = threading.current_thread() is threading.main_thread()
@@ -162,6 +169,7 @@ def make(
     drain_seconds_max: int = DRAIN_SECONDS_MAX,
     tls: Tls | None = None,
     limits: Limits | None = None,
+    admission: Admission | None = None,
 ) -> Server:
     """Return the server, for callers that run it in a thread and stop it by `should_exit`.
 
@@ -170,11 +178,12 @@ def make(
         drain_seconds_max: longest wait for answers under way.
         tls: certificate and key; plain HTTP when None.
         limits: of connections; the defaults when None.
+        admission: judges requests before they are parsed; all are let in when None.
     """
     config = uvicorn.Config(
         cast("Any", app),
         loop="uvloop",
-        http=cast("Any", protocol(Crowd(limits or Limits()))),
+        http=cast("Any", protocol(Crowd(limits or Limits(), admission))),
         ws="none",
         lifespan="on",
         access_log=False,

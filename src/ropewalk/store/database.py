@@ -102,6 +102,25 @@ class Database(Protocol):
         """
         ...
 
+    def pace(self) -> float:
+        """Return the seconds that one write took as of late, with its share of a commit; 0 before the first."""
+        ...
+
+    def take_turns(self, *, on: bool) -> float:
+        """Let the writer work now, and wait for it, so that it and the caller's thread do not hinder each other.
+
+        For an event loop that has more to do than it can: called every few milliseconds it waits as long as a group of
+        writes takes the interpreter, but not for the disk, and never longer than a few hundredths of a second. Engines
+        whose writes mostly wait for another process do nothing.
+
+        Args:
+            on: False when the caller stops doing so, and the writer shall work whenever it wants to.
+
+        Returns:
+            The seconds that were waited.
+        """
+        ...
+
     def version(self) -> int:
         """Return a number that changes when anybody, in this process or another, has committed."""
         ...

@@ -269,6 +269,15 @@ class PostgresDatabase:
         """Run `work` in one transaction and return its result once it is durable."""
         return self._writer.submit(work, key, urgent=urgent).result()
 
+    def pace(self) -> float:
+        """Return the seconds that one write took as of late."""
+        return self._writer.pace()
+
+    def take_turns(self, *, on: bool) -> float:
+        """Do nothing: the writer mostly waits for the server, and not for the interpreter."""
+        del on
+        return 0.0
+
     def version(self) -> int:
         """Return a number that changes when anybody has committed."""
         with self._asking:

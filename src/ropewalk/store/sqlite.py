@@ -319,6 +319,14 @@ class SqliteDatabase:
         """Run `work` in one transaction and return its result once it is durable."""
         return self._writer.submit(work, key, urgent=urgent).result()
 
+    def pace(self) -> float:
+        """Return the seconds that one write took as of late."""
+        return self._writer.pace()
+
+    def take_turns(self, *, on: bool) -> float:
+        """Let the writer work now, and wait for it."""
+        return self._writer.turns.take(on=on)
+
     def version(self) -> int:
         """Return a number that changes when anybody has committed."""
         with self._lock:

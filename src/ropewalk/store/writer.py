@@ -16,11 +16,14 @@ from ropewalk.errors import RopewalkError, Unavailable
 from ropewalk.refs import canonical
 from ropewalk.store.database import Transaction
 from ropewalk.store.link import Link
+from ropewalk.store.turns import Turns
 
 T = TypeVar("T")
 GROUP_MAX = 256
 GROUP_SECONDS = 0.05
 WAITING_MAX = 4096
+# How much the newest group tells of what a job takes; the rest tell those before it.
+PACE_SHARE = 0.2
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,6 +42,9 @@ class Writer:
         connect: opens the writer's own connection.
         clock: tells the time of idempotency keys.
         refusal: says why nothing but what is urgent may be written now, or None.
+
+    Attributes:
+        turns: whose turn it is, where an event loop takes turns with the writer.
     """
 
     def __init__(
@@ -51,6 +57,12 @@ class Writer:
         self._lock = threading.Lock()
         self._thread: threading.Thread | None = None
         self._closed = False
+        self._pace = 0.0
+        self.turns = Turns()
+
+    def pace(self) -> float:
+        """Return the seconds that a job took as of late, with its share of a commit; 0 before the first."""
+        return self._pace
 
     def submit(self, work: Callable[[Transaction], T], key: str | None = None, *, urgent: bool = False) -> Future[T]:
         """Queue a job; its future is done once the commit is durable, or with the job's own exception.
@@ -91,7 +103,9 @@ class Writer:
     def _serve(self) -> None:
         link: Link | None = None
         while (job := self._jobs.get()) is not None:
+            self.turns.begin()
             link = self._commit(link, job)
+            self.turns.end()
         if link is not None:
             link.close()
 
@@ -113,13 +127,15 @@ class Writer:
         asked: list[Future[Any]] = []
         outcomes: list[tuple[bool, object]] = []
         job: Job | None = first
-        until = monotonic() + GROUP_SECONDS
+        began = monotonic()
+        until = began + GROUP_SECONDS
         try:
             while job is not None:
                 if job.answer.set_running_or_notify_cancel():
                     asked.append(job.answer)
                     outcomes.append(self._attempt(link, job))
                 job = self._next() if len(asked) < GROUP_MAX and monotonic() < until else None
+            self.turns.end()  # the disk needs no interpreter
             link.commit()
         except Exception as error:  # noqa: BLE001 - whatever it is, who waits is told
             link.close()
@@ -128,6 +144,8 @@ class Writer:
             if isinstance(error, RopewalkError) and error.code == "store-unreachable":
                 self._refuse_waiting(error)
             return None
+        if asked:
+            self._pace += PACE_SHARE * ((monotonic() - began) / len(asked) - self._pace)
         for answer, (well, result) in zip(asked, outcomes, strict=True):
             if well:
                 answer.set_result(result)

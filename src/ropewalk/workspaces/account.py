@@ -84,7 +84,9 @@ class Account:
         self._added = self._pending = Level()
         self._counted = -MINUTE
         self._full = -1.0
-        self._lock = threading.Lock()
+        self._forgotten = 0
+        self._counting = threading.Lock()  # one count for all who wait for it
+        self._lock = threading.Lock()  # for as long as it takes to add up: requests end while a count goes on
 
     @property
     def limited(self) -> bool:
@@ -94,8 +96,9 @@ class Account:
     @property
     def level(self) -> Level | None:
         """What was counted last, with what was added since; None before the first count."""
-        found = self._level
-        return None if found is None else found.plus(self._added).plus(self._pending)
+        with self._lock:
+            found = self._level
+            return None if found is None else found.plus(self._added).plus(self._pending)
 
     def request(self) -> None:
         """Pass one request, if the minute has room for it.
@@ -130,19 +133,28 @@ class Account:
 
     def recount(self) -> Level:
         """Count anew; blocks for as long as that takes, once for all who wait."""
-        with self._lock:
-            if not self.stale() and self._level is not None:
-                return self._level
-            before = self._added
-            found = self._count()
-            # What was added while the count went on may be in it or not: it stays, for a quota errs to the safe side.
-            self._level, self._added = found, self._added.plus(before, -1)
-            self._counted = self._now()
-            return found
+        with self._counting:
+            level = self._level
+            if level is not None and not self.stale():
+                return level
+            while True:
+                with self._lock:
+                    before, forgotten = self._added, self._forgotten
+                found = self._count()
+                with self._lock:
+                    if forgotten != self._forgotten:  # the count may have begun before what it shall find
+                        continue
+                    # What was added while the count went on may be in it or not: it stays, for a quota errs to the
+                    # safe side.
+                    self._level, self._added = found, self._added.plus(before, -1)
+                    self._counted = self._now()
+                    return found
 
     def forget(self) -> None:
         """Count anew before anything else is let in: limits have changed, or more is held that nobody took."""
-        self._level = None
+        with self._lock:
+            self._level = None
+            self._forgotten += 1
 
     def require_runs(self, rows: Reader) -> None:
         """Pass only where what a transaction has brought back fits, counted in the transaction itself.
@@ -163,15 +175,18 @@ class Account:
 
     def take(self, wanted: Level) -> None:
         """Reckon with something that is about to be added; `settle` or `give_back` follows."""
-        self._pending = self._pending.plus(wanted)
+        with self._lock:
+            self._pending = self._pending.plus(wanted)
 
     def settle(self, wanted: Level) -> None:
         """Note that what was taken is in the store now."""
-        self._pending, self._added = self._pending.plus(wanted, -1), self._added.plus(wanted)
+        with self._lock:
+            self._pending, self._added = self._pending.plus(wanted, -1), self._added.plus(wanted)
 
     def give_back(self, wanted: Level) -> None:
         """Reckon without something that was not added after all."""
-        self._pending = self._pending.plus(wanted, -1)
+        with self._lock:
+            self._pending = self._pending.plus(wanted, -1)
 
     def refusal(self, wanted: Level) -> Unavailable:
         """Return the error of something that does not fit."""

@@ -5,7 +5,10 @@ from __future__ import annotations
 import threading
 from collections import deque
 from collections.abc import Mapping
+from dataclasses import dataclass
+from uuid import uuid4
 
+from ropewalk.errors import Unavailable
 from ropewalk.site import Site
 from ropewalk.store.database import Transaction
 from ropewalk.workspaces.account import Level
@@ -29,6 +32,17 @@ class Tally:
 
 
 Tallies = dict[tuple[str, str], Tally]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Batch:
+    """Tallies on their way into the store; the key keeps them from being added twice where an answer was lost."""
+
+    key: str
+    day: int
+    tallies: Tallies
+
+
 # Workspace, user, status, bytes in and out, nanoseconds.
 Seen = tuple[str, str, int, int, int, int]
 
@@ -45,6 +59,8 @@ class Meter:
         self._seen: deque[Seen] = deque()
         self._tallies: Tallies = {}
         self._lock = threading.Lock()
+        self._batch: _Batch | None = None
+        self._writing = threading.Lock()
 
     def add(  # noqa: PLR0917 - called for every request
         self, workspace: str, user: str, status: int, bytes_in: int, bytes_out: int, busy_ns: int
@@ -64,28 +80,49 @@ class Meter:
         """Return the ids of the workspaces that were used since the last writing."""
         with self._lock:
             self._add_up()
-            return frozenset(workspace for workspace, _ in self._tallies)
+            batch = self._batch
+            both = [*self._tallies, *(batch.tallies if batch is not None else ())]
+            return frozenset(workspace for workspace, _ in both)
 
     def write(self, levels: Mapping[str, Level] | None = None) -> int:
-        """Write what was gathered, and what each workspace holds now; return how many rows came of it."""
-        with self._lock:
-            self._add_up()
-            tallies, self._tallies = self._tallies, {}
-        if not tallies and not levels:
-            return 0
+        """Write what was gathered, and what each workspace holds now; return how many rows came of it.
+
+        Raises:
+            Unavailable: the store does not answer; what it may have written already is written once all the same.
+        """
+        with self._writing:
+            wrote = 0
+            if self._batch is not None:  # nobody knows whether it is written
+                wrote = self._written(self._batch, {})
+            now = self._site.clock.now_us()
+            with self._lock:
+                self._add_up()
+                tallies, self._tallies = self._tallies, {}
+            if not tallies and not levels:
+                return wrote
+            return wrote + self._written(
+                _Batch(key=f"usage {uuid4()}", day=now // DAY_US, tallies=tallies), levels or {}
+            )
+
+    def _written(self, batch: _Batch, levels: Mapping[str, Level]) -> int:
         now = self._site.clock.now_us()
-        day = now // DAY_US
-        used = [_row(workspace, user, day, one) for (workspace, user), one in tallies.items()]
-        held = [_level(workspace, day, now, one) for workspace, one in (levels or {}).items()]
+        used = [_row(workspace, user, batch.day, one) for (workspace, user), one in batch.tallies.items()]
+        held = [_level(workspace, now // DAY_US, now, one) for workspace, one in levels.items()]
 
         def work(tx: Transaction) -> int:
             return tx.many("workspaces.usage_add", used) + tx.many("workspaces.level_set", held)
 
+        self._batch = batch
         try:
-            return self._site.db.write(work)
-        except BaseException:
-            self._take_back(tallies)
+            wrote = self._site.db.write(work, key=batch.key)
+        except Unavailable:
             raise
+        except BaseException:
+            self._batch = None
+            self._take_back(batch.tallies)
+            raise
+        self._batch = None
+        return wrote
 
     def _add_up(self) -> None:
         for _ in range(len(self._seen)):

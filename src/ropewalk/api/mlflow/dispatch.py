@@ -83,7 +83,7 @@ class Dispatch:
         # Its own threads: what waits for a host or puts a large file together keeps no reader waiting.
         self._slow = ThreadPoolExecutor(READERS, thread_name_prefix="ropewalk-mlflow-slow")
         self._arrivals = Arrivals()
-        self._room = Room()
+        self._room = Room(house.site.db.pace)
         for route in routes:
             for path in route.paths():
                 self._bind(route, path)
@@ -122,6 +122,23 @@ class Dispatch:
     def is_full(self) -> bool:
         """Say whether one more write would wait too long."""
         return self._room.is_full(How.WRITE)
+
+    def writes(self) -> frozenset[str]:
+        """Return what would wait for the store's writer, such as `POST /a/b`, but for paths with values in them."""
+        return frozenset(
+            f"{method} {path}"
+            for path, methods in self._exact.items()
+            for method, bound in methods.items()
+            if bound.route.how is How.WRITE
+        )
+
+    def pace(self) -> float:
+        """Return the seconds that one write takes, as of late."""
+        return self._house.site.db.pace()
+
+    def take_turns(self, on: bool) -> float:
+        """Let the store's writer work now, and wait for it; return for how many seconds."""
+        return self._house.site.db.take_turns(on=on)
 
     def is_write(self, method: str, path: str) -> bool:
         """Say whether a request would wait for the store's writer; of paths with values in them nothing is said."""
@@ -226,14 +243,14 @@ class Dispatch:
     async def _run(self, route: Route, call: Call) -> bytes:
         how = route.how
         self._room.require(how)  # others have come while the body did
-        began = self._room.begin(how)
+        self._room.begin(how)
         try:
             if how is How.WRITE:
                 return await self._write(route, call)
             threads, work = (self._threads, _read) if how is How.READ else (self._slow, _plain)
             return await asyncio.get_running_loop().run_in_executor(threads, work, route, call)
         finally:
-            self._room.end(how, began)
+            self._room.end(how)
 
     async def _write(self, route: Route, call: Call) -> bytes:
         key = "" if route.secret else _key(call)

@@ -2,33 +2,36 @@
 
 from __future__ import annotations
 
-from time import monotonic
+from collections.abc import Callable
 
 from ropewalk.api.mlflow.route import How
+from ropewalk.endpoints.admission import is_too_many
 from ropewalk.errors import Unavailable
 
 # Beyond these, a request is turned away at once instead of waiting longer than its caller will.
-WRITES_WAITING_MAX = 1024
 READS_WAITING_MAX = 128
-# More than a group of writes waits, and the last that was answered took so long: who comes now would wait longer still.
-GROUP_WAITING, WRITE_SECONDS_MAX = 256, 0.5
+# Most writes were let in at the server's door, by the same rule: of those only what cannot be foreseen is turned away.
+SLACK = 2.0
 RETRY_SECONDS = 1
 
 
 class Room:
-    """Counts what is under way, by who does it."""
+    """Counts what is under way, by who does it.
 
-    def __init__(self) -> None:
+    Args:
+        pace: returns the seconds that one write takes the store's writer, as of late.
+    """
+
+    def __init__(self, pace: Callable[[], float]) -> None:
         self._waiting = {How.WRITE: 0, How.READ: 0, How.PLAIN: 0}
-        self._write_seconds = 0.0
+        self._pace = pace
 
     def is_full(self, how: How) -> bool:
         """Say whether one more would wait too long."""
         waiting = self._waiting[how]
-        if how is not How.WRITE:
-            return waiting >= READS_WAITING_MAX
-        slow = self._write_seconds > WRITE_SECONDS_MAX and waiting >= GROUP_WAITING
-        return slow or waiting >= WRITES_WAITING_MAX
+        if how is How.WRITE:
+            return is_too_many(waiting, self._pace(), slack=SLACK)
+        return waiting >= READS_WAITING_MAX
 
     def require(self, how: How) -> None:
         """Pass only what need not wait too long.
@@ -39,23 +42,20 @@ class Room:
         if self.is_full(how):
             raise busy(f"{self._waiting[how]} requests wait already")
 
-    def begin(self, how: How) -> float:
-        """Count one in; return when."""
+    def begin(self, how: How) -> None:
+        """Count one in."""
         self._waiting[how] += 1
-        return monotonic()
 
-    def end(self, how: How, began: float) -> None:
-        """Count one out that began then."""
+    def end(self, how: How) -> None:
+        """Count one out."""
         self._waiting[how] -= 1
-        if how is How.WRITE:
-            self._write_seconds = monotonic() - began
 
 
-def busy(why: str) -> Unavailable:
-    """Return the error of what was turned away."""
+def busy(why: str, seconds: int = RETRY_SECONDS) -> Unavailable:
+    """Return the error of what was turned away, and shall come again after so many seconds."""
     return Unavailable(
         "server-busy",
         "The server has more to do than it can.",
         why=f"{why}; nothing of this one was done",
-        fix=f"send it again after {RETRY_SECONDS} s",
+        fix=f"send it again after {seconds} s",
     )
