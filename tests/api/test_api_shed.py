@@ -1,6 +1,6 @@
 """While more writes wait than can be done in time, another one is turned away before anything of it is looked at.
 
-What is turned away by its first bytes alone is in tests/endpoints, test_endpoints_admission.py and test_endpoints_rush.py.
+What is turned away by its first bytes: test_endpoints_admission.py and test_endpoints_rush.py in tests/endpoints.
 """
 
 from __future__ import annotations
