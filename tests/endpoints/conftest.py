@@ -8,6 +8,7 @@ from dataclasses import replace
 
 import pytest
 
+from endpoints.calls import Rpc, serving_both
 from endpoints.live import Caller, add_release, serving, split
 from ropewalk.clock import SystemClock
 from ropewalk.site import Site
@@ -27,3 +28,12 @@ def flights(real: Site) -> Iterator[Caller]:
     split(real, add_release(real, 1))
     with serving(real) as caller:
         yield caller
+
+
+@pytest.fixture
+def served(real: Site) -> Iterator[tuple[Caller, Rpc]]:
+    """A gateway with one live release, `flights/1`, over HTTP and gRPC."""
+    pytest.importorskip("grpc")
+    split(real, add_release(real, 1))
+    with serving_both(real) as both:
+        yield both

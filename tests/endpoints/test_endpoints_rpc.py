@@ -1,8 +1,6 @@
 from __future__ import annotations
 
 import struct
-import threading
-from collections.abc import Iterator
 from contextlib import suppress
 from typing import Any
 
@@ -10,69 +8,17 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from endpoints.live import EVERY_TYPE, STAND_IN, Caller, add_release, split
+from endpoints.calls import Rpc
+from endpoints.live import EVERY_TYPE, Caller, add_release, split
 from endpoints.stand_in_worker import WAIT
 from ropewalk.endpoints import capture, rpcform
-from ropewalk.endpoints.gateway import Gateway
-from ropewalk.endpoints.rpc import RpcDoor, peer
+from ropewalk.endpoints.rpc import peer
 from ropewalk.endpoints.rpcmessages import SERVICE, message
 from ropewalk.endpoints.rpcnames import named
-from ropewalk.endpoints.server import address_of, listen, make
 from ropewalk.errors import Invalid
-from ropewalk.settings import Serve, Settings
 from ropewalk.site import Site
 
 grpc = pytest.importorskip("grpc")
-
-
-class Rpc:
-    """Calls the service by its private messages."""
-
-    def __init__(self, port: int) -> None:
-        self.channel = grpc.insecure_channel(f"127.0.0.1:{port}")
-
-    def call(self, name: str, /, seconds: float = 20, metadata: Any = (), **members: Any) -> Any:
-        ask = self.channel.unary_unary(
-            f"/{SERVICE}/{name}",
-            request_serializer=message(f"{name}Request").SerializeToString,
-            response_deserializer=message(f"{name}Response").FromString,
-        )
-        return ask(message(f"{name}Request")(**members), timeout=seconds, metadata=metadata)
-
-    def infer(self, *xs: float, **more: Any) -> Any:
-        tensor = {"name": "x", "datatype": "FP64", "shape": [len(xs)]}
-        raw = struct.pack(f"<{len(xs)}d", *xs)
-        return self.call(
-            "ModelInfer", **{"model_name": "flights", "inputs": [tensor], "raw_input_contents": [raw], **more}
-        )
-
-
-@pytest.fixture
-def served(real: Site) -> Iterator[tuple[Caller, Rpc]]:
-    """A gateway with one live release, over HTTP and gRPC."""
-    split(real, add_release(real, 1))
-    with listen("127.0.0.1", 0) as probe:
-        port = probe.getsockname()[1]
-    started = threading.Event()
-    gateway = Gateway(real, Settings(name="flights", serve=Serve(body_bytes_max=1 << 16)), command=STAND_IN)
-    door = RpcDoor(gateway, host="127.0.0.1", port=port, body_bytes_max=1 << 16)
-    with listen("127.0.0.1", 0) as listener:
-        server = make(door, drain_seconds_max=20)
-        server.install_signal_handlers = lambda: None
-        thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]})
-        thread.start()
-        rpc = Rpc(port)
-        caller = Caller(url=address_of(listener), gateway=gateway)
-        try:
-            caller.until(lambda: server.started)
-            yield caller, rpc
-        finally:
-            started.set()
-            rpc.channel.close()
-            caller.close()
-            server.should_exit = True
-            thread.join(30)
-            assert not thread.is_alive()
 
 
 def refusal(call: Any) -> tuple[str, str]:

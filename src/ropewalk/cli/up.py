@@ -73,9 +73,9 @@ def handle(options: argparse.Namespace, out: Output) -> None:
     with open_house(options.project) as opened:
         house = replace(opened, settings=settings)
         _require_users(house)
+        rpc = None if options.grpc_port is None else _rpc_port(settings.serve.host, options.grpc_port, settings)
         listener = listen(house, options.port)
         url = server.address_of(listener, tls=tls is not None)
-        rpc = None if options.grpc_port is None else _rpc_port(settings.serve.host, options.grpc_port, settings)
         turning = loops(house)
 
         def ready() -> None:

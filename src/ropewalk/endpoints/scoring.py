@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import csv
 import io
+import json
 from collections.abc import Callable, Mapping
 from math import isnan
 from typing import Any, cast
@@ -62,12 +63,25 @@ def decode(body: bytes, media: bytes, served: Served) -> tuple[Asked, Params]:
     if media == CSV:
         rows, params = _of_csv(body, served), Params()
     else:
-        rows, params = _of_json(decode_json(body), served)
+        rows, params = _of_json(_json(body), served)
     if not 1 <= len(rows) <= RECORDS_MAX:
         raise _malformed("rows", f"between 1 and {RECORDS_MAX} rows; found {len(rows)}")
     known = {field.name: _LIKE_PANDAS.get(field.type, _same) for field in served.inputs}
     kept = [{name: known[name](value) for name, value in row.items() if name in known} for row in rows]
     return Asked(kept, [params.key] * len(kept), None), params
+
+
+def _json(body: bytes) -> Any:  # noqa: ANN401 - JSON of any shape
+    """Return JSON of any shape; NaN and infinities are read too, for MLflow's own client writes them."""
+    try:
+        return decode_json(body)
+    except Invalid as error:
+        if error.code != "json-malformed" or not (b"NaN" in body or b"Infinity" in body):
+            raise
+        try:
+            return json.loads(body, parse_constant=lambda word: None if word == "NaN" else float(word))
+        except ValueError:
+            raise error from None
 
 
 def _of_json(value: Any, served: Served) -> tuple[list[Row], Params]:  # noqa: ANN401 - JSON of any shape
