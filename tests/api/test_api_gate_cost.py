@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Iterator
 
+import httpx
 import pytest
 
 from access.conftest import PASSWORD
@@ -34,6 +35,27 @@ def test_a_password_is_checked_once_for_many_requests(
 
     assert statuses == {200}
     assert len(checked) == 1
+
+
+def test_the_list_of_workspaces_is_read_once_for_all_who_wait_for_it(site: Site) -> None:
+    """Each of a hundred that come at once waited for every look before its own, seconds in all while much is to do."""
+    server = Asked(site)
+    looked: list[int] = []
+    look = server.app.directory.look
+    server.app.directory.look = lambda: looked.append(1) or look()
+    site.clock.advance(60)
+
+    async def all_at_once() -> list[int]:
+        transport = httpx.ASGITransport(server.app)
+        async with httpx.AsyncClient(transport=transport, base_url=f"http://{HOST}") as client:
+            answers = await asyncio.gather(*(client.get("/api/v1/runs") for _ in range(100)))
+        return [one.status_code for one in answers]
+
+    statuses = server._runner.run(all_at_once())
+    server.close()
+
+    assert statuses == [200] * 100
+    assert looked == [1]
 
 
 def test_too_many_logins_at_once_are_told_to_come_again(asked: Asked, monkeypatch: pytest.MonkeyPatch) -> None:

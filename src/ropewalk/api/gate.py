@@ -204,7 +204,7 @@ class Gate:
             raise problem
         directory = self._directory
         if not directory.fresh():
-            await self._look()
+            await self._look(anew=False)
         found = directory.find(workspace)
         if workspace:
             caller = caller.inside(workspace)
@@ -234,10 +234,11 @@ class Gate:
         except (NotFound, Refused):
             raise unknown_trigger(str(scope["path"])) from None
 
-    async def _look(self) -> None:
-        """Read the list of workspaces anew, if anything was written: one for all who wait."""
+    async def _look(self, *, anew: bool = True) -> None:
+        """Read the list of workspaces anew, if anything was written; one for all who only want it to be fresh."""
         async with self._listing:
-            await asyncio.get_running_loop().run_in_executor(self._fresh, self._directory.look)
+            if anew or not self._directory.fresh():
+                await asyncio.get_running_loop().run_in_executor(self._fresh, self._directory.look)
 
     async def _caller(self, keeper: Keeper, scope: Scope) -> Caller:
         """Return who asks.
