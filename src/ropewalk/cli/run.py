@@ -17,6 +17,7 @@ from ropewalk.errors import Invalid, RopewalkError
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from ropewalk.house import House
     from ropewalk.models.versions import ModelVersion
     from ropewalk.pipelines.progress import Progress, RunResult
     from ropewalk.runs.keep import Point
@@ -27,6 +28,7 @@ ropewalk run train.py                          # any script, unchanged; what fol
 ropewalk run -- python train.py --lr 0.1       # any command
 ropewalk run                                   # the project's pipeline
 ropewalk run pipeline.py:train month_to=6 leaves=7,15
+ropewalk run --pool ray --address 10.0.0.5:6379    # its steps on the nodes of a Ray cluster
 """
 # Libraries that an extra of ours brings, by the name they are imported under.
 EXTRAS = {"sklearn": "sklearn", "skops": "sklearn", "pandas": "sklearn", "onnxruntime": "onnx", "skl2onnx": "onnx"}
@@ -53,12 +55,46 @@ def arguments(parser: argparse.ArgumentParser) -> None:
         action="store_true",
         help="of a script: leave MLflow's autologging off where mlflow is installed",
     )
+    pool_arguments(parser)
+
+
+def pool_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add what says where the steps of a pipeline run."""
+    parser.add_argument(
+        "--pool", choices=("local", "ray"), default="", help="where steps run, ropewalk.toml's [compute] when left out"
+    )
+    parser.add_argument(
+        "--address", default="", metavar="ADDRESS", help="of the Ray cluster: auto, HOST:PORT, ray://HOST:PORT or local"
+    )
+
+
+def placed(house: House, options: argparse.Namespace) -> House:
+    """Return the house with the pool that was typed, where one was.
+
+    Raises:
+        Invalid: an address was typed for a pool that has none.
+    """
+    from dataclasses import replace
+
+    from msgspec.structs import replace as changed
+
+    compute = house.settings.compute
+    compute = changed(compute, pool=options.pool or compute.pool, address=options.address or compute.address)
+    if options.address and compute.pool != "ray":
+        raise Invalid(
+            "usage",
+            "The command line is not understood.",
+            where="--address",
+            why="only a Ray cluster has an address, and steps run on this machine",
+            fix=f"add --pool ray --address {options.address}",
+        )
+    return replace(house, settings=changed(house.settings, compute=compute))
 
 
 def own(words: list[str]) -> int:
     """Return how many words are ours: those before `--`, or before a script's file."""
     for place, word in enumerate(words):
-        takes_it = place and words[place - 1] in ("--model", "--project")
+        takes_it = place and words[place - 1] in ("--model", "--project", "--pool", "--address")
         if word == "--" or (word.endswith((".py", ".ipynb")) and not takes_it and not word.startswith("-")):
             return place
     return len(words)
@@ -76,13 +112,23 @@ def handle(options: argparse.Namespace, out: Output) -> int | None:
     if options.program:
         from ropewalk.cli import script
 
+        if options.pool == "ray" or options.address:
+            raise Invalid(
+                "usage",
+                "The command line is not understood.",
+                where="--pool",
+                why="a script runs on this machine as it is; the steps of a pipeline run on a cluster",
+                fix=shlex.join(["ropewalk", "run", *options.program]),
+            )
+
         return script.handle(options, out)
     fire = os.environ.pop(VARIABLE, "")  # of this run, and of none that its steps may start
     if os.environ.get(PARENT, "").isdigit():
         end_with(int(os.environ[PARENT]))
     target, args = split(options.words)
     require_pipeline(options.project, target)
-    with open_house(options.project) as house:
+    with open_house(options.project) as opened:
+        house = placed(opened, options)
         with out.progress(f"running {target or house.settings.pipeline}") as bar, mended(options.words):
             done = run(
                 house, target=target, args=args, fire=fire, on_progress=lambda progress: _tell(progress, out, bar)

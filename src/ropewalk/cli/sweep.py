@@ -11,6 +11,7 @@ from ropewalk.cli.output import Output
 from ropewalk.errors import Invalid, RopewalkError
 
 if TYPE_CHECKING:
+    from ropewalk.house import House
     from ropewalk.runs.run import Run
     from ropewalk.site import Site
     from ropewalk.sweeps.plan import Planned, Wanted
@@ -29,6 +30,8 @@ JSON_TRIALS_MAX = 10_000
 
 def arguments(parser: argparse.ArgumentParser) -> None:
     """Add the space, the method, the goal and the limits."""
+    from ropewalk.cli.run import pool_arguments
+
     parser.add_argument(
         "words",
         nargs="*",
@@ -49,6 +52,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
         "--failures-max", type=_whole, default=20, metavar="F", help="more failed trials end the sweep; 20"
     )
     parser.add_argument("--dry-run", action="store_true", help="print the trials; nothing runs")
+    pool_arguments(parser)
 
 
 def _number(text: str, least: int, most: int) -> int:
@@ -72,7 +76,7 @@ def _whole(text: str) -> int:
 def handle(options: argparse.Namespace, out: Output) -> int | None:
     """Run the sweep and print each trial when it ends; the same command again goes on with a killed one."""
     from ropewalk.cli.project import require_pipeline
-    from ropewalk.cli.run import mended, split
+    from ropewalk.cli.run import mended, placed, split
     from ropewalk.house import open_house
     from ropewalk.leases import PARENT, end_with
     from ropewalk.sweeps import plan
@@ -89,14 +93,15 @@ def handle(options: argparse.Namespace, out: Output) -> int | None:
             fix="ropewalk sweep --help",
         )
     require_pipeline(options.project, target)
-    with open_house(options.project) as house:
+    with open_house(options.project) as opened:
+        house = placed(opened, options)
         wanted = _wanted(options, target or house.settings.pipeline, words)
         with mended(options.words):
             planned = plan.planned(house.site, wanted)
         if options.dry_run:
             _show_planned(planned, options, out)
             return None
-        return _run(house.site, planned, options, out)
+        return _run(house, planned, options, out)
 
 
 def _wanted(options: argparse.Namespace, target: str, words: dict[str, str]) -> Wanted:
@@ -120,7 +125,7 @@ def _wanted(options: argparse.Namespace, target: str, words: dict[str, str]) -> 
 def _again(options: argparse.Namespace) -> str:
     """Return the command as it was typed, without what only shows."""
     words = ["ropewalk", "sweep", *options.words]
-    for name in ("random", "optuna", "seed", "parallel"):
+    for name in ("random", "optuna", "seed", "parallel", "pool", "address"):
         if getattr(options, name):
             words += [f"--{name}", str(getattr(options, name))]
     if options.goal:
@@ -146,11 +151,11 @@ def _show_planned(planned: Planned, options: argparse.Namespace, out: Output) ->
     out.next(_again(options))
 
 
-def _run(site: Site, planned: Planned, options: argparse.Namespace, out: Output) -> int | None:
+def _run(house: House, planned: Planned, options: argparse.Namespace, out: Output) -> int | None:
     from ropewalk.sweeps import sweep as sweeps
     from ropewalk.sweeps.drive import run_sweep
 
-    total = planned.sweep.trials
+    site, total = house.site, planned.sweep.trials
 
     with out.progress(f"sweeping {planned.sweep.pipeline}", total) as bar:
 
@@ -167,7 +172,7 @@ def _run(site: Site, planned: Planned, options: argparse.Namespace, out: Output)
             out.now(_line(trial, total))
 
         try:
-            sweep, run = run_sweep(site, planned, on_begin=begun, on_trial=told)
+            sweep, run = run_sweep(site, planned, on_begin=begun, on_trial=told, compute=house.settings.compute)
         except RopewalkError as error:
             if error.code == "sweep-interrupted":
                 error.fix = _again(options)

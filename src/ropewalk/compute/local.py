@@ -185,6 +185,10 @@ class LocalPool:
         status = killed if status is None else status
         return [Lost(job=worker.job.id, why="timeout" if why == "timeout" else "died", status=status)]
 
+    def pids(self) -> list[int]:
+        """Return the workers' processes, each the first of a group of its own; any thread may ask."""
+        return [worker.process.pid for worker in list(self._workers)]
+
     def close(self) -> None:
         """Kill what still works, end what is idle; returns when every process is gone."""
         for worker in self._workers:

@@ -81,7 +81,7 @@ def started(
         cwd=site.root,
         log=logs / "workers.log",
         workers_max=workers_max or cores,
-        environ=_environ(site),
+        environ=environ_of(site),
     )
     with pool:
         if warm:
@@ -137,7 +137,7 @@ def _beside(code: CodeSnapshot) -> str:
     return digest_of(canonical([file for file in code.files if not file[0].endswith(".py")]))
 
 
-def _environ(site: Site) -> dict[str, str]:
+def environ_of(site: Site) -> dict[str, str]:
     """Return what workers get on top of the user's own variables."""
     return {
         # The same order of sets in every process: values and fingerprints must not depend on chance.

@@ -11,13 +11,15 @@ from ropewalk import leases
 from ropewalk.compute import family
 from ropewalk.errors import Interrupted, RopewalkError
 from ropewalk.pipelines import kept, outcomes
-from ropewalk.pipelines.describe import Described, described
+from ropewalk.pipelines.describe import Described
+from ropewalk.pipelines.elsewhere import described_for
 from ropewalk.pipelines.progress import Progress, RunResult
 from ropewalk.pipelines.turns import Turns
 from ropewalk.runs import keep
 from ropewalk.runs import run as runs
 from ropewalk.runs.log import LogEntry
 from ropewalk.runs.run import Run
+from ropewalk.settings import Compute
 from ropewalk.site import Site
 from ropewalk.source.environment import environment_blob
 from ropewalk.store.database import Transaction
@@ -35,10 +37,9 @@ def run_pipeline(
     experiment: str = "",
     parent: str = "",
     workers_max: int | None = None,
+    compute: Compute | None = None,
 ) -> RunResult:
-    """Run a pipeline on the code as it is now; steps whose outcomes are kept do not run again.
-
-    The same command after a kill takes the interrupted run of the same pipeline, arguments and steps' code up again.
+    """Run a pipeline on the code as it is now, or go on with the interrupted run of the same command.
 
     Args:
         site: the project.
@@ -51,14 +52,15 @@ def run_pipeline(
         experiment: what the run belongs to.
         parent: id of the run that started this one.
         workers_max: how many steps may run at once; None for one a core.
+        compute: where its steps run; None for this machine.
 
     Raises:
         NotFound: there is no such file or pipeline; no run is made.
-        Invalid: an argument does not fit or the code cannot be read (no run is made); a step failed (the run is
-            `failed`, the outcomes of the steps before it are kept).
-        Interrupted: Ctrl-C, or another process took the run over; the same command resumes it.
+        Invalid: arguments or code do not fit (no run is made), or a step failed; outcomes before it are kept.
+        Interrupted: Ctrl-C, another process took the run over, or the cluster is lost; the same command resumes it.
+        Unavailable: no cluster answers (no run is made), or a node of it is not fit.
     """
-    with described(site, target, args, workers_max=workers_max) as opened:
+    with described_for(site, target, args, compute, workers_max=workers_max) as opened:
         environment, nodes = environment_blob(site), kept.packed_nodes(site.blobs, opened.graph)
 
         def begin(tx: Transaction) -> tuple[Run, bool]:
@@ -70,8 +72,7 @@ def run_pipeline(
         run, resumed = site.db.write(begin)
         done = _walk(site, run, Turns(site, opened, run, on_progress), on_finish)
     with site.db.read() as reader:
-        steps = outcomes.steps_of(reader, run.id, running=False)
-    return RunResult(run=done, steps=steps, resumed=resumed)
+        return RunResult(run=done, steps=outcomes.steps_of(reader, run.id, running=False), resumed=resumed)
 
 
 def _walk(site: Site, run: Run, turns: Turns, on_finish: Callable[[Transaction, Run], None]) -> Run:
@@ -81,7 +82,9 @@ def _walk(site: Site, run: Run, turns: Turns, on_finish: Callable[[Transaction, 
         return site.db.write(lambda tx: _finish(tx, site, run, on_finish))
     except KeyboardInterrupt as error:
         raise _interrupted(site, run) from error
-    except Interrupted:
+    except Interrupted as error:
+        if error.code == "ray-lost":  # the others say that the run is somebody else's now, or nobody's
+            _stop(site, run, error.what)
         raise
     except Exception as error:
         _fail(site, run, turns, error)
@@ -157,13 +160,19 @@ def _fail(site: Site, run: Run, turns: Turns, error: Exception) -> None:
         site.db.write(work)
 
 
-def _interrupted(site: Site, run: Run) -> Interrupted:
+def _stop(site: Site, run: Run, why: str) -> None:
+    """Write that the run was interrupted."""
+
     def work(tx: Transaction) -> None:
         tx.run("pipelines.end_left", run_id=run.id)
-        runs.move(tx, site, run.id, runs.INTERRUPTED, fence=run.fence, error="stopped by hand")
+        runs.move(tx, site, run.id, runs.INTERRUPTED, fence=run.fence, error=why)
 
     with suppress(RopewalkError):
         site.db.write(work)
+
+
+def _interrupted(site: Site, run: Run) -> Interrupted:
+    _stop(site, run, "stopped by hand")
     return Interrupted(
         "run-interrupted",
         f"The run {run.name} was stopped.",

@@ -27,11 +27,14 @@ class Worker:
         self._session: Session | None = None
         self._shape = ""
         self._opened: Opened | None = None
+        self._here: dict[str, Any] = {}
 
     def handle(self, message: dict[str, Any]) -> dict[str, Any]:
         """Return `{"ok": ...}` or `{"error": ...}`; nothing that the user's code does ends the worker."""
         project = message["project"]
         try:
+            if "snapshot" in project:
+                project = message["project"] = self._settled(project, message.get("elsewhere", ""))
             if message["op"] == "describe":
                 return {"ok": self._describe(project)}
             if message["op"] == "parameters":
@@ -41,6 +44,13 @@ class Worker:
             return {"ok": self._run(message)}
         except BaseException as error:  # noqa: BLE001 - sys.exit() in a step is a failure of the step, no more
             return {"error": self._told(error, project)}
+
+    def _settled(self, project: dict[str, Any], place: str) -> dict[str, Any]:
+        """Return the project as it is on this node of a cluster; looked at once a process."""
+        from ropewalk.pipelines.settle import settled
+
+        self._here = self._here or settled(project, place)
+        return self._here
 
     def _open(self, project: dict[str, Any], *, with_codes: bool) -> dict[str, Any]:
         session = Session(project)
@@ -70,6 +80,10 @@ class Worker:
     def _run(self, message: dict[str, Any]) -> dict[str, Any]:
         if self._session is None:
             self._open(message["project"], with_codes=False)
+            if self._here:
+                from ropewalk.pipelines.settle import require
+
+                require(self._here, loose=True)
         session = self._session
         assert session is not None, "it was opened above"
         if self._shape != message["shape"]:

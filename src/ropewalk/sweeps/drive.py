@@ -10,13 +10,14 @@ from collections.abc import Callable
 from contextlib import suppress
 
 from ropewalk import leases
-from ropewalk.compute import family
+from ropewalk.compute import connection, family
 from ropewalk.errors import Interrupted, Invalid, RopewalkError
 from ropewalk.pipelines.execute import run_pipeline
 from ropewalk.runs import keep
 from ropewalk.runs import run as runs
 from ropewalk.runs.log import LogEntry
 from ropewalk.runs.run import Run
+from ropewalk.settings import LOCAL, Compute
 from ropewalk.site import Site
 from ropewalk.source.environment import environment_blob
 from ropewalk.store.database import Transaction
@@ -32,7 +33,12 @@ OnTrial = Callable[[Trial], None]
 
 
 def run_sweep(
-    site: Site, planned: Planned, *, on_begin: Callable[[Run, bool], None], on_trial: OnTrial
+    site: Site,
+    planned: Planned,
+    *,
+    on_begin: Callable[[Run, bool], None],
+    on_trial: OnTrial,
+    compute: Compute | None = None,
 ) -> tuple[Sweep, Run]:
     """Run a sweep to its end; the same command after a kill goes on with it, and no trial that has ended runs again.
 
@@ -41,6 +47,7 @@ def run_sweep(
         planned: what to run.
         on_begin: told of the sweep's run, and whether it was taken up again.
         on_trial: told of each trial that begins or ends, in our thread.
+        compute: where the trials' steps run; None for this machine.
 
     Raises:
         Interrupted: Ctrl-C, or somebody cancelled it or took it over; the trials that have ended are kept.
@@ -57,13 +64,16 @@ def run_sweep(
 
     sweep, run, resumed = site.db.write(begin)
     on_begin(run, resumed)
-    return sweep, _Drive(site, planned, sweep, run, on_trial).go()
+    with connection.kept():  # a trial uses the connection to the cluster that another one has opened
+        return sweep, _Drive(site, planned, sweep, run, on_trial=on_trial, compute=compute).go()
 
 
 class _Drive:
     """One sweep that this process holds."""
 
-    def __init__(self, site: Site, planned: Planned, sweep: Sweep, run: Run, on_trial: OnTrial) -> None:
+    def __init__(
+        self, site: Site, planned: Planned, sweep: Sweep, run: Run, *, on_trial: OnTrial, compute: Compute | None
+    ) -> None:
         self._site = site
         self._sweep = sweep
         self._run = run
@@ -75,7 +85,9 @@ class _Drive:
         self._last = 0
         self._renew_at = site.clock.monotonic() + RENEW_SECONDS
         cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-        self._workers_max = max(1, cores // sweep.parallel)
+        self._compute = compute
+        here = compute is None or compute.pool == LOCAL
+        self._workers_max = max(1, cores // sweep.parallel) if here else None
 
     def go(self) -> Run:
         """Run trials until none is left."""
@@ -180,6 +192,7 @@ class _Drive:
                 on_finish=lambda tx, run: self._finished(tx, trial, run),
                 parent=self._sweep.run_id,
                 workers_max=self._workers_max,
+                compute=self._compute,
             )
         except RopewalkError as error:
             if isinstance(error, Interrupted) and error.code != "run-cancelled":
