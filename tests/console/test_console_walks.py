@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from decimal import Decimal
+from pathlib import Path
 
 import pytest
 
@@ -14,10 +16,14 @@ from console.pressing import Pressed, address
 from pipelines_project import Project
 from ropewalk.blobs.folder import FolderBucket
 from ropewalk.console import gantt
+from ropewalk.console.steplog import WINDOW_BYTES, Printed, lines_of, search
 from ropewalk.console.steps import Step, Walked
+from ropewalk.console.values import previews
 from ropewalk.errors import Invalid
 from ropewalk.ledger.sign import Signer
 from ropewalk.pipelines.outcomes import StepRecord
+from ropewalk.pipelines.ownership import Ownership
+from ropewalk.pipelines.values import Shelf
 from ropewalk.runs import run as runs
 from ropewalk.runs.run import Run
 from ropewalk.site import HIDDEN, Site
@@ -252,3 +258,50 @@ def test_a_thousand_short_steps_are_a_few_rows_of_few_bars(walks: Walks):
     assert [row["name"] for row in drawn["rows"]] == ["from the cache", "place 1", "place 2"]
     assert sum(bar["count"] for row in drawn["rows"] for bar in row["bars"]) == 1050
     assert len(drawn["rows"][0]["bars"]) == 1
+
+
+def test_of_a_long_log_a_window_is_read_and_a_line_that_is_not_finished_is_asked_for_again(tmp_path: Path):
+    file = tmp_path / "long.log"
+    file.write_bytes(b"".join(b"line %09d\n" % number for number in range(200_000)) + b"10%\r20%")
+    size = file.stat().st_size
+    log = Printed(file=file, data=b"", size=size, whole=size, growing=True)
+
+    lines, following = lines_of(log, size - WINDOW_BYTES, WINDOW_BYTES)
+
+    assert 4_000 < len(lines) < 4_700
+    assert lines[0].text[0][1].startswith("line ")
+    assert (lines[-1].text, lines[-1].partial) == ((("", "20%"),), True)
+    with file.open("ab") as more:
+        more.write(b"\r30%\ndone\n")
+    later = replace(log, size=size + 10, growing=False)
+    assert [line.text[0][1] for line in lines_of(later, following, WINDOW_BYTES)[0]] == ["30%", "done"]
+    first, _ = lines_of(log, 0, WINDOW_BYTES)
+    assert first[-1].at + 15 <= WINDOW_BYTES
+    found, told = search(log, "000199999")
+    assert [line.at for line in found] == [199_999 * 15]
+    assert told == ""
+
+
+def test_what_values_are_is_said_without_bringing_them_to_life(tmp_path: Path):
+    np, tree = pytest.importorskip("numpy"), pytest.importorskip("sklearn.tree")
+    blobs = FolderBucket(tmp_path / "blobs")
+    shelf = Shelf(blobs=blobs, owned=Ownership(f"{tmp_path}/"), code_of=lambda _: {})
+    model = tree.DecisionTreeClassifier(max_depth=3).fit([[0], [1]], [0, 1])
+    value = {
+        "model": model,
+        "big": np.arange(5000.0),
+        "plain": (1, "<b>", None),
+        "text": "x" * 9000,
+        "when": Decimal(1),
+    }
+
+    found = {one.label: one for one in previews(blobs, shelf.encode(value))}
+
+    assert found["['model']"].kind == "sklearn.tree._classes.DecisionTreeClassifier"
+    assert ("max_depth", "3") in found["['model']"].facts
+    assert found["['big']"].told.startswith("5,000, f8")
+    assert found["['big']"].text.startswith("0.0, 1.0")
+    assert found["['plain']"].text == "(1, '<b>', None)"
+    assert len(found["['text']"].text) < 5000
+    gone = previews(blobs, shelf.encode({"a": 1})) + previews(blobs, {"$skops": "sha256:" + "0" * 64, "libraries": []})
+    assert [one.kind for one in gone] == ["dict", "not to be had"]

@@ -23,7 +23,7 @@ from ropewalk.refs import is_digest, short
 
 PARTS_MAX = 12
 ROWS_SHOWN = 10
-TEXT_LETTERS = 4000
+TEXT_LETTERS = 2000
 FACTS_SHOWN = 30
 FILES_SHOWN = 50
 HEAD_BYTES_MAX = 10_000
@@ -107,8 +107,9 @@ def _shown(blobs: Bucket, label: str, tree: Tree) -> Preview:
             if tag in tree:
                 return show(blobs, label, tree)
     text = _plain(tree)
-    cut = f"{len(text):,} letters, of which the first {TEXT_LETTERS:,} are shown" if len(text) > TEXT_LETTERS else ""
-    return Preview(label=label, kind=_kind(tree), told=_long(tree) or cut, text=text[:TEXT_LETTERS])
+    cut = f"the first {TEXT_LETTERS:,} of {len(text):,} letters are shown" if len(text) > TEXT_LETTERS else ""
+    told = "; ".join(word for word in (_long(tree), cut) if word)
+    return Preview(label=label, kind=_kind(tree), told=told, text=text[:TEXT_LETTERS] + ("…" if cut else ""))
 
 
 def _files(tree: Tree) -> list[tuple[str, str]]:
