@@ -14,6 +14,7 @@ from ropewalk.blobs.bucket import Bucket
 from ropewalk.clock import iso
 from ropewalk.data.contract import Contract, from_json
 from ropewalk.data.rows import Problem, row_checker
+from ropewalk.endpoints.columnar import Columnar, as_floats, compiled
 from ropewalk.errors import RopewalkError
 from ropewalk.models.manifest import Field, Output, files_of, read_manifest
 from ropewalk.refs import digest_of_file
@@ -42,6 +43,7 @@ class Served:
         allow_pickle: whether the environment lets models of the pickle family load.
         code: digest of the code snapshot that the model may import from.
         broken: why it cannot be served at all; then everything else is the champion's.
+        columnar: the contract compiled for many rows at once; None where only `check` will do.
     """
 
     release: str
@@ -57,6 +59,7 @@ class Served:
     allow_pickle: bool
     code: str
     broken: RopewalkError | None = None
+    columnar: Columnar | None = None
 
     def load(self, blobs: Bucket, code: Path, allowed: tuple[str, ...]) -> dict[str, object]:
         """Return the worker's load message.
@@ -96,6 +99,7 @@ def read_served(blobs: Bucket, release: str, bundle_digest: str, environment: st
         outputs=manifest.signature.outputs,
         contract=contract,
         check=row_checker(contract),
+        columnar=compiled(contract, manifest.signature.inputs),
         example=example_of(blobs, manifest.parts.get("golden.parquet", ""), [one.name for one in contract.columns]),
         allow_pickle=bundle.environment(environment).allow_pickle,
         code=bundle.code,
@@ -147,11 +151,15 @@ def _plain(value: Any) -> Any:  # noqa: ANN401 - a cell of any type
 
 def columns_of(served: Served, rows: list[dict[str, Any]]) -> dict[str, list[Any]]:
     """Return checked rows as the model's columns; whole numbers become floats where the model wants floats."""
-    columns: dict[str, list[Any]] = {}
+    if len(rows) == 1:
+        get = rows[0].get
+        columns = {field.name: [get(field.name)] for field in served.inputs}
+    else:
+        columns = {field.name: [row.get(field.name) for row in rows] for field in served.inputs}
     for field in served.inputs:
-        name = field.name
-        values = [row.get(name) for row in rows]
         if field.type == "float":
-            values = [value if value is None or value.__class__ is float else float(value) for value in values]
-        columns[name] = values
+            values = columns[field.name]
+            # One value is looked at sooner than a set of types is made.
+            if len(values) > 1 or values[0].__class__ is not float:
+                columns[field.name] = as_floats(values)
     return columns

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from ropewalk.data.contract import from_json
 from ropewalk.data.rows import row_checker
+from ropewalk.endpoints.columnar import compiled
 from ropewalk.endpoints.served import Served, code_folder, example_of
 from ropewalk.errors import NotFound
 from ropewalk.models import versions
@@ -85,6 +86,7 @@ def served_of(site: Site, found: ModelVersion) -> Served:
         outputs=manifest.signature.outputs,
         contract=contract,
         check=row_checker(contract),
+        columnar=compiled(contract, manifest.signature.inputs),
         example=example_of(site.blobs, manifest.parts.get("golden.parquet", ""), names),
         allow_pickle=True,
         code=code,
