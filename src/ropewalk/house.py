@@ -184,11 +184,17 @@ def run(
     )
 
 
+def of_finished(house: House) -> Callable[[Transaction, Run], None]:
+    """Return what the end of a run brings with it that no schedule has started."""
+    return partial(_finished, house.site, "")
+
+
 def _finished(site: Site, fire: str, tx: Transaction, run: Run) -> None:
     """Do what the end of a run brings with it, in its transaction: its models are registered, its start is over."""
     from ropewalk.loops.start import finished
+    from ropewalk.models.register import register_logged
 
-    _register(site, tx, run)
+    register_logged(site, tx, run)
     finished(site, fire, tx, run)
 
 
@@ -201,22 +207,10 @@ def run_script(house: House, program: Program, wanted: Wanted, *, tracking: Trac
         wanted: what of it is kept, and how.
         tracking: serves MLflow's clients on a socket; None for nobody.
     """
+    from ropewalk.models.register import register_logged
     from ropewalk.scripts.run import run_script as go
 
-    return go(house.site, program, wanted, tracking=tracking, on_finish=partial(_register, house.site))
-
-
-def _register(site: Site, tx: Transaction, finished: Run) -> None:
-    from ropewalk.models import versions
-    from ropewalk.runs import keep
-    from ropewalk.runs import run as runs
-
-    for fact in keep.facts(tx, finished.id, "model"):
-        manifest = str(fact.content()["manifest"])
-        # The same model of the same code is the same version: a run from the cache has nothing new to deliver.
-        known = versions.of_manifest(tx, manifest, fact.key)
-        if not any(runs.get(tx, one.run_id).code == finished.code for one in known):
-            versions.register(tx, site, name=fact.key, manifest=manifest, run_id=finished.id)
+    return go(house.site, program, wanted, tracking=tracking, on_finish=partial(register_logged, house.site))
 
 
 def score(house: House) -> Callable[[str, pl.DataFrame], pl.DataFrame]:

@@ -81,6 +81,12 @@ COMMANDS = (
         module="sweep",
     ),
     Command(name="plan", summary="say what would run and why", group=TRAIN, module="plan"),
+    Command(
+        name="step",
+        summary="run one step of a run that an orchestrator drives, or close it",
+        group=TRAIN,
+        module="step",
+    ),
     Command(name="why", summary="say why a step ran, or did not", group=TRAIN, module="why"),
     Command(name="runs", summary="list, search and show runs", group=TRAIN, module="runs"),
     Command(name="diff", summary="say what is different between two runs", group=TRAIN, module="diff"),
@@ -95,7 +101,10 @@ COMMANDS = (
         name="import", summary="take in what MLflow kept: runs, files, models, with ids", group=TRAIN, module="import_"
     ),
     Command(
-        name="export", summary="write runs, files and models out as MLflow keeps them", group=TRAIN, module="export"
+        name="export",
+        summary="write the pipeline out for Airflow, Argo, Kubeflow, Prefect; or runs as MLflow keeps them",
+        group=TRAIN,
+        module="export",
     ),
     Command(
         name="spool",

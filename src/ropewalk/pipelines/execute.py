@@ -79,7 +79,7 @@ def _walk(site: Site, run: Run, turns: Turns, on_finish: Callable[[Transaction, 
     """Walk the graph to its end; however that goes, the run says how it went."""
     try:
         turns.walk()
-        return site.db.write(lambda tx: _finish(tx, site, run, on_finish))
+        return site.db.write(lambda tx: finish(tx, site, run, on_finish))
     except KeyboardInterrupt as error:
         raise _interrupted(site, run) from error
     except Interrupted as error:
@@ -139,7 +139,8 @@ def _left(tx: Transaction, graph: str, parent: str) -> Run | None:
     return None
 
 
-def _finish(tx: Transaction, site: Site, run: Run, on_finish: Callable[[Transaction, Run], None]) -> Run:
+def finish(tx: Transaction, site: Site, run: Run, on_finish: Callable[[Transaction, Run], None]) -> Run:
+    """Write that every step of a run has ended well, and that the run has."""
     steps = outcomes.steps_of(tx, run.id, running=True)
     site.record(tx, "run.steps", run.subject, {"steps": [[step.node, step.state, step.key] for step in steps]})
     done = runs.move(tx, site, run.id, runs.FINISHED, fence=run.fence)

@@ -109,6 +109,10 @@ class Graph:
         """Return the digest of all that makes this command the same command: pipeline, arguments, calls, code."""
         return digest_of(canonical([self.pipeline, self.args, self.shape(), [node.code for node in self.nodes]]))
 
+    def structure(self) -> str:
+        """Return a digest of which calls wait for which, whatever they are given: what an exported file depends on."""
+        return digest_of(canonical([[node.id, node.needs(), bool(node.over)] for node in self.nodes]))
+
     def node(self, name: str) -> Node | None:
         """Return a node by its id, or None."""
         return next((node for node in self.nodes if node.id == name), None)

@@ -16,6 +16,7 @@ from ropewalk.pipelines.attempts import Begun, Ended, Records, error_of
 from ropewalk.pipelines.describe import Described
 from ropewalk.pipelines.frontier import Frontier
 from ropewalk.pipelines.graph import Node, Tree
+from ropewalk.pipelines.hold import Part, RunHold
 from ropewalk.pipelines.keys import Keyed
 from ropewalk.pipelines.mapping import Mappings
 from ropewalk.pipelines.outcomes import CACHED, DONE, FAILED, RUNNING, SKIPPED, WAITING, Outcome
@@ -23,7 +24,6 @@ from ropewalk.pipelines.plan import Hit, Judge
 from ropewalk.pipelines.progress import Progress
 from ropewalk.pipelines.secrets import secrets_of
 from ropewalk.refs import canonical
-from ropewalk.runs import run as runs
 from ropewalk.runs.run import Run
 from ropewalk.site import Site
 from ropewalk.store.database import Transaction
@@ -48,6 +48,7 @@ class Turns:
         opened: graph and workers.
         run: the run, held by this process.
         on_progress: told of each node that begins or ends.
+        part: of a walk over some of a run's steps, whose graph `opened` has, the whole; None for a whole run.
         timer: seconds that never go back, for waiting.
         chance: by which waits before retries differ.
     """
@@ -59,23 +60,26 @@ class Turns:
         run: Run,
         on_progress: Callable[[Progress], None],
         *,
+        part: Part | None = None,
         timer: Callable[[], float] = time.monotonic,
         chance: random.Random | None = None,
     ) -> None:
+        part = part or Part(whole=opened.graph, salt=run.id, hold=RunHold(run), attempts={})
         self._site = site
         self._graph = opened.graph
+        self._hold = part.hold
         self._pool = opened.pool
         self._project = opened.project
         self._run = run
-        self._shape = opened.graph.shape()
+        self._shape = part.whole.shape()
         self._on_progress = on_progress
         self._timer = timer
         self._chance = chance or random.Random()  # noqa: S311 - no secret hangs on it
-        self._judge = Judge(site, opened.graph, salt=run.id)
-        self._records = Records(opened.graph, run, site.root, site.hidden / "logs" / run.id)
+        self._judge = Judge(site, opened.graph, salt=part.salt)
+        self._records = Records(part.whole, run, site.root, site.hidden / "logs" / run.id)
         self._frontier = Frontier(opened.graph)
         self._values: dict[str, Tree] = {}
-        self._attempts: dict[str, int] = {}
+        self._attempts = dict(part.attempts)
         self._rereads: dict[str, int] = {}
         self._running: dict[str, Begun] = {}
         self._maps = Mappings(site, run)
@@ -145,13 +149,12 @@ class Turns:
 
     def _renew(self) -> None:
         if self._timer() >= self._renew_at:
-            lease = leases.take(self._site.clock.now_us(), self._run.fence)
-            self._site.db.write(lambda tx: runs.renew(tx, self._run.id, lease))
+            self._hold.renew(self._site)
             self._renew_at = self._timer() + RENEW_SECONDS
 
     def _turn(self, tx: Transaction, ended: Sequence[Ended]) -> None:
         """Do all that one turn changes, in one transaction: outcomes first, then what they make possible."""
-        runs.check_held(tx, self._run)
+        self._hold.check(tx)
         for item in ended:
             self._store(tx, item)
         self._held_up, self._looked_at = False, self._timer()

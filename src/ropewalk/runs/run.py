@@ -323,7 +323,7 @@ def any_dead(reader: Reader, now_us: int) -> bool:
 
 
 def _interrupt(tx: Transaction, site: Site, run: Run) -> Run:
-    why = f"process {run.pid} on {run.host} is gone"
+    why = f"process {run.pid} on {run.host} is gone" if run.pid else f"it is driven {run.host}, which fell silent"
     if run.kind == REMOTE:
         why = f"its client promised to speak every {run.heartbeat_seconds} s and fell silent"
     return move(tx, site, run.id, INTERRUPTED, fence=run.fence, error=why)

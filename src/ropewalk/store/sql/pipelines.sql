@@ -61,6 +61,7 @@ insert into step_logs (run_id, node, content, bytes) values (:run_id, :node, :co
 on conflict (run_id, node) do update set content = excluded.content, bytes = excluded.bytes;
 -- name: logs_of_run
 select node, content, bytes from step_logs where run_id = :run_id order by node;
+<<<<<<< HEAD
 -- name: log_of_step
 select node, content, bytes from step_logs where run_id = :run_id and node = :node;
 -- name: map_of_step
@@ -103,3 +104,32 @@ where s.run_id = :run_id and s.state = 'cached';
 -- name: worked_of_run
 select count(*) as steps, coalesce(sum(ended_us - started_us), 0) as took_us from steps
 where run_id = :run_id and state in ('done', 'failed') and ended_us is not null;
+=======
+-- name: orchestrated
+select pipeline, key, run_id, graph, at_us from orchestrated_runs where pipeline = :pipeline and key = :key;
+-- name: keep_orchestrated
+insert into orchestrated_runs (pipeline, key, run_id, graph, at_us) values (:pipeline, :key, :run_id, :graph, :at_us)
+on conflict (pipeline, key) do update set run_id = excluded.run_id, graph = excluded.graph, at_us = excluded.at_us;
+-- name: step_lease
+select run_id, node, host, boot, pid, born, expires_us, fence, failures from step_leases
+where run_id = :run_id and node = :node;
+-- name: step_leases_of_run
+select run_id, node, host, boot, pid, born, expires_us, fence, failures from step_leases where run_id = :run_id
+order by node;
+-- name: take_step_lease
+insert into step_leases (run_id, node, host, boot, pid, born, expires_us, fence, failures)
+values (:run_id, :node, :host, :boot, :pid, :born, :expires_us, :fence, :failures)
+on conflict (run_id, node) do update set
+    host = excluded.host, boot = excluded.boot, pid = excluded.pid, born = excluded.born,
+    expires_us = excluded.expires_us, fence = excluded.fence
+where step_leases.fence < excluded.fence;
+-- name: renew_step_lease
+update step_leases set expires_us = :expires_us where run_id = :run_id and node = :node and fence = :fence;
+-- name: end_step_lease
+update step_leases set host = '', boot = '', pid = 0, born = 0, expires_us = 0, failures = :failures
+where run_id = :run_id and node = :node and fence = :fence;
+-- name: end_left_step
+update steps set state = 'interrupted' where run_id = :run_id and node = :node and state in ('running', 'waiting');
+-- name: finished_of_run
+select count(*) as steps from steps where run_id = :run_id and state in ('done', 'cached');
+>>>>>>> 3a1b3f5 (Run one step of an orchestrator's run, and write pipelines out for four of them)

@@ -1,0 +1,2 @@
+drop table step_leases;
+drop table orchestrated_runs;
