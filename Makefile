@@ -43,6 +43,19 @@ ifeq ($(ROPEWALK_TEST_TORCH),1)
 STOCK += .venv-torch/.ropewalk-ready
 endif
 
+# The orchestrators that pipelines are exported to share one environment of some 350 MB. It is made where somebody asks for
+# it: ROPEWALK_TEST_EXPORTS=1, as CI does.
+ORCHESTRATORS := .venv-orchestrators/.ropewalk-ready
+$(ORCHESTRATORS): requirements/orchestrators.txt requirements/setup.txt .ci/install
+	@.ci/install .venv-orchestrators requirements/orchestrators.txt "$(PYTHON)"
+	@touch $@
+ifeq ($(ROPEWALK_TEST_EXPORTS),1)
+STOCK += $(ORCHESTRATORS)
+endif
+
+.PHONY: orchestrators
+orchestrators: $(ORCHESTRATORS) ## Make .venv-orchestrators, where exported pipelines are run by Airflow, Kubeflow, Prefect.
+
 .PHONY: torch
 torch: .venv-torch/.ropewalk-ready ## Make .venv-torch, where autologging of PyTorch is tried; downloads torch.
 
@@ -61,6 +74,9 @@ test: $(READY) $(STOCK) ## Run the whole test suite, with the coverage gate.
 	@$(BIN)/python -m pytest -n $(WORKERS) --dist loadgroup --cov --cov-report=term:skip-covered
 ifneq ($(ROPEWALK_TEST_TORCH),1)
 	@echo "test: PyTorch's cases were left out, for torch may be a download of gigabytes: ROPEWALK_TEST_TORCH=1 make test"
+endif
+ifneq ($(ROPEWALK_TEST_EXPORTS),1)
+	@echo "test: Airflow's, Kubeflow's and Prefect's cases were left out: ROPEWALK_TEST_EXPORTS=1 make test"
 endif
 
 .PHONY: check
@@ -109,6 +125,7 @@ lock: $(READY) ## Resolve the dependencies anew: newest and lowest, with hashes,
 	@$(COMPILE) --upgrade requirements/mlflow.in --output-file requirements/mlflow.txt
 	@$(COMPILE) --upgrade requirements/skinny.in --output-file requirements/skinny.txt
 	@$(COMPILE) --upgrade requirements/triton.in --output-file requirements/triton.txt
+	@$(COMPILE) --upgrade requirements/orchestrators.in --output-file requirements/orchestrators.txt
 	@$(COMPILE) --upgrade --constraints requirements/mlflow.txt --overrides <(echo "torch; sys_platform == 'never'") \
 	  $$(sed -n 's/^\([a-z0-9._-]*\)==.*/--no-emit-package \1/p' requirements/mlflow.txt) \
 	  requirements/torch.in --output-file requirements/torch.txt

@@ -50,7 +50,6 @@ TEMPLATE = {
         ["name"],
         name=LABEL,
         activeDeadlineSeconds=WHOLE,
-        priority=WHOLE,
         retryStrategy=RETRY,
         container=CONTAINER,
         dag=closed(["tasks"], tasks=many(TASK), failFast={"type": "boolean"}),

@@ -5,7 +5,10 @@ from __future__ import annotations
 import pytest
 
 from exports.lettered import PIPELINE
+from exports.ordered import TRAIN
 from pipelines_project import Project
+from ropewalk.exports.pipeline import Exported, read
+from ropewalk.house import open_house
 from ropewalk.site import Site
 
 
@@ -15,3 +18,13 @@ def project(site: Site) -> Project:
     made.write("pipeline.py", PIPELINE)
     made.write("ropewalk.toml", 'name = "letters"\n')
     return made
+
+
+@pytest.fixture(scope="session")
+def exported(tmp_path_factory: pytest.TempPathFactory) -> Exported:
+    """The pipeline as it is read once, for all who only look at what is written of it."""
+    root = tmp_path_factory.mktemp("exported")
+    (root / "pipeline.py").write_text(PIPELINE)
+    (root / "ropewalk.toml").write_text('name = "letters"\n')
+    with open_house(root) as house:
+        return read(house.site, house.settings, TRAIN, {})

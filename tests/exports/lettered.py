@@ -38,7 +38,7 @@ def double(item: int, times: int) -> int:
     return item * times
 
 
-@step(retries=1, backoff="2s", timeout="90s", memory="100MB", cpu=0.5)
+@step(retries=1, backoff="1s", timeout="90s", memory="100MB", cpu=0.5)
 def fit(rows: list[int], leaves: int) -> int:
     note("fit")
     log_metric(f"fit_{leaves}", sum(rows) * leaves)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import subprocess
@@ -11,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from exports.lettered import notes
+from ropewalk.cli import main
 from ropewalk.errors import RopewalkError
 from ropewalk.pipelines import outcomes
 from ropewalk.pipelines.closing import end_run
@@ -277,24 +279,45 @@ def test_a_map_is_one_step_whose_items_are_kept_when_it_is_killed(project):
 
 def test_the_exit_status_says_whether_to_try_again(project):
     root = project.site.root
-    loaded = command(root, "load", PLAIN)
-    missing = command(root, "best", PLAIN)
+    one(project, "load")
     (root / "fail-in-fit").touch()
     once = command(root, "fit", PLAIN)
     (root / "fail-in-fit").touch()
     twice = command(root, "fit", PLAIN)
     closed = command(root, "--end", PLAIN)
-    nobody = command(root, "--end", PLAIN, key="airflow:plain/none")
-    wrong = command(root, "fit", PLAIN, key="nothing")
-    usage = command(root, "month=3", PLAIN)
 
-    assert [loaded.returncode, missing.returncode, once.returncode, twice.returncode] == [0, 1, 75, 1]
-    assert [closed.returncode, nobody.returncode, wrong.returncode, usage.returncode] == [1, 1, 1, 2]
-    assert "loading month 4" in loaded.stdout
+    assert [once.returncode, twice.returncode, closed.returncode] == [75, 1, 1]
     assert "ValueError: fit was told to fail" in once.stdout
     assert "error[step-failed]" in once.stderr
     assert "may try it again" in once.stdout
     assert "plain-1 failed: fit failed; fit-2, best did not run" in closed.stdout
+
+
+def test_what_a_step_prints_is_handed_on_and_machines_get_one_object(project, capsys):
+    words = ["step", "load", PLAIN, "--run", "airflow:plain/1"]
+
+    printed = main(["--project", str(project.site.root), *words]), capsys.readouterr().out
+    machine = main(["--project", str(project.site.root), "--json", *words]), capsys.readouterr().out
+
+    assert printed[0] == machine[0] == 0
+    assert "loading month 4\nload done, attempt 1; plain-1 running\n" in printed[1]
+    result = json.loads(machine[1])["result"]
+    assert (result["step"], result["state"], result["hit"], result["name"]) == ("load", "done", True, "plain-1")
+
+
+@pytest.mark.parametrize(
+    ("words", "status", "code"),
+    [
+        (["best", PLAIN, "--run", "airflow:plain/1"], 1, "step-inputs-missing"),
+        (["--end", PLAIN, "--run", "airflow:plain/none"], 1, "orchestrated-run-unknown"),
+        (["load", PLAIN, "--run", "nothing"], 1, "orchestrated-key"),
+        (["month=3", PLAIN, "--run", "airflow:plain/1"], 2, "usage"),
+    ],
+)
+def test_what_no_further_attempt_would_mend_is_not_to_be_tried_again(project, capsys, words, status, code):
+    found = main(["--project", str(project.site.root), "step", *words])
+
+    assert (found, f"error[{code}]" in capsys.readouterr().err) == (status, True)
 
 
 def test_a_step_that_is_asked_to_end_gives_itself_back(project):

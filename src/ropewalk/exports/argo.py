@@ -70,7 +70,6 @@ def _task(exported: Exported, node: Node, name: str, after: list[str]) -> dict[s
         "name": name,
         "after": after,
         "timeout": int((node.timeout_seconds or 0) + LATE_SECONDS) if timed else None,
-        "priority": node.priority,
         "limit": node.retries + SPARE,
         "wait": f"{max(1, round(node.backoff_seconds))}s",
         "words": [*words, "--structure", exported.structure],

@@ -10,11 +10,13 @@ from ropewalk.exports.kubernetes import cpu, memory
 from ropewalk.exports.names import KUBEFLOW, PYTHON, unique
 from ropewalk.exports.pipeline import Exported
 from ropewalk.exports.render import WAIT_SECONDS_MAX, Wanted, literal, render, schedule_said
+from ropewalk.loops.apart import typed
 from ropewalk.pipelines.graph import Node
 from ropewalk.schedules.spec import ALL, CRON, Spec
 
 END = "ropewalk-end"
-_KINDS = {bool: "bool", int: "int", float: "float", str: "str", list: "list", dict: "dict"}
+# Lists and maps go as JSON text: Kubeflow makes 7.0 of each 7 within them.
+_KINDS = {bool: "bool", int: "int", float: "float", str: "str", list: "str", dict: "str"}
 _TAKEN = frozenset(
     {
         "IMAGE",
@@ -55,7 +57,10 @@ def kubeflow(exported: Exported, wanted: Wanted, *, secret: bool) -> str:
             "filename": f"{PYTHON.made(exported.function)}.py",
             "name": KUBEFLOW.made(exported.function),
             "function": function,
-            "parameters": [(name, _kind(exported, name), value) for name, value in sorted(exported.parameters.items())],
+            "parameters": [
+                (name, _kind(exported, name), typed(value) if type(value) in (list, dict) else value)
+                for name, value in sorted(exported.parameters.items())
+            ],
             "uses_secret": secret or bool(exported.secrets),
             "tasks": [
                 {"id": node.id, "name": names[node.id], "after": list(node.needs()), "words": _words(node)}
@@ -70,13 +75,14 @@ def kubeflow(exported: Exported, wanted: Wanted, *, secret: bool) -> str:
 
 
 def _kind(exported: Exported, name: str) -> str:
-    kind = _KINDS.get(type(exported.parameters[name]))
+    value: object = exported.parameters[name]
+    kind = _KINDS.get(type(value))
     if kind is None:
         raise Invalid(
             "export-argument",
             f"The argument {name!r} has no type that Kubeflow knows.",
             where=exported.pipeline,
-            why=f"its value is {exported.parameters[name]!r}; parameters are text, numbers, booleans, lists or maps",
+            why=f"its value is {value!r}; parameters are text, numbers, booleans, lists or maps",
             fix=f"name a value: ropewalk export kubeflow {exported.pipeline} {name}=...",
         )
     return kind

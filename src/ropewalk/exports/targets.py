@@ -77,15 +77,29 @@ def export(site: Site, settings: Settings, order: Order, *, check: bool = False)
             fix=f"{order.command(order.pipeline)} --image REGISTRY/NAME:TAG",
         )
     exported = read(site, settings, order.pipeline, order.args, order.schedule)
-    path = site.root / (order.output or f"{FOLDER}/{order.target}/{_file(order.target, exported)}")
+    path, text = told(site.root, order, exported)
+    return (compare if check else write)(path, text), exported
+
+
+def told(root: Path, order: Order, exported: Exported) -> tuple[Path, str]:
+    """Return which file is to hold what.
+
+    Args:
+        root: the project's folder.
+        order: what is asked for.
+        exported: the pipeline.
+
+    Raises:
+        Invalid: it cannot be said in the target's words.
+    """
+    path = root / (order.output or f"{FOLDER}/{order.target}/{_file(order.target, exported)}")
     wanted = Wanted(
         command=order.command(exported.pipeline),
-        project=Path(os.path.relpath(site.root, path.parent)).as_posix(),
+        project=Path(os.path.relpath(root, path.parent)).as_posix(),
         image=order.image,
         secret=order.secret or SECRET,
     )
-    text = _written(order, exported, wanted)
-    return (compare if check else write)(path, text), exported
+    return path, _written(order, exported, wanted)
 
 
 def _file(target: str, exported: Exported) -> str:
