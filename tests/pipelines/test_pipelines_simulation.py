@@ -6,7 +6,7 @@ import os
 
 import pytest
 
-from ropewalk.pipelines import turns
+from ropewalk.pipelines import hold
 from ropewalk.pipelines.turns import Turns
 from simulated import Broken, World
 
@@ -48,7 +48,7 @@ class Careless(Turns):
 def test_a_planted_fault_is_found_and_its_seed_replays_exactly(monkeypatch, fault):
     kind = Turns
     if fault.startswith("a holder"):
-        monkeypatch.setattr(turns.runs, "check_held", lambda tx, run: None)
+        monkeypatch.setattr(hold.runs, "check_held", lambda tx, run: None)
     else:
         kind = Careless
 

@@ -16,7 +16,7 @@ from ropewalk.schedules.spec import ALL, CRON, Spec
 
 END = "ropewalk-end"
 # Lists and maps go as JSON text: Kubeflow makes 7.0 of each 7 within them.
-_KINDS = {bool: "bool", int: "int", float: "float", str: "str", list: "str", dict: "str"}
+_KINDS: dict[type, str] = {bool: "bool", int: "int", float: "float", str: "str", list: "str", dict: "str"}
 _TAKEN = frozenset(
     {
         "IMAGE",

@@ -105,25 +105,31 @@ def run_step(
         graph = opened.graph
         _require_structure(graph, asked)
         node = _node(graph, name)
-        environment = environment_blob(site)
-
-        def take(tx: Transaction) -> tuple[Run, StepHold | StepLease | StepRecord]:
-            run = open_run(tx, site, opened, asked.key, environment)
-            row = _finished(tx, site, run, name)
-            return run, row or take_step(tx, site, run, name)
-
-        while True:
-            run, taken = site.db.write(take)
-            if not isinstance(taken, StepLease):
-                break
-            on_wait(taken)
-            wait(LOOK_SECONDS)
+        run, taken = _taken(site, opened, asked.key, name, lambda lease: (on_wait(lease), wait(LOOK_SECONDS)))
         if isinstance(taken, StepRecord):
             run = site.db.write(lambda tx: finish_whole(tx, site, run, graph, on_finish))
             return StepResult(run=run, step=taken, hit=True)
         log = site.hidden / "logs" / run.id / f"{name}.log"
         on_log(log, log.stat().st_size if log.exists() else 0)
         return _One(site, opened, asked, node, taken, on_progress=on_progress, on_finish=on_finish).go()
+
+
+def _taken(
+    site: Site, opened: Described, key: str, name: str, wait: Callable[[StepLease], object]
+) -> tuple[Run, StepHold | StepRecord]:
+    """Open the run and take a step of it, once nobody else has it; return what it gave where it is done by then."""
+    environment = environment_blob(site)
+
+    def take(tx: Transaction) -> tuple[Run, StepHold | StepLease | StepRecord]:
+        run = open_run(tx, site, opened, key, environment)
+        row = _finished(tx, site, run, name)
+        return run, row or take_step(tx, site, run, name)
+
+    while True:
+        run, taken = site.db.write(take)
+        if not isinstance(taken, StepLease):
+            return run, taken
+        wait(taken)
 
 
 class _One:
