@@ -16,6 +16,7 @@ from ropewalk.cli import main
 from ropewalk.errors import RopewalkError
 from ropewalk.pipelines import outcomes
 from ropewalk.pipelines.closing import end_run
+from ropewalk.pipelines.kept import nodes_of
 from ropewalk.pipelines.onestep import Asked, StepResult, run_step
 from ropewalk.pipelines.orchestrated import SILENT_SECONDS, StepLease, find, step_lease
 from ropewalk.runs import keep
@@ -120,6 +121,10 @@ def test_a_step_that_fails_may_be_tried_as_often_as_it_says_and_no_more(project)
     assert (second.again, second.step.attempt) == (False, 2)
     assert "fit was told to fail" in str(second.error)
     assert (third.step.state, third.step.attempt, third.error) == ("done", 3, None)
+    with project.site.db.read() as rows:
+        tried = rows.rows("pipelines.attempts_of_step", run_id=third.run.id, node="fit", count=9)
+        assert [row["attempt"] for row in tried] == [2, 1]
+        assert len(nodes_of(rows, project.site.blobs, third.run.id)) == 4
 
 
 def test_a_run_is_closed_with_what_failed_and_a_cleared_step_goes_on_in_a_new_one(project):

@@ -16,8 +16,9 @@ from ropewalk.pipelines.describe import Described, described
 from ropewalk.pipelines.given import given, kept
 from ropewalk.pipelines.graph import Graph, Node
 from ropewalk.pipelines.hold import Part
+from ropewalk.pipelines.kept import packed_nodes
 from ropewalk.pipelines.orchestrated import StepHold, StepLease, open_run, require_key, salt_of, take_step
-from ropewalk.pipelines.outcomes import CACHED, DONE, StepRecord
+from ropewalk.pipelines.outcomes import CACHED, DONE, FAILED, StepRecord
 from ropewalk.pipelines.plan import Judge
 from ropewalk.pipelines.progress import Progress
 from ropewalk.pipelines.turns import Turns
@@ -118,18 +119,30 @@ def _taken(
     site: Site, opened: Described, key: str, name: str, wait: Callable[[StepLease], object]
 ) -> tuple[Run, StepHold | StepRecord]:
     """Open the run and take a step of it, once nobody else has it; return what it gave where it is done by then."""
-    environment = environment_blob(site)
+    environment, nodes = environment_blob(site), packed_nodes(site.blobs, opened.graph)
 
     def take(tx: Transaction) -> tuple[Run, StepHold | StepLease | StepRecord]:
         run = open_run(tx, site, opened, key, environment)
+        tx.run("pipelines.keep_nodes", run_id=run.id, nodes=nodes)
         row = _finished(tx, site, run, name)
-        return run, row or take_step(tx, site, run, name)
+        taken = row or take_step(tx, site, run, name)
+        if isinstance(taken, StepHold):
+            _keep_attempt(tx, run, name)
+        return run, taken
 
     while True:
         run, taken = site.db.write(take)
         if not isinstance(taken, StepLease):
             return run, taken
         wait(taken)
+
+
+def _keep_attempt(tx: Transaction, run: Run, name: str) -> None:
+    """Keep what is known of a failed attempt, whose row the next one takes."""
+    row = tx.get(StepRecord, "pipelines.step", run_id=run.id, node=name)
+    if row is not None and row.state == FAILED:
+        facts = {name: getattr(row, name) for name in ("attempt", "started_us", "ended_us", "error")}
+        tx.run("pipelines.keep_attempt", run_id=run.id, node=name, **facts)
 
 
 class _One:

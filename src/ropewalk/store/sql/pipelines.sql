@@ -61,7 +61,6 @@ insert into step_logs (run_id, node, content, bytes) values (:run_id, :node, :co
 on conflict (run_id, node) do update set content = excluded.content, bytes = excluded.bytes;
 -- name: logs_of_run
 select node, content, bytes from step_logs where run_id = :run_id order by node;
-<<<<<<< HEAD
 -- name: log_of_step
 select node, content, bytes from step_logs where run_id = :run_id and node = :node;
 -- name: map_of_step
@@ -104,7 +103,6 @@ where s.run_id = :run_id and s.state = 'cached';
 -- name: worked_of_run
 select count(*) as steps, coalesce(sum(ended_us - started_us), 0) as took_us from steps
 where run_id = :run_id and state in ('done', 'failed') and ended_us is not null;
-=======
 -- name: orchestrated
 select pipeline, key, run_id, graph, at_us from orchestrated_runs where pipeline = :pipeline and key = :key;
 -- name: keep_orchestrated
@@ -132,4 +130,3 @@ where run_id = :run_id and node = :node and fence = :fence;
 update steps set state = 'interrupted' where run_id = :run_id and node = :node and state in ('running', 'waiting');
 -- name: finished_of_run
 select count(*) as steps from steps where run_id = :run_id and state in ('done', 'cached');
->>>>>>> 3a1b3f5 (Run one step of an orchestrator's run, and write pipelines out for four of them)
