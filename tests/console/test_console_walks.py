@@ -20,6 +20,7 @@ from ropewalk.console.steplog import WINDOW_BYTES, Printed, lines_of, search
 from ropewalk.console.steps import Step, Walked
 from ropewalk.console.values import previews
 from ropewalk.errors import Invalid
+from ropewalk.evidence.references import referenced
 from ropewalk.ledger.sign import Signer
 from ropewalk.pipelines.outcomes import StepRecord
 from ropewalk.pipelines.ownership import Ownership
@@ -203,6 +204,20 @@ def test_a_run_that_kept_no_graph_lists_its_steps(walks: Walks):
     assert "before runs kept their graph" in page
     assert "shaky" in page
     assert "nothing that it depends on has changed" in step
+
+
+def test_the_blob_that_holds_a_long_graph_is_needed(walks: Walks):
+    site = walks.project.site
+    digest = site.blobs.put(b"[ ]")
+    with site.db.read() as rows:
+        before = str(rows.value("pipelines.nodes_of_run", run_id=walks.failed))
+        assert digest not in referenced(rows, site.blobs)
+
+    site.db.write(lambda tx: tx.run("pipelines.keep_nodes", run_id=walks.failed, nodes=digest))
+
+    with site.db.read() as rows:
+        assert digest in referenced(rows, site.blobs)
+    site.db.write(lambda tx: tx.run("pipelines.keep_nodes", run_id=walks.failed, nodes=before))
 
 
 def test_where_no_pipeline_has_run_the_page_says_what_to_type(one: Pressed):

@@ -154,7 +154,7 @@ def _bar(walked: Walked, step: Step, *, on_path: bool) -> Piece:
 
 
 def _after(walked: Walked, at_us: int) -> str:
-    return f"{short_span(max(0, at_us - walked.run.started_us) / SECOND_US)} after the run"
+    return f"{span(1, 1 + max(0, at_us - walked.run.started_us))} after the run"
 
 
 def _lanes(walked: Walked, begun: Sequence[Step], path: dict[str, None]) -> list[tuple[str, list[Piece]]]:
