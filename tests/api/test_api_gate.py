@@ -55,7 +55,17 @@ def test_whoever_says_not_who_he_is_is_asked(asked: Asked, path: str) -> None:
     assert {"code", "error_code"} & set(answer.json())
 
 
-@pytest.mark.parametrize("path", ["/health", "/login", "/static/console.css", "/v2/health/live"])
+def test_a_refusal_is_told_in_the_words_of_the_paths_protocol(asked: Asked, ann: str) -> None:
+    inference = asked.ask("POST", "/v2/models/churn/infer", b"{}")
+    scoring = asked.ask("POST", "/invocations", b"{}")
+    load = asked.ask("POST", "/v2/repository/models/churn/load", authorization=bearer(ann))
+
+    assert (inference.status, bool(inference.json()["error"])) == (401, True)
+    assert (scoring.status, scoring.json()["error_code"]) == (401, "UNAUTHENTICATED")
+    assert (load.status, "error" in load.json()) == (403, True)  # ann may look at dev, and endpoints are of production
+
+
+@pytest.mark.parametrize("path", ["/health", "/ping", "/login", "/static/console.css", "/v2/health/live"])
 def test_a_few_addresses_are_public(asked: Asked, path: str) -> None:
     assert asked.ask("GET", path).status == 200
 
