@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 import json
+import os
 import random
 import subprocess
 import sys
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import pytest
 
+from acceptance import stock
 from ropewalk.cli import main
-from ropewalk.demo.server import Server
+from ropewalk.demo.server import Server, free_port
 from ropewalk.exchange.arrive import Arrival
 from ropewalk.exchange.opened import open_source
 from ropewalk.house import open_house
@@ -19,6 +24,7 @@ from ropewalk.runs import experiments
 from ropewalk.site import Site
 from ropewalk.store.sqlitefile import SqliteFile
 from ropewalk.traces import evaluation, records, search, whole
+from ropewalk.tracking import wire
 from ropewalk.webhooks import webhook
 from runs.stores import STORES, site_on
 
@@ -150,6 +156,90 @@ def test_a_dry_run_counts_traces_too_and_writes_none(tmp_path, sqlite_file, caps
     assert {kind: counts[kind] for kind in (*COUNTS, *MORE)} == {**COUNTS, **MORE}
     with open_house(tmp_path) as house:
         assert told(house.site) == {}
+
+
+def lab_of(sqlite_file: Path, root: Path) -> Path:
+    """A project that holds what the file holds."""
+    root.mkdir()
+    (root / "ropewalk.toml").write_text(f'name = "{root.name}"\n')
+    with open_house(root) as house:
+        take(house.site, sqlite_file)
+    return root
+
+
+def sent(lab: Path, to: str, capsys) -> dict[str, dict[str, int]]:
+    assert main(["--project", str(lab), "export", "mlflow", to, "--json"]) == 0, capsys.readouterr()
+    return json.loads(capsys.readouterr().out)["result"]
+
+
+def test_they_go_out_again_once_and_come_back_the_same(tmp_path, sqlite_file, capsys):
+    lab = lab_of(sqlite_file, tmp_path / "lab")
+    other = tmp_path / "other"
+    other.mkdir()
+    (other / "ropewalk.toml").write_text('name = "other"\n')
+
+    with Server(other, 0) as server:
+        first, again = sent(lab, server.url, capsys), sent(lab, server.url, capsys)
+    folder = sent(lab, str(tmp_path / "out"), capsys)
+    with site_on("sqlite", tmp_path / "of-folder") as site:
+        back = take(site, tmp_path / "out")
+        from_folder = told(site)
+    with open_house(lab) as one, open_house(other) as two:
+        wanted, found = told(one.site), told(two.site)
+        with two.site.db.read() as reader:
+            (hook,), _ = webhook.listed(reader)
+
+    assert {kind: first["counts"][kind] for kind in (*COUNTS, *MORE)} == {**COUNTS, **MORE}
+    assert {kind: again["counts"][kind] for kind in (*COUNTS, *MORE)} == dict.fromkeys((*COUNTS, *MORE), 0)
+    assert found == wanted == from_folder
+    assert (hook.status, hook.secret) == ("DISABLED", None)
+    assert "no webhooks" in folder["notes"]["webhook hook"]
+    assert {kind: back.moved[kind] for kind in COUNTS} == COUNTS
+
+
+@pytest.mark.skipif(not os.environ.get("ROPEWALK_TEST_MLFLOW_SERVER"), reason="ROPEWALK_TEST_MLFLOW_SERVER=1 runs it")
+def test_mlflows_own_server_takes_them_and_gives_them_back(tmp_path, sqlite_file, capsys):
+    lab = lab_of(sqlite_file, tmp_path / "lab")
+    with theirs(tmp_path) as url:
+        first, again = sent(lab, url, capsys), sent(lab, url, capsys)
+        with site_on("sqlite", tmp_path / "third") as site:
+            back = take(site, url)
+            found = told(site)
+    with open_house(lab) as house:
+        wanted = told(house.site)
+
+    assert {kind: first["counts"][kind] for kind in (*COUNTS, *MORE)} == {**COUNTS, **MORE}
+    assert {kind: again["counts"][kind] for kind in (*COUNTS, *MORE)} == dict.fromkeys((*COUNTS, *MORE), 0)
+    assert {kind: back.moved[kind] for kind in (*COUNTS, *MORE)} == {**COUNTS, **MORE}
+    for name, one in wanted.items():
+        for part in ("id", "times", "previews", "judged"):
+            assert found[name][part] == one[part], (name, part)
+        assert len(found[name]["spans"]) == len(one["spans"])
+
+
+@contextmanager
+def theirs(folder: Path) -> Iterator[str]:
+    """Run MLflow's own server."""
+    surroundings = stock.surroundings("", {"MLFLOW_DISABLE_AGENT_SETUP_HINT": "true"})
+    del surroundings["MLFLOW_TRACKING_URI"]
+    port = free_port()
+    words = [str(stock.python("mlflow").with_name("mlflow")), "server", "--host", "127.0.0.1", "--port", str(port)]
+    words += ["--backend-store-uri", f"sqlite:///{folder}/theirs.db", "--artifacts-destination", str(folder / "theirs")]
+    with subprocess.Popen([*words, "--workers", "1"], cwd=folder, env=surroundings) as process:
+        try:
+            wait_for(f"http://127.0.0.1:{port}")
+            yield f"http://127.0.0.1:{port}"
+        finally:
+            process.terminate()
+
+
+def wait_for(url: str) -> None:
+    for _ in range(600):
+        with suppress(wire.Away):
+            if wire.send(url, "GET", "/health").fine:
+                return
+        threading.Event().wait(0.2)
+    pytest.fail("MLflow's server did not come up")
 
 
 @pytest.mark.fault

@@ -7,11 +7,26 @@ import math
 import shutil
 from collections.abc import Iterable, Mapping
 from pathlib import Path
+from typing import cast
 from uuid import NAMESPACE_URL, uuid5
 
 from ropewalk.errors import Conflict, Invalid
 from ropewalk.exchange.folder import META, MODEL_STATUSES, MODELS, STATUSES, TRASH
-from ropewalk.exchange.records import Experiment, File, LoggedModel, Model, Point, Run, Version
+from ropewalk.exchange.records import (
+    EvaluationData,
+    Experiment,
+    File,
+    Hook,
+    LoggedModel,
+    Model,
+    Point,
+    Run,
+    Traced,
+    Unkept,
+    Version,
+)
+from ropewalk.exchange.tracewords import info_of, span_words
+from ropewalk.traces.trace import ARTIFACTS
 
 LOCAL = 4
 CHUNK = 1 << 20
@@ -130,6 +145,41 @@ class FolderTarget:
         for version in one.versions:
             self._version(home / f"version-{version.version}", one.name, version)
 
+    def trace(self, one: Traced) -> bool:
+        """Write a trace; its spans lie among its artifacts, as the file store's own client keeps them."""
+        told = one.told
+        home = _inside(self._homes[told.experiment] / "traces", told.id)
+        info = info_of(one, told.experiment, {})
+        judged = cast("list[Mapping[str, object]]", info.pop("assessments"))
+        metadata, tags = info.pop("trace_metadata"), info.pop("tags")
+        if info.pop("execution_duration", None) is not None:
+            info["execution_duration_ms"] = told.duration_ms
+        _meta(home, info, "trace_info.yaml")
+        _texts(home / "request_metadata", cast("Mapping[str, str]", metadata))
+        _texts(home / "tags", {**cast("Mapping[str, str]", tags), ARTIFACTS: str(home / "artifacts")})
+        for each in judged:
+            _meta(home / "assessments", each, f"{each['assessment_id']}.yaml")
+        (home / "artifacts").mkdir(exist_ok=True)
+        spans = json.dumps({"spans": [span_words(each) for each in one.spans]})
+        (home / "artifacts" / "traces.json").write_text(spans, encoding="utf-8")
+        return True
+
+    def data(self, one: EvaluationData) -> bool:  # noqa: ARG002 - whatever it is
+        """Write none.
+
+        Raises:
+            Unkept: always.
+        """
+        raise Unkept("MLflow's file store keeps no datasets for evaluation: export to a server")
+
+    def hook(self, one: Hook) -> bool:  # noqa: ARG002 - whatever it is
+        """Write none.
+
+        Raises:
+            Unkept: always.
+        """
+        raise Unkept("MLflow's file store keeps no webhooks: export to a server")
+
     def finish(self) -> None:
         """Do nothing: what is deleted was written as such."""
 
@@ -186,11 +236,11 @@ class FolderTarget:
             _meta(home / "outputs" / model, {**ends, "source_id": one.id, "source_type": "RUN_OUTPUT", "tags": {}})
 
 
-def _meta(home: Path, fields: Mapping[str, object]) -> None:
+def _meta(home: Path, fields: Mapping[str, object], name: str = META) -> None:
     """Write fields as YAML; each value is JSON, which YAML understands."""
     home.mkdir(parents=True, exist_ok=True)
     lines = [f"{key}: {json.dumps(value)}\n" for key, value in sorted(fields.items())]
-    (home / META).write_text("".join(lines), encoding="utf-8")
+    (home / name).write_text("".join(lines), encoding="utf-8")
 
 
 def _texts(home: Path, pairs: Mapping[str, str]) -> None:

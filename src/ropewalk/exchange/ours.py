@@ -2,13 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from functools import partial
 from typing import BinaryIO
 
 from ropewalk.artifacts import artifact, native, paths
 from ropewalk.blobs.bucket import Bucket
-from ropewalk.exchange.records import Dataset, Experiment, File, LoggedModel, Model, Point, Run, Version
+from ropewalk.exchange import oursobserved
+from ropewalk.exchange.records import (
+    Dataset,
+    EvaluationData,
+    Experiment,
+    File,
+    Hook,
+    LoggedModel,
+    Model,
+    Point,
+    Run,
+    Traced,
+    Version,
+)
 from ropewalk.models import logged, registered, stages, versions
 from ropewalk.runs import experiments, inputs, series
 from ropewalk.runs import run as runs
@@ -115,6 +128,18 @@ class ProjectSource:
                 named = native.files(reader, self._site.blobs, kept)
                 found |= {path.removeprefix(f"{folder}/"): one.digest for path, one in named.items()}
         return found
+
+    def traces(self, experiment: Experiment) -> Iterator[Traced]:
+        """Yield its traces with what is thought of them."""
+        return oursobserved.traces(self._site, experiment)
+
+    def evaluation_data(self, experiments: Sequence[Experiment]) -> Iterator[EvaluationData]:
+        """Yield the datasets for evaluation of experiments."""
+        return oursobserved.evaluation_data(self._site, experiments)
+
+    def hooks(self) -> Iterator[Hook]:
+        """Yield the webhooks, without their secrets."""
+        return oursobserved.hooks(self._site)
 
     def models(self) -> Iterator[Model]:
         """Yield the registered models, prompts too."""

@@ -301,6 +301,10 @@ class Whole(Source, Protocol):
         ...
 
 
+class Unkept(Exception):
+    """The target has no place for such a thing; the words say which."""
+
+
 class Elsewhere(Exception):
     """Files lie outside of what was named as the source; nothing was opened."""
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import tempfile
-from collections.abc import Generator, Iterable, Iterator, Sequence
+from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
@@ -71,14 +71,21 @@ class ServerSource:
             return said.read()
         raise said_no(self.url, target.removeprefix(API), said)
 
-    def send(self, method: str, target: str, body: bytes | Path = b"", into: IO[bytes] | None = None) -> wire.Answer:
+    def send(
+        self,
+        method: str,
+        target: str,
+        body: bytes | Path = b"",
+        into: IO[bytes] | None = None,
+        headers: Mapping[str, str] = JSON,
+    ) -> wire.Answer:
         """Return what the server answers, whatever it is.
 
         Raises:
             Unavailable: it does not answer.
         """
         try:
-            return wire.send(self.url, method, target, headers=JSON, body=body, into=into)
+            return wire.send(self.url, method, target, headers=headers, body=body, into=into)
         except wire.Away as error:
             raise Unavailable(
                 "exchange-server-away",

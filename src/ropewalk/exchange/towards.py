@@ -13,8 +13,21 @@ from typing import cast
 from urllib.parse import quote
 
 from ropewalk.errors import Invalid
-from ropewalk.exchange.records import Experiment, File, LoggedModel, Model, Point, Run, Version, pieces
+from ropewalk.exchange.records import (
+    EvaluationData,
+    Experiment,
+    File,
+    Hook,
+    LoggedModel,
+    Model,
+    Point,
+    Run,
+    Traced,
+    Version,
+    pieces,
+)
 from ropewalk.exchange.server import FILES, PAGE_ROWS, PROXIED, Json, ServerSource, said_no
+from ropewalk.exchange.towardstraces import Observed
 from ropewalk.refs import name_clause
 
 OLD_ID = "ropewalk.exported_id"
@@ -44,6 +57,7 @@ class ServerTarget:
         self._runs: dict[str, str] = {}
         self._models: dict[str, str] = {}
         self._places: dict[str, str] = {}
+        self._observed = Observed(self._server, self._experiments, self._runs)
         self._made: defaultdict[str, list[tuple[str, int]]] = defaultdict(list)
 
     def experiment(self, one: Experiment) -> None:
@@ -176,6 +190,18 @@ class ServerTarget:
                 self._version(one.name, version)
         for alias, number in one.aliases.items():
             self._post("registered-models/alias", {"name": one.name, "alias": alias, "version": str(number)})
+
+    def trace(self, one: Traced) -> bool:
+        """Make a trace with its spans and judgements, whose ids it keeps; say whether it was new there."""
+        return self._observed.trace(one)
+
+    def data(self, one: EvaluationData) -> bool:
+        """Make a dataset for evaluation; say whether it was new there."""
+        return self._observed.data(one)
+
+    def hook(self, one: Hook) -> bool:
+        """Make a webhook, disabled and without its secret; say whether it was new there."""
+        return self._observed.hook(one)
 
     def finish(self) -> None:
         """Delete the experiments that are deleted, now that their runs are there."""

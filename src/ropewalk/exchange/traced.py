@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import cast
 
@@ -15,6 +16,7 @@ from ropewalk.traces.start import Told
 from ropewalk.traces.values import loaded, to_pairs
 
 Json = Mapping[str, object]
+_HEX = re.compile(r"[0-9a-f]{16}|[0-9a-f]{32}")
 # Where the bytes lay, and what a server says of its own storage.
 NOT_TAKEN = frozenset(("mlflow.artifactLocation", "mlflow.trace.spansLocation", "mlflow.trace.archiveLocation"))
 _CAMEL = {
@@ -60,8 +62,8 @@ def traced(
             client_request=_text(info.get("client_request_id")),
             request_preview=_text(info.get("request_preview")),
             response_preview=_text(info.get("response_preview")),
-            tags=_kept(tags if tags is not None else dict(texts(info.get("tags")))),
-            metadata=_kept(metadata if metadata is not None else dict(texts(info.get("trace_metadata")))),
+            tags=kept(tags if tags is not None else dict(texts(info.get("tags")))),
+            metadata=kept(metadata if metadata is not None else dict(texts(info.get("trace_metadata")))),
             assessments=tuple(assessment(one) for one in said),
         )
     except (KeyError, ValueError, TypeError, AttributeError) as error:
@@ -160,10 +162,12 @@ def _pairs_as_they_are(told: object) -> object:
 
 
 def _hex(value: object) -> str:
-    """Return an id in hex, from base64, or from hex behind `tr-`."""
+    """Return an id in hex, from base64, from hex, or from hex behind `tr-`."""
     text = str(value)
     if text.startswith("tr-"):
         return text.removeprefix("tr-")
+    if _HEX.fullmatch(text):  # as links have it; no id has so many letters in base64
+        return text
     return base64.b64decode(text, validate=True).hex()
 
 
@@ -193,7 +197,8 @@ def damaged(where: str, why: Exception) -> Corrupt:
     )
 
 
-def _kept(told: Mapping[str, str]) -> dict[str, str]:
+def kept(told: Mapping[str, str]) -> dict[str, str]:
+    """Return tags or metadata without what says where bytes lay."""
     return {key: value for key, value in told.items() if key not in NOT_TAKEN}
 
 

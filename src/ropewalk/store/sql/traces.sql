@@ -50,6 +50,8 @@ select id, parent, usage, cost from spans where trace = :trace;
 -- name: contents
 select content from spans where trace = :trace
 order by case when parent is null then 0 else 1 end, start_ns, id;
+-- name: runs_of
+select target from trace_links where trace = :trace and kind = 'run' order by target;
 -- name: link
 insert into trace_links (trace, kind, target) values (:trace, :kind, :target)
 on conflict (trace, kind, target) do nothing;
