@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 
     from ropewalk.loops.start import Starts
     from ropewalk.loops.work import Loop
+    from ropewalk.models.adopt import Labelled
     from ropewalk.pipelines.progress import Progress as StepProgress
     from ropewalk.pipelines.progress import RunResult
     from ropewalk.releases.release import Release
@@ -257,6 +258,7 @@ def ship(
     model: str = "",
     release: str = "",
     environment: str = "production",
+    labelled: Labelled | None = None,
     on_progress: Callable[[StageProgress], None],
     wait: bool = True,
 ) -> Release:
@@ -264,27 +266,26 @@ def ship(
 
     Args:
         house: the open project.
-        model: `NAME/VERSION`, or an alias or version of the project's model; its newest when empty.
+        model: as `adopt.to_ship` takes it; the newest version of the project's model when empty.
         release: id of a release to go on with, such as after an approval.
         environment: where it is to serve.
+        labelled: rows to judge a model of MLflow's client by.
         on_progress: told of each stage.
         wait: stay until the canary is decided.
 
     Raises:
-        Invalid: the settings know no such environment.
+        Invalid: the settings know no such environment, or the model is none.
         NotFound: there is no such model version or release.
-        Refused: a stage failed.
+        Refused: a stage failed, or MLflow's client logged what cannot be shipped.
     """
-    from ropewalk.models import versions
+    from ropewalk.models.adopt import to_ship
     from ropewalk.releases import line
 
     site, settings = house.site, house.settings
     if release:
         return line.resume(site, settings, release, doors=doors(house), on_progress=on_progress, wait=wait)
     _require_environment(settings, environment)
-    name, _, wanted = model.rpartition("/") if "/" in model else (settings.model_name, "", model)
-    with site.db.read() as reader:
-        version = versions.resolve(reader, name, wanted or versions.LATEST)
+    version = to_ship(site, settings, model, labelled=labelled, on_finish=partial(_register, site))
     return line.ship(
         site,
         settings,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 from collections.abc import Callable
 from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ropewalk.cli.output import Output
@@ -18,6 +19,8 @@ if TYPE_CHECKING:
 EXAMPLE = """
 ropewalk ship
 ropewalk ship flights/4 --no-wait
+ropewalk ship models:/churn@champion       # what MLflow's client logged: by its signature and its input example
+ropewalk ship models:/churn/3 --rows holdout.parquet --target churned       # judged by rows with labels
 ropewalk ship --release flights/4          # go on, after an approval or a failed stage
 """
 LETTERS_MAX = 160
@@ -36,8 +39,14 @@ WAITING = (
 def arguments(parser: argparse.ArgumentParser) -> None:
     """Add what to ship and where."""
     parser.add_argument(
-        "model", nargs="?", default="", metavar="MODEL", help="NAME/VERSION or a version; newest if none"
+        "model",
+        nargs="?",
+        default="",
+        metavar="MODEL",
+        help="NAME/VERSION or a version, newest if none; models:/NAME@ALIAS or runs:/RUN/PATH of MLflow's client",
     )
+    parser.add_argument("--rows", type=Path, default=None, metavar="FILE", help="Parquet or CSV to judge it by")
+    parser.add_argument("--target", default="", metavar="COLUMN", help="the column of labels in it")
     parser.add_argument("--release", default="", metavar="RELEASE", help="go on with this release")
     parser.add_argument("--environment", default="production", help="where it is to serve")
     parser.add_argument("--no-wait", action="store_true", help="leave as soon as the canary has begun")
@@ -46,6 +55,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 def handle(options: argparse.Namespace, out: Output) -> None:
     """Print each stage as it ends."""
     from ropewalk.house import open_house, ship
+    from ropewalk.models.adopt import Labelled
     from ropewalk.releases import outcome
 
     with open_house(options.project, create=False) as house:
@@ -55,6 +65,7 @@ def handle(options: argparse.Namespace, out: Output) -> None:
                 model=options.model,
                 release=options.release,
                 environment=options.environment,
+                labelled=Labelled(file=options.rows and options.rows.resolve(), target=options.target),
                 on_progress=Teller(out, bar=bar, title=partial(_title, house), waits=not options.no_wait).tell,
                 wait=not options.no_wait,
             )

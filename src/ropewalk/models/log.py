@@ -109,6 +109,7 @@ def build(
     train: Any,  # noqa: ANN401
     holdout: Any,  # noqa: ANN401
     target: str,
+    contract: bytes | None = None,
 ) -> str:
     """Write all parts of a model and its manifest; return the manifest's digest.
 
@@ -120,6 +121,7 @@ def build(
         train: rows with the target.
         holdout: rows with the target, or None.
         target: column that is predicted.
+        contract: what a request must be, as JSON; read off the rows when None.
     """
     from ropewalk.data import frames
 
@@ -128,7 +130,7 @@ def build(
     chosen = pick(held, [field.name for field in shape.signature.inputs], golden_rows())
     rows = _Rows(frame=chosen, columns=chosen.to_dict(as_series=False), count=chosen.height)
     found = _forms(model, shape, rows)
-    parts = data_parts(blobs, shape, table, held, target)
+    parts = data_parts(blobs, shape, table, held, target=target, contract=contract)
     parts |= golden_part(blobs, chosen, found.answers)
     parts[found.native.part] = blobs.put(found.native.data)
     if found.onnx:
@@ -182,17 +184,31 @@ def _forms(model: Any, shape: Shape, rows: _Rows) -> _Forms:  # noqa: ANN401
     return _Forms(native=native, onnx=onnx, parity=parity, batching=batching, answers=answers)
 
 
-def data_parts(blobs: Bucket, shape: Shape, table: pl.DataFrame, held: pl.DataFrame, target: str) -> dict[str, str]:
-    """Write the rows themselves, and the contract and the profile that are read off the model's columns of them."""
-    from ropewalk.data import contract, frames, infer
+def data_parts(
+    blobs: Bucket,
+    shape: Shape,
+    table: pl.DataFrame,
+    held: pl.DataFrame,
+    *,
+    target: str,
+    contract: bytes | None = None,
+) -> dict[str, str]:
+    """Write the rows, the profile of the model's columns of them, and the contract, read off them when None."""
+    from ropewalk.data import frames
 
     seen = table.select(*(field.name for field in shape.signature.inputs), target)
     return {
         "train.parquet": frames.write(blobs, table).digest,
         "holdout.parquet": frames.write(blobs, held).digest,
-        "contract.json": blobs.put(contract.to_json(infer.infer(seen, target=target))),
+        "contract.json": blobs.put(contract if contract is not None else _contract(seen, target)),
         "profile.json": blobs.put(_profile(seen)),
     }
+
+
+def _contract(seen: pl.DataFrame, target: str) -> bytes:
+    from ropewalk.data import contract, infer
+
+    return contract.to_json(infer.infer(seen, target=target))
 
 
 def golden_rows() -> int:

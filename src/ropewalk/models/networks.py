@@ -50,7 +50,7 @@ def keep_network(blobs: Bucket, name: str, onnx: bytes, facts: dict[str, Any]) -
     asked = golden.to_dict(as_series=False)
     batching = batching_of(engine, asked, golden.height, ways=("any", "one"))
     answers = Predictor(engine, shape, name="onnx", batching=batching).predict(asked, golden.height)
-    parts = data_parts(blobs, shape, table, table, TARGET)
+    parts = data_parts(blobs, shape, table, table, target=TARGET)
     parts |= golden_part(blobs, golden, answers) | {ONNX_PART: blobs.put(onnx)}
     manifest = Manifest(
         name=name, flavor="torch", task=task, frame="numpy", target=TARGET, classes=classes, parts=parts, parity=parity,

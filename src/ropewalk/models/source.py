@@ -110,7 +110,7 @@ def _of_model(reader: Reader, uri: str, path: str, run_id: str | None, logged_mo
             _refuse(uri, "model_id must name the logged model that it is, as in models:/MODEL_ID")
         model = _logged(reader, uri, path)
         return Source(uri=uri, storage=model.location, run_id=run_id or model.source_run, logged_model=model.id)
-    found = _version(reader, uri, path)
+    found = version_of(reader, uri, path)
     for given, own, word in ((run_id, found.run_id, "run_id"), (logged_model, found.logged_model, "model_id")):
         if given is not None and given != own:
             _refuse(uri, f"{word} must be the one of {found.ref}, which is {own!r}")
@@ -124,7 +124,18 @@ def _of_model(reader: Reader, uri: str, path: str, run_id: str | None, logged_mo
     )
 
 
-def _version(reader: Reader, uri: str, path: str) -> versions.ModelVersion:
+def version_of(reader: Reader, uri: str, path: str) -> versions.ModelVersion:
+    """Return the version that `NAME/VERSION`, `NAME/STAGE` or `NAME@ALIAS` means now.
+
+    Args:
+        reader: where the rows are.
+        uri: the whole address, for the error.
+        path: what stands behind `models:/`.
+
+    Raises:
+        Invalid: it is none of these.
+        NotFound: there is no such version.
+    """
     name, slash, word = path.partition("/")
     if not slash:
         name, _, alias = name.rpartition("@")

@@ -77,10 +77,19 @@ def judge(
         Invalid: a gate names a metric that does not fit the task, or a slice that is no column.
     """
     known = holdout[target].is_not_null()
+    if not known.any():
+        return tuple(_unjudged(gate) for gate in gates)
     rows = scored(task, classes, holdout[target], candidate)
     other = None if champion is None else scored(task, classes, holdout[target], champion)
     features = holdout.filter(known)
     return tuple(_judge(gate, task, rows, other, features) for gate in gates)
+
+
+def _unjudged(gate: Gate) -> Judged:
+    """Return what a gate finds where nobody knows a label, as of a model that came with its inputs alone."""
+    unknown = Estimate(value=math.nan, low=math.nan, high=math.nan)
+    problem = f"only 0 holdout rows have a label; {ROWS_MIN} are the least that says something"
+    return Judged(metric=gate.metric, estimate=unknown, difference=None, slices=(), problems=(problem,))
 
 
 def _judge(gate: Gate, task: str, rows: pl.DataFrame, other: pl.DataFrame | None, features: pl.DataFrame) -> Judged:
