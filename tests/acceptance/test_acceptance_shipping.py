@@ -60,7 +60,7 @@ def test_a_registered_model_is_shipped_by_its_alias_answers_and_is_not_made_twic
     assert told["result"]["state"] == "live"
     assert [one["state"] for one in told["result"]["stages"]].count("failed") == 0
     with Server(root, 0) as server:
-        body = json.dumps({"rows": [{"plan": "a", "age": 20.0}, {"plan": "b", "age": 20.0}]}).encode()
+        body = json.dumps({"records": [{"plan": "a", "age": 20.0}, {"plan": "b", "age": 20.0}]}).encode()
         asked = urllib.request.Request(
             f"{server.url}/endpoints/churn/predict", body, {"Content-Type": "application/json"}
         )

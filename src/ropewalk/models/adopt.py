@@ -182,28 +182,42 @@ def adopt(
             if runs.get(reader, one.run_id).code == code.digest:
                 return one
 
+    facts = {"model": stored.uri, "rows": kept["rows"], "labelled": kept["labelled"]}
+
     def record(tx: Transaction) -> ModelVersion:
         begun = runs.start(
             tx,
             site,
             kind="script",
             pipeline=f"ropewalk ship {stored.uri}",
-            args={"model": stored.uri, "rows": kept["rows"], "labelled": kept["labelled"]},
+            args=facts,
             code=code.digest,
             commit=code.commit,
             environment=environment,
             lease=leases.take(site.clock.now_us(), 1),
         )
-        now_us = site.clock.now_us()
-        entry = LogEntry(kind="model", key=stored.name, value={"manifest": manifest}, at_us=now_us)
-        keep.apply(tx, begun.id, [entry], at_us=now_us)
-        done = runs.move(tx, site, begun.id, runs.FINISHED, fence=begun.fence)
-        on_finish(tx, done)
-        made = next(one for one in versions.of_manifest(tx, manifest, stored.name) if one.run_id == done.id)
-        versions.set_tag(tx, site, made.name, made.version, key=FROM, value=stored.uri)
-        return made
+        return _recorded(tx, site, begun, stored, manifest, on_finish)
 
     return site.db.write(record)
+
+
+def _recorded(  # noqa: PLR0917 - what was made, of what, and who registers it
+    tx: Transaction,
+    site: Site,
+    begun: Run,
+    stored: Stored,
+    manifest: str,
+    on_finish: Callable[[Transaction, Run], None],
+) -> ModelVersion:
+    """Write the model into its run, end that, and say of the version what it was made of."""
+    now_us = site.clock.now_us()
+    entry = LogEntry(kind="model", key=stored.name, value={"manifest": manifest}, at_us=now_us)
+    keep.apply(tx, begun.id, [entry], at_us=now_us)
+    done = runs.move(tx, site, begun.id, runs.FINISHED, fence=begun.fence)
+    on_finish(tx, done)
+    made = next(one for one in versions.of_manifest(tx, manifest, stored.name) if one.run_id == done.id)
+    versions.set_tag(tx, site, made.name, made.version, key=FROM, value=stored.uri)
+    return made
 
 
 def _laid_out(site: Site, stored: Stored, folder: Path) -> None:
