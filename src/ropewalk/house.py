@@ -285,7 +285,7 @@ def ship(
     if release:
         return line.resume(site, settings, release, doors=doors(house), on_progress=on_progress, wait=wait)
     _require_environment(settings, environment)
-    version = to_ship(site, settings, model, labelled=labelled, on_finish=partial(_register, site))
+    version = to_ship(site, settings, model, labelled=labelled)
     return line.ship(
         site,
         settings,

@@ -13,7 +13,6 @@ from sklearn.linear_model import LogisticRegression
 from ropewalk.artifacts import artifact
 from ropewalk.data import contract
 from ropewalk.errors import Refused
-from ropewalk.house import _register
 from ropewalk.models import adopt, registered, versions
 from ropewalk.models.manifest import read_manifest
 from ropewalk.runs import run as runs
@@ -60,11 +59,7 @@ def logged(site, *, model=None, text="", name="churn") -> str:
 
 
 def to_ship(site, uri, **labelled):
-    def register(tx, run):
-        _register(site, tx, run)
-
-    rows = adopt.Labelled(**labelled)
-    return adopt.to_ship(site, Settings(name="churn"), uri, labelled=rows, on_finish=register)
+    return adopt.to_ship(site, Settings(name="churn"), uri, labelled=adopt.Labelled(**labelled))
 
 
 def test_a_model_becomes_a_version_by_its_signature_and_its_example_and_is_not_made_twice(site):

@@ -9,7 +9,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,6 +18,7 @@ from ropewalk import leases
 from ropewalk.artifacts import artifact, paths
 from ropewalk.errors import Invalid, NotFound, Refused
 from ropewalk.models import logged, source, versions
+from ropewalk.models.register import register_logged
 from ropewalk.models.stock import MLMODEL, refused
 from ropewalk.models.versions import ModelVersion
 from ropewalk.refs import is_name
@@ -73,7 +74,6 @@ def to_ship(
     model: str,
     *,
     labelled: Labelled | None,
-    on_finish: Callable[[Transaction, Run], None],
 ) -> ModelVersion:
     """Return the version that is meant, one made of it where MLflow's client logged it.
 
@@ -82,7 +82,6 @@ def to_ship(
         settings: `ropewalk.toml`.
         model: `NAME/VERSION`, an alias or version of the project's model, empty for its newest; or as `find` takes it.
         labelled: rows to judge it by; None for none.
-        on_finish: as for `adopt`.
 
     Raises:
         Invalid: it is no model, or has rows of its own.
@@ -99,7 +98,7 @@ def to_ship(
     require_rows(stored.version, labelled)
     if stored.version is not None and stored.version.manifest:
         return stored.version
-    return adopt(site, stored, labelled=labelled, allowed=settings.scan.globals, on_finish=on_finish)
+    return adopt(site, stored, labelled=labelled, allowed=settings.scan.globals)
 
 
 def find(reader: Reader, uri: str, name: str) -> Stored:
@@ -156,7 +155,6 @@ def adopt(
     *,
     labelled: Labelled,
     allowed: Iterable[str],
-    on_finish: Callable[[Transaction, Run], None],
 ) -> ModelVersion:
     """Return the version to ship; the same model, rows and code again give the same one.
 
@@ -165,7 +163,6 @@ def adopt(
         stored: what MLflow's client logged.
         labelled: rows to judge it by.
         allowed: what pickles may import beyond the defaults.
-        on_finish: registers what the run logged, in the transaction that ends it.
 
     Raises:
         Refused: it cannot be shipped; the error says why.
@@ -196,25 +193,18 @@ def adopt(
             environment=environment,
             lease=leases.take(site.clock.now_us(), 1),
         )
-        return _recorded(tx, site, begun, stored, manifest, on_finish)
+        return _recorded(tx, site, begun, stored, manifest)
 
     return site.db.write(record)
 
 
-def _recorded(  # noqa: PLR0917 - what was made, of what, and who registers it
-    tx: Transaction,
-    site: Site,
-    begun: Run,
-    stored: Stored,
-    manifest: str,
-    on_finish: Callable[[Transaction, Run], None],
-) -> ModelVersion:
+def _recorded(tx: Transaction, site: Site, begun: Run, stored: Stored, manifest: str) -> ModelVersion:
     """Write the model into its run, end that, and say of the version what it was made of."""
     now_us = site.clock.now_us()
     entry = LogEntry(kind="model", key=stored.name, value={"manifest": manifest}, at_us=now_us)
     keep.apply(tx, begun.id, [entry], at_us=now_us)
     done = runs.move(tx, site, begun.id, runs.FINISHED, fence=begun.fence)
-    on_finish(tx, done)
+    register_logged(site, tx, done)
     made = next(one for one in versions.of_manifest(tx, manifest, stored.name) if one.run_id == done.id)
     versions.set_tag(tx, site, made.name, made.version, key=FROM, value=stored.uri)
     return made
