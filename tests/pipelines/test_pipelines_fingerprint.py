@@ -10,6 +10,7 @@ import pytest
 
 from fingerprint_cases import BESIDE as FIRST_BESIDE
 from fingerprint_cases import REACHED as FIRST_REACHED
+from fingerprint_hunt import HUNT_BESIDE, HUNT_REACHED
 from fingerprint_more import MORE_BESIDE, MORE_REACHED
 
 # Each folder is read in a fork of one process that has imported everything: a few milliseconds each.
@@ -30,8 +31,8 @@ for folder in sys.stdin.read().split():
 """
 HEAD = "from ropewalk import pipeline, step\n"
 TAIL = "\n\n@pipeline\ndef train():\n    return work(1)\n"
-REACHED = {**FIRST_REACHED, **MORE_REACHED}
-BESIDE = {**FIRST_BESIDE, **MORE_BESIDE}
+REACHED = {**FIRST_REACHED, **MORE_REACHED, **HUNT_REACHED}
+BESIDE = {**FIRST_BESIDE, **MORE_BESIDE, **HUNT_BESIDE}
 
 
 @pytest.fixture(scope="module")

@@ -86,7 +86,9 @@ def mutants(program: str) -> list[str]:
     for number in range(count):
         tree = ast.parse(program)
         node = [item for item in ast.walk(tree) if _mutable(item)][number]
-        if isinstance(node, ast.Constant):
+        if isinstance(node, ast.Constant) and type(node.value) in (int, float):
+            node.value = 7 if node.value == 5 else 5  # it may stand behind a minus
+        elif isinstance(node, ast.Constant):
             node.value = f"{node.value!r} changed" if not isinstance(node.value, bool) else not node.value
         elif isinstance(node, ast.BoolOp):
             node.op = ast.And() if isinstance(node.op, ast.Or) else ast.Or()

@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from types import CodeType
 from typing import Any, cast
 
-_GLOBALS = frozenset({"LOAD_GLOBAL", "LOAD_NAME", "LOAD_FROM_DICT_OR_GLOBALS"})
-_ATTRIBUTES = frozenset({"LOAD_ATTR", "LOAD_METHOD"})
+from ropewalk.pipelines.asked import ATTRIBUTES, GLOBALS, asked_of
+
 _SILENT = frozenset({"NOP", "CACHE", "RESUME", "PRECALL", "EXTENDED_ARG"})
 # Marks of `from __future__ import ...`: what they change is in the instructions.
 _FLAGS = 0xFFFF
@@ -46,7 +46,10 @@ class Scan:
         words: every text that it holds.
         consts: what its instructions load, as people write it.
         variables: environment variables that it asks for by their names.
+        asked: where the name of such a variable is held instead: `("global", "conf", "NAME")`, `("held", "name")` for
+            a variable of an enclosing function or an argument; `()` where only running the code would tell.
         stores: global names with the attributes that are set of them.
+        packed: bytes that it holds.
     """
 
     token: list[Any]
@@ -56,7 +59,9 @@ class Scan:
     words: frozenset[str]
     consts: tuple[str, ...] = ()
     variables: tuple[str, ...] = ()
+    asked: tuple[tuple[str, ...], ...] = ()
     stores: tuple[tuple[str, ...], ...] = ()
+    packed: tuple[bytes, ...] = ()
 
 
 def scan(code: CodeType) -> Scan:
@@ -69,18 +74,20 @@ def scan(code: CodeType) -> Scan:
     names: set[str] = set()
     words: set[str] = set()
     consts: dict[str, None] = {}
-    variables: dict[str, None] = {}
+    asked: dict[str | tuple[str, ...], None] = {}
     stores: dict[tuple[str, ...], None] = {}
+    packed: dict[bytes, None] = {}
 
     def token(inner: CodeType) -> list[Any]:
         instructions = _acting(inner)
         names.update(inner.co_names)
-        words.update(word for word in inner.co_consts if isinstance(word, str))
+        words.update(_texts(inner.co_consts))
+        packed.update(dict.fromkeys(word for word in inner.co_consts if isinstance(word, bytes)))
         for chain, is_set in _chains(instructions):
             (stores if is_set else chains)[chain] = None
         imports.extend(_imports(instructions))
         consts.update(dict.fromkeys(_loaded(instructions)))
-        variables.update(dict.fromkeys(_variables(instructions)))
+        asked.update(dict.fromkeys(asked_of(instructions)))
         return _token(inner, instructions, token)
 
     return Scan(
@@ -90,9 +97,20 @@ def scan(code: CodeType) -> Scan:
         names=frozenset(names),
         words=frozenset(words),
         consts=tuple(consts),
-        variables=tuple(variables),
+        variables=tuple(name for name in asked if isinstance(name, str)),
+        asked=tuple(name for name in asked if not isinstance(name, str)),
         stores=tuple(stores),
+        packed=tuple(packed),
     )
+
+
+def _texts(consts: Sequence[object]) -> Iterator[str]:
+    """Yield the texts among constants, those in tuples too."""
+    for word in consts:
+        if isinstance(word, str):
+            yield word
+        elif isinstance(word, tuple | frozenset):
+            yield from _texts(tuple(cast("Sequence[object]", word)))
 
 
 def _acting(code: CodeType) -> list[dis.Instruction]:
@@ -184,19 +202,6 @@ def _loaded(instructions: Sequence[dis.Instruction]) -> Iterator[str]:
             yield repr(constant(cast("object", value))) if isinstance(value, frozenset) else repr(value)
 
 
-def _variables(instructions: Sequence[dis.Instruction]) -> Iterator[str]:
-    """Yield the environment variables that are asked for by name: `os.environ["A"]`, `os.getenv("A")`."""
-    for position, item in enumerate(instructions):
-        if item.argval not in ("environ", "environb", "getenv"):
-            continue
-        for after in instructions[position + 1 : position + 3]:
-            if after.opcode in dis.hasconst and isinstance(after.argval, str):
-                yield after.argval
-                break
-            if after.opname not in _ATTRIBUTES:
-                break
-
-
 def constant(value: object) -> Any:  # noqa: ANN401 - JSON
     """Return a constant of a code object as JSON that keeps 1, 1.0 and True apart."""
     if isinstance(value, tuple):
@@ -211,11 +216,11 @@ def constant(value: object) -> Any:  # noqa: ANN401 - JSON
 def _chains(instructions: Sequence[dis.Instruction]) -> Iterator[tuple[tuple[str, ...], bool]]:
     """Yield each global name with the attributes that are taken from it at once; and as set, with the last one set."""
     for position, item in enumerate(instructions):
-        if item.opname not in _GLOBALS:
+        if item.opname not in GLOBALS:
             continue
         chain = [str(item.argval)]
         for after in instructions[position + 1 :]:
-            if after.opname in _ATTRIBUTES:
+            if after.opname in ATTRIBUTES:
                 chain.append(str(after.argval))
                 continue
             if after.opname == "STORE_ATTR":

@@ -5,20 +5,23 @@ from __future__ import annotations
 import importlib
 import importlib.util
 import platform
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import replace
-from types import FunctionType, ModuleType
+from types import CellType, FunctionType, ModuleType
 from typing import Any, cast
 
+from ropewalk.pipelines.asking import Asking, at, names_in
 from ropewalk.pipelines.bytecode import Scan, scan
 from ropewalk.pipelines.declare import StepOptions, options_of
 from ropewalk.pipelines.effects import effects_of
+from ropewalk.pipelines.facts import Facts, Ref
 from ropewalk.pipelines.graph import Code
 from ropewalk.pipelines.linefree import LineFree
 from ropewalk.pipelines.ownership import Ownership
 from ropewalk.pipelines.told import NOT_SEEN, told
 from ropewalk.pipelines.variables import VARIABLE, is_secret
-from ropewalk.pipelines.walk import Facts, Ref, Walk
+from ropewalk.pipelines.walk import Walk
 from ropewalk.refs import canonical, digest_of, short
 from ropewalk.source.environment import is_library, library_version
 
@@ -34,6 +37,8 @@ UNFOLLOWED = frozenset(
 
 # Names by which code reaches the files of a library that it names by a text.
 _NAMED_LIBRARIES = UNFOLLOWED | {"find_spec", "files", "distribution", "version", "get_data", "resources"}
+_RESOURCES = ("importlib.resources", "importlib_resources", "pkgutil", "pkg_resources")
+_ASKS = 'asks for environment variables by names that are not written there: declare them, reads=["env:NAME"]'
 _COUNTS = ", so every file of the project counts for it"
 NOTHING = Scan(token=[], chains=(), imports=(), names=frozenset(), words=frozenset())
 
@@ -79,6 +84,7 @@ class Fingerprinter:
         }
         reads: dict[str, None] = {}
         hidden: set[str] = set()
+        asks, words = False, dict[str, None]()
         pending = [first, *self._module_effects()]
         while pending:
             facts, key = self._look(pending.pop(0))
@@ -87,13 +93,21 @@ class Fingerprinter:
             order[key] = len(order)
             pending += facts.refs
             reads.update(dict.fromkeys(facts.reads))
+            asks = asks or facts.asks
+            words.update(dict.fromkeys(facts.words))
             hidden.update(f"{VARIABLE}{name}" for name in facts.hidden)
             parts[_free(facts.name, parts)] = facts.shown
             lines.append([facts.name, facts.token, list(facts.refs)])
         for line in lines:
             line[2] = [order[self._look(ref)[1]] for ref in line[2]]
+        if asks:
+            reads.update(dict.fromkeys(f"{VARIABLE}{name}" for name in names_in(words)))
+        shared = _shared({order[key]: self._facts[key].holds for key in order})
+        if shared:
+            groups = sorted({" = ".join(dict.fromkeys(lines[number][0] for number, _ in group)) for group in shared})
+            parts["one thing by several names"] = "; ".join(groups)
         return Code(
-            digest=digest_of(canonical([FORMAT, parts["python"], lines])),
+            digest=digest_of(canonical([FORMAT, parts["python"], lines, *([shared] if shared else [])])),
             parts=parts,
             reads=tuple(name for name in reads if name not in hidden),
         )
@@ -164,7 +178,7 @@ class Fingerprinter:
         refs: list[Ref] = []
         extra: list[Any] = []
         walk = Walk(self._owned)
-        cells = zip(function.__code__.co_freevars, function.__closure__ or (), strict=True)
+        cells = list(zip(function.__code__.co_freevars, function.__closure__ or (), strict=True))
         for variable, cell in cells:
             extra.append(["cell", variable, walk.cell(f"{name}({variable})", cell, refs)])
         if not root:
@@ -183,7 +197,9 @@ class Fingerprinter:
             # Such a wrapper may convert or check by them.
             notes = {key: repr(note) for key, note in function.__annotations__.items()}
             extra.append(["library code", function.__code__.co_name, notes])
-        facts = self._bound_facts(name, found, function.__globals__, refs=refs, extra=extra)
+        held = _held(function, [] if found is NOTHING else cells)
+        facts = self._bound_facts(name, found, function.__globals__, refs=refs, extra=extra, held=held)
+        facts = replace(facts, holds=(*walk.holds, *facts.holds))
         return (
             facts if options is None else replace(facts, reads=(*options.reads, *facts.reads), hidden=options.secrets)
         )
@@ -196,6 +212,7 @@ class Fingerprinter:
         *,
         refs: list[Ref],
         extra: list[Any],
+        held: Mapping[str, Any] | None = None,
     ) -> Facts:
         """Return a code object's facts with everything that its global names and imports are bound to."""
         walk = Walk(self._owned)
@@ -216,9 +233,52 @@ class Fingerprinter:
         refs += [
             Ref(name=f"{NOT_SEEN}{name} changes {what}", value="-", kind="note") for what in _changed(found, namespace)
         ]
-        token = digest_of(canonical([found.token, bound, extra]))
-        variables = tuple(f"{VARIABLE}{variable}" for variable in found.variables if not is_secret(variable))
-        return Facts(name=name, token=token, shown=told(token, found), refs=tuple(refs), reads=variables)
+        if _reads_packages(found, namespace):
+            refs.append(Ref(name="", value="", kind="files"))
+        for data in found.packed:
+            walk.packed(data, refs)
+        asking = Asking(found, namespace, held or {})
+        if asking.open:
+            refs.append(Ref(name=f"{NOT_SEEN}{name} {_ASKS}", value="-", kind="note"))
+        return Facts(
+            name=name,
+            token=(token := digest_of(canonical([found.token, bound, extra]))),
+            shown=told(token, found),
+            refs=tuple(refs),
+            reads=tuple(f"{VARIABLE}{variable}" for variable in asking.names if not is_secret(variable)),
+            asks=asking.open,
+            words=(*sorted(found.words), *asking.texts()),
+            holds=tuple(walk.holds),
+        )
+
+
+def _held(function: FunctionType, cells: list[tuple[str, CellType]]) -> dict[str, Any]:
+    """Return what variables of enclosing functions hold, and arguments where nobody gives them."""
+    code, found = function.__code__, dict[str, Any](function.__kwdefaults__ or {})
+    defaults = function.__defaults__ or ()
+    names = code.co_varnames[code.co_argcount - len(defaults) : code.co_argcount]
+    found.update(zip(names, defaults, strict=True))
+    for variable, cell in cells:
+        with suppress(ValueError):  # nothing is in it yet
+            found[variable] = cell.cell_contents
+    return found
+
+
+def _shared(holds: Mapping[int, Iterable[int]]) -> list[list[list[int]]]:
+    """Return the places of each changeable object that is held in more than one: two names of one list are one list."""
+    places: dict[int, list[list[int]]] = {}
+    for number, held in holds.items():
+        for position, one in enumerate(held):
+            places.setdefault(one, []).append([number, position])
+    return [found for found in places.values() if len(found) > 1]
+
+
+def _reads_packages(found: Scan, namespace: Mapping[str, Any]) -> bool:
+    """Say whether code reads files that lie in packages, which it names by a text."""
+    held = (at(namespace, chain) for chain in found.chains)
+    homes = [str(getattr(value, "__name__" if isinstance(value, ModuleType) else "__module__", "")) for value in held]
+    homes += [item.module for item in found.imports]
+    return any(home.startswith(_RESOURCES) for home in homes)
 
 
 def _changed(found: Scan, namespace: Mapping[str, Any]) -> Iterator[str]:

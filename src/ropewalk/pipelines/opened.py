@@ -1,4 +1,4 @@
-"""Which of the project's files a step opens to read: what it does not declare, people are told."""
+"""What a step takes from outside of its code: files of the project that it reads, code of it that pickles name."""
 
 from __future__ import annotations
 
@@ -7,6 +7,8 @@ import sys
 from collections.abc import Generator
 from contextlib import contextmanager
 from typing import Any
+
+from ropewalk.pipelines.ownership import Ownership
 
 OPENED_MAX = 20
 _WRITES = os.O_WRONLY | os.O_RDWR | os.O_CREAT
@@ -28,15 +30,21 @@ def unheard() -> Generator[None, None, None]:
 
 
 class Opened:
-    """Listens to the interpreter's own audit event `open`; made once a process, since no listener can be taken away.
+    """Listens to the interpreter's own audit events; made once a process, since no listener can be taken away.
 
     Files that native code opens are not told of, nor are hidden ones.
 
     Args:
         root: the project's folder.
+        owned: tells the project's code.
+
+    Attributes:
+        loaded: the project's functions and classes that pickles named, since the step began.
     """
 
-    def __init__(self, root: str) -> None:
+    def __init__(self, root: str, owned: Ownership) -> None:
+        self.loaded: dict[str, None] = {}
+        self._owned = owned
         self._root = os.path.realpath(root) + os.sep
         self._read: dict[str, None] = {}
         self._written: set[str] = set()
@@ -47,6 +55,7 @@ class Opened:
         """Listen from now on, to the files of one step."""
         self._read.clear()
         self._written.clear()
+        self.loaded.clear()
         self._listening = True
 
     def end(self) -> list[str]:
@@ -55,8 +64,16 @@ class Opened:
         return [name for name in self._read if name not in self._written][:OPENED_MAX]
 
     def _hear(self, event: str, given: tuple[Any, ...]) -> None:
-        if event != "open" or not self._listening or _unheard or not isinstance(given[0], str | bytes):
+        if not self._listening or _unheard:
             return
+        if event == "pickle.find_class":
+            module, name = given
+            if len(self.loaded) < OPENED_MAX and self._owned.owns(module):
+                self.loaded[f"{module}.{name}"] = None
+        elif event == "open" and isinstance(given[0], str | bytes):
+            self._open(given)
+
+    def _open(self, given: tuple[Any, ...]) -> None:
         self._listening = False  # to look at a path may be heard too
         path = os.path.realpath(os.fsdecode(given[0]))
         self._listening = True

@@ -161,12 +161,22 @@ class Judge:
             error.add_note(f"outcome of the step {node.id}")
             raise
 
-    def undeclared(self, node: Node, read: Sequence[str]) -> tuple[str, ...]:
-        """Return, in a sentence, which files a step has read that it does not declare."""
-        declared = self._files.digests(self._graph.codes[node.code].reads)
-        found = sorted(set(read) - set(declared))
-        names = ", ".join(found)
-        return (f"it read {names}, which it does not declare: @step(reads={found!r})",) if found else ()
+    def undeclared(self, node: Node, read: Sequence[str], loaded: Sequence[str]) -> tuple[str, ...]:
+        """Return, in sentences, which files a step has read that it does not declare, and code that it does not name.
+
+        Args:
+            node: what ran.
+            read: files of the project.
+            loaded: code of the project that pickles have named.
+        """
+        code, notes = self._graph.codes[node.code], list[str]()
+        found = sorted(set(read) - set(self._files.digests(code.reads)))
+        if found:
+            notes.append(f"it read {', '.join(found)}, which it does not declare: @step(reads={found!r})")
+        unnamed = sorted(set(loaded) - set(code.parts))
+        if unnamed and "the whole project" not in code.parts:
+            notes.append(f"it loaded {', '.join(unnamed)} by a pickle, whose code it does not name: it does not count")
+        return tuple(notes)
 
     def notes(self, node: Node) -> tuple[str, ...]:
         """Return what the fingerprint cannot see of a node's code, in sentences."""

@@ -297,7 +297,7 @@ class Turns:
             node=node.id,
             at_us=now_us,
         )
-        notes = self._judge.undeclared(node, told["read"])
+        notes = self._judge.undeclared(node, told["read"], told.get("loaded", ()))
         return replace(ended, outcome=outcome, value=told["tree"], notes=notes, log=log)
 
     def _store(self, tx: Transaction, ended: Ended) -> None:

@@ -16,18 +16,20 @@ import struct
 import sys
 import weakref
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path, PurePath
 from types import BuiltinFunctionType, CellType, CodeType, FunctionType, MappingProxyType, MethodType, ModuleType
-from typing import Any, Literal, cast
+from typing import Any, cast
 
 from ropewalk.pipelines.bytecode import constant, scan
+from ropewalk.pipelines.facts import Facts, Ref
 from ropewalk.pipelines.ownership import Ownership
+from ropewalk.pipelines.packed import modules_in
 from ropewalk.refs import canonical, digest_of, digest_of_file, short
 
 SHOWN_MAX = 60
 FOREIGN_DEPTH_MAX = 3
 _HOLDERS: tuple[Any, ...] = (list, tuple, set, frozenset, dict, str, bytes, int, float)
+_CHANGEABLE = (list, dict, set, bytearray)
 _SCALARS = (type(None), bool, int, float, complex, str, bytes)
 _ADDRESS = re.compile(r" at 0x[0-9a-fA-F]+")
 # Made anew by the interpreter or derived from what is read anyway.
@@ -39,45 +41,6 @@ _CLASS_NOISE = frozenset(
 # What the import system tells of a module: all of it names the folder that the code lies in now.
 _PLACES = frozenset({"__file__", "__path__", "__spec__", "__loader__", "__cached__"})
 _FIELD_PARTS = ("name", "default", "default_factory", "init", "repr", "hash", "compare", "metadata", "kw_only")
-Kind = Literal["root", "follow", "value", "library", "project", "files", "effects", "note"]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Ref:
-    """A thing that is referred to.
-
-    Attributes:
-        name: how people call it, where the thing does not know that itself.
-        value: the thing.
-        kind: `follow` for functions, classes and modules of the project, `value` for what a name holds, `library` for
-            a library by its name, `project` for everything, `files` for what of the project is not Python, `effects`
-            for a module's statements, `note` for what people are told beside.
-    """
-
-    name: str
-    value: Any
-    kind: Kind
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Facts:
-    """What one thing is.
-
-    Attributes:
-        name: how people call it.
-        token: changes whenever the thing by itself does.
-        shown: what people read: a short value, a version, or the beginning of the token.
-        refs: what it refers to, in order.
-        reads: files and variables that it says it reads.
-        hidden: variables whose values nobody may know.
-    """
-
-    name: str
-    token: str
-    shown: str
-    refs: tuple[Ref, ...]
-    reads: tuple[str, ...]
-    hidden: tuple[str, ...] = ()
 
 
 class Walk:
@@ -88,9 +51,11 @@ class Walk:
     """
 
     def __init__(self, owned: Ownership) -> None:
-        self._owned = owned
+        self.owned = owned
         self._stack: set[int] = set()
         self._foreign = 0
+        self._made: set[int] = set()  # containers that are ours, made of the project's
+        self.holds: list[int] = []
 
     def value_facts(self, name: str, value: object) -> Facts:
         """Return the facts of what a name holds."""
@@ -98,8 +63,11 @@ class Walk:
         token = digest_of(canonical(self.value(name, value, refs)))
         small = type(value) in _SCALARS or (type(value) in (tuple, list, dict) and len(cast("Any", value)) <= SHOWN_MAX)
         shown = repr(value) if small else ""
-        readable = shown and len(shown) <= SHOWN_MAX and not _ADDRESS.search(shown) and self._owned.folder not in shown
-        return Facts(name=name, token=token, shown=shown if readable else short(token), refs=tuple(refs), reads=())
+        readable = shown and len(shown) <= SHOWN_MAX and not _ADDRESS.search(shown) and self.owned.folder not in shown
+        return self._facts(name, token, shown if readable else short(token), refs)
+
+    def _facts(self, name: str, token: str, shown: str, refs: list[Ref]) -> Facts:
+        return Facts(name=name, token=token, shown=shown, refs=tuple(refs), reads=(), holds=tuple(self.holds))
 
     def class_facts(self, value: type) -> Facts:
         """Return the facts of a class: bases, annotations, and each attribute."""
@@ -112,7 +80,7 @@ class Walk:
             if key not in _CLASS_NOISE:
                 token.append([key, self.value(f"{name}.{key}", attribute, refs)])
         whole = digest_of(canonical(token))
-        return Facts(name=name, token=whole, shown=short(whole), refs=tuple(refs), reads=())
+        return self._facts(name, whole, short(whole), refs)
 
     def _annotations(self, name: str, value: type, refs: list[Ref]) -> list[Any]:
         """Return what a class says of its fields, where something makes code of that: a plain class only notes it."""
@@ -121,9 +89,9 @@ class Walk:
         if isinstance(fields, dict):
             told = [[getattr(item, part) for part in _FIELD_PARTS] for item in dataclasses.fields(cast("Any", value))]
             kinds = [_plain((getattr(f, "_field_type", ""), f.type)) for f in cast("dict[str, Any]", fields).values()]
-            return [list(cast("dict[str, Any]", fields)), kinds, self.value(name, told, refs)]
+            return [list(cast("dict[str, Any]", fields)), kinds, self.value(name, self._own(told), refs)]
         plain = type(value) is type and all(
-            base is object or self._owned.owns(base.__module__) for base in value.__mro__
+            base is object or self.owned.owns(base.__module__) for base in value.__mro__
         )
         if plain and not any(mark in vars(value) for mark in ("__attrs_attrs__", "__init_subclass__")):
             return []
@@ -137,7 +105,7 @@ class Walk:
             if not (key.startswith("__") and key.endswith("__")):
                 token.append([key, self._named(f"{module.__name__}.{key}", value, refs)])
         whole = digest_of(canonical(token))
-        return Facts(name=f"module {module.__name__}", token=whole, shown=short(whole), refs=tuple(refs), reads=())
+        return self._facts(f"module {module.__name__}", whole, short(whole), refs)
 
     def chain(self, chain: tuple[str, ...], namespace: Mapping[str, Any], module: str, refs: list[Ref]) -> list[Any]:
         """Return what a global name with its attributes is bound to."""
@@ -147,7 +115,7 @@ class Walk:
         if name in _PLACES:
             return [name, self._files(refs)]
         value, full, rest = namespace[name], f"{module}.{name}", list(chain[1:])
-        while isinstance(value, ModuleType) and rest and self._owned.owns(value.__name__):
+        while isinstance(value, ModuleType) and rest and self.owned.owns(value.__name__):
             attribute = rest.pop(0)
             full = f"{value.__name__}.{attribute}"
             if attribute in _PLACES:
@@ -160,7 +128,7 @@ class Walk:
 
     def imported(self, module: str, names: tuple[str, ...], refs: list[Ref]) -> list[Any]:
         """Return what an import inside a function brings; a module of the project is imported for it."""
-        if not self._owned.owns(module):
+        if not self.owned.owns(module):
             self._library(module, refs)
             return [module, list(names)]
         try:
@@ -207,7 +175,7 @@ class Walk:
 
     def _place(self, text: str, refs: list[Ref]) -> list[Any] | None:
         """Return a path within the project as one that holds in every folder that the project is put in."""
-        folder = self._owned.folder
+        folder = self.owned.folder
         if not (text.startswith(folder) or text + os.sep == folder):
             return None
         return [self._files(refs), text[len(folder) :]]
@@ -219,7 +187,7 @@ class Walk:
 
     def _code(self, module: str | None, name: str, value: object, refs: list[Ref]) -> list[Any]:
         """Return a function, class or module: followed when it is the project's, told by its version otherwise."""
-        if self._owned.owns(module):
+        if self.owned.owns(module):
             refs.append(Ref(name=name, value=value, kind="follow"))
             return ["ref", *self._compiled(module)]
         self._library(module or "", refs)
@@ -235,6 +203,8 @@ class Walk:
         """Return the token of anything."""
         if type(value) in _SCALARS:
             place = self._place(value, refs) if isinstance(value, str) else None
+            if isinstance(value, bytes):
+                self.packed(value, refs)
             return place or constant(value)
         if id(value) in self._stack:
             return ["around"]
@@ -244,26 +214,32 @@ class Walk:
         finally:
             self._stack.discard(id(value))
 
+    def _own(self, made: Any) -> Any:  # noqa: ANN401 - a container
+        """Note that a container is ours: nothing of the project holds it."""
+        self._made.add(id(made))
+        return made
+
+    def packed(self, data: bytes, refs: list[Ref]) -> None:
+        """Follow the project's code that bytes name when they are loaded as a pickle."""
+        for module, names in modules_in(data).items():
+            if self.owned.owns(module):
+                self.imported(module, tuple(names), refs)
+
     def _compound(self, name: str, value: Any, refs: list[Ref]) -> list[Any]:  # noqa: ANN401, PLR0911 - any object
         kind = cast("type[Any]", type(value))
-        if kind in (list, tuple):
-            return [kind.__name__, [self.value(name, item, refs) for item in value]]
-        if kind is MappingProxyType:
-            return self.value(name, dict(value), refs)
-        if kind is dict:
-            return [
-                "dict",
-                [[self.value(name, key, refs), self.value(name, item, refs)] for key, item in value.items()],
-            ]
-        if kind in (set, frozenset):
-            items = sorted(value, key=_plain)
-            return [kind.__name__, [self.value(name, item, refs) for item in items]]
+        if kind in _CHANGEABLE and id(value) not in self._made:
+            self.holds.append(id(value))
+        if value is os.environ or value is os.environb:
+            return ["environment"]  # which of it is asked for is found out elsewhere
+        held = self._container(name, kind, value, refs)
+        if held is not None:
+            return held
         if isinstance(value, ModuleType):
             return self._code(value.__name__, value.__name__, value, refs)
         if isinstance(value, type):
             return self._code(value.__module__, value.__qualname__, value, refs)
         if isinstance(value, FunctionType):
-            if self._owned.is_library_file(value.__code__.co_filename) and not self._owned.owns(value.__module__):
+            if self.owned.is_library_file(value.__code__.co_filename) and not self.owned.owns(value.__module__):
                 held = [self.value(name, inner, refs) for inner in self._own_in(value)]
                 return [*self._code(value.__module__, value.__qualname__, value, refs), held]
             refs.append(Ref(name=name, value=value, kind="follow"))
@@ -271,8 +247,21 @@ class Walk:
         inner = self._wrapping(name, value, refs)
         if inner is None:
             return self._object(name, value, refs)
-        own = [self._object(name, value, refs)] if self._owned.owns(kind.__module__) else []
+        own = [self._object(name, value, refs)] if self.owned.owns(kind.__module__) else []
         return [kind.__name__, inner, *own]
+
+    def _container(self, name: str, kind: type[Any], value: Any, refs: list[Ref]) -> list[Any] | None:  # noqa: ANN401
+        """Return what the interpreter's own containers hold, or None when it is none of them."""
+        if kind in (list, tuple):
+            return [kind.__name__, [self.value(name, item, refs) for item in value]]
+        if kind is MappingProxyType:
+            return self.value(name, self._own(dict(value)), refs)
+        if kind is dict:
+            return ["dict", [[self.value(name, one, refs) for one in pair] for pair in value.items()]]
+        if kind in (set, frozenset):
+            items = sorted(value, key=_plain)
+            return [kind.__name__, [self.value(name, item, refs) for item in items]]
+        return None
 
     def _own_in(self, function: FunctionType) -> list[Any]:
         """Return the project's functions and classes that a library's closure was given."""
@@ -282,7 +271,7 @@ class Walk:
                 value = cell.cell_contents
             except ValueError:
                 continue
-            if isinstance(value, FunctionType | type) and self._owned.owns(value.__module__):
+            if isinstance(value, FunctionType | type) and self.owned.owns(value.__module__):
                 found.append(value)
         return found
 
@@ -327,7 +316,8 @@ class Walk:
         kind = cast("type[Any]", type(value))
         if isinstance(value, enum.Enum):
             return ["enum", self.value(name, kind, refs), value.name, self.value(name, value.value, refs)]
-        if self._owned.owns(kind.__module__):
+        if self.owned.owns(kind.__module__):
+            self.holds.append(id(value))
             return ["object", self.value(name, kind, refs), self._content(name, value, refs)]
         self._library(kind.__module__, refs)
         pickled = self._pickled(name, value, refs)
@@ -342,14 +332,14 @@ class Walk:
     def _held_code(self, name: str, value: object, refs: list[Ref]) -> list[Any]:
         """Return the project's code that an object of native code holds where no attribute tells of it."""
         held = [item for item in gc.get_referents(value) if isinstance(item, FunctionType | type)]
-        return [self.value(name, item, refs) for item in held if self._owned.owns(item.__module__)]
+        return [self.value(name, item, refs) for item in held if self.owned.owns(item.__module__)]
 
     def _content(self, name: str, value: Any, refs: list[Ref]) -> list[Any]:  # noqa: ANN401 - any object
         """Return the state of an object: attributes, slots, and what it holds as a list, dict, ... that it is."""
         held: list[Any] = []
         for kind in _HOLDERS:
             if issubclass(type(value), kind):
-                held = [self.value(name, kind(value), refs)]
+                held = [self.value(name, self._own(kind(value)), refs)]
                 break
         attributes: dict[str, Any] = dict(getattr(value, "__dict__", {}))
         for cls in type(value).__mro__:
@@ -369,7 +359,7 @@ class Walk:
         except Exception:  # noqa: BLE001 - a foreign object may refuse in any way; then its parts are looked at
             return None
         refs += found
-        refs += [Ref(name="", value="", kind="project")] * self._owned.packed(file.getvalue())
+        refs += [Ref(name="", value="", kind="project")] * self.owned.packed(file.getvalue())
         return digest_of(file.getvalue())
 
     def persistent(self, name: str, value: object, refs: list[Ref]) -> str | None:
@@ -390,6 +380,13 @@ class _Follower(pickle.Pickler):
         self._walk = walk
         self._name = name
         self._refs = refs
+
+    def reducer_override(self, obj: Any) -> Any:  # noqa: ANN401 - pickle's signature
+        """Refuse what the project made and a pickle would only name (`NewType`): its parts are looked at instead."""
+        home = getattr(obj, "__module__", None)
+        if isinstance(home, str) and self._walk.owned.owns(home) and isinstance(obj.__reduce_ex__(5), str):
+            raise pickle.PicklingError(home)
+        return NotImplemented
 
     def persistent_id(self, obj: Any) -> str | None:  # noqa: ANN401 - pickle's signature
         return self._walk.persistent(self._name, obj, self._refs)

@@ -12,7 +12,7 @@ from typing import Any
 
 from ropewalk.compute.serve import serve
 from ropewalk.pipelines.failures import told
-from ropewalk.pipelines.opened import Opened
+from ropewalk.pipelines.opened import Opened, unheard
 from ropewalk.pipelines.ownership import Ownership
 from ropewalk.pipelines.secrets import refuse_in_value
 from ropewalk.pipelines.session import Session, plain_node
@@ -96,7 +96,7 @@ class Worker:
         shelf.frames.clear()
         inputs = {name: shelf.decode(tree) for name, tree in message["inputs"].items()}
         collector = Collector(session.blobs, session.clock)
-        opened = self._opened = self._opened or Opened(session.root)
+        opened = self._opened = self._opened or Opened(session.root, session.owned)
         call, trees, failed = session.calls[message["node"]], list[Any](), None
         opened.begin()
         try:
@@ -107,7 +107,12 @@ class Worker:
                     trees.append(shelf.encode(call.run(inputs)))
         finally:
             read = opened.end()
-        plain = {"entries": [entry.plain() for entry in collector.entries], "frames": list(shelf.frames), "read": read}
+        plain = {
+            "entries": [entry.plain() for entry in collector.entries],
+            "frames": list(shelf.frames),
+            "read": read,
+            "loaded": list(opened.loaded),
+        }
         if message["secrets"]:
             values = {name: os.environ.get(name, "") for name in message["secrets"]}
             refuse_in_value(json.dumps([trees, plain], ensure_ascii=False), values)
@@ -121,7 +126,9 @@ class Worker:
         shelf, trees = self._session.shelf, list[Any]()
         for item in message["items"]:
             try:
-                trees.append(shelf.encode(run(shelf.decode(item))))
+                with unheard():
+                    value = shelf.decode(item)
+                trees.append(shelf.encode(run(value)))
             except BaseException as error:  # noqa: BLE001 - sys.exit() in a step is a failure of the step, no more
                 return trees, self._told(error, message["project"])
         return trees, None
