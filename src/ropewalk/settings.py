@@ -312,7 +312,7 @@ class Settings(Part, frozen=True, kw_only=True):
         model: name of the model that `ropewalk ship` ships; empty for the project's.
         retrain: arguments of the pipeline when a monitor starts it.
         schedules: what starts pipelines by itself, besides what `@pipeline(schedule=...)` says.
-        false_alarms_per_year: budget over all monitors together.
+        starts_keep_days: how long starts and backfills that are over are kept; `false_alarms_per_year`: of all.
     """
 
     name: str
@@ -332,6 +332,7 @@ class Settings(Part, frozen=True, kw_only=True):
     false_alarms_per_year: Positive = 1.0
     serve: Serve = Serve()
     webhooks: Webhooks = Webhooks()
+    starts_keep_days: Annotated[int, Meta(ge=1, le=36_500)] = 365
     blobs: Blobs = Blobs()
     compute: Compute = Compute()
     tracking: Tracking = Tracking()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 
-from ropewalk.evidence.claims import Difference
+from ropewalk.evidence.claim import Difference
 from ropewalk.ledger.chain import Entry
 from ropewalk.observations.labels import batch_digest, batch_rows
 from ropewalk.refs import uuid7_time_us

@@ -4,49 +4,23 @@ from __future__ import annotations
 
 import json
 from collections import defaultdict
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
 from hashlib import sha256
 from typing import Any
 
+from ropewalk.evidence.claim import GONE, Claim, Difference, Words, kinds_of, name_of, state_of
+from ropewalk.evidence.starts import STARTS, pruned
 from ropewalk.ledger.chain import Entry
 from ropewalk.refs import canonical
 from ropewalk.store.database import Reader, Row
 
-Words = Mapping[str, Any]
-Said = Callable[[Entry, Words], Words]
-GONE = "gone"
-
-
-def _name(entry: Entry) -> str:
-    return entry.subject.partition(":")[2]
-
-
-def _as_it_is(row: Row) -> Words:
-    return row
-
-
-def _plain(entry: Entry, facts: Words) -> Words:
-    """Return what an entry says: its body, `id` for what it is about, `actor` for who did it."""
-    return {**facts, "id": _name(entry), "actor": entry.actor}
-
-
-def _state(words: Mapping[str, str]) -> Said:
-    """Return what reads a state out of the kind of an entry; `words` are the kinds that call it otherwise."""
-
-    def said(entry: Entry, _facts: Words) -> Words:
-        word = entry.kind.partition(".")[2]
-        return {"id": _name(entry), "state": words.get(word, word)}
-
-    return said
-
 
 def _run(entry: Entry, facts: Words) -> Words:
-    return {**facts, "id": _name(entry), "args": canonical(facts["args"]).decode(), "commit_sha": facts["commit"]}
+    return {**facts, "id": name_of(entry), "args": canonical(facts["args"]).decode(), "commit_sha": facts["commit"]}
 
 
 def _tree(entry: Entry, facts: Words) -> Words:
-    return {**facts, "release": _name(entry), "tree": entry.kind.partition(".")[2], "actor": entry.actor}
+    return {**facts, "release": name_of(entry), "tree": entry.kind.partition(".")[2], "actor": entry.actor}
 
 
 def _registered(entry: Entry, facts: Words) -> Words:
@@ -65,50 +39,8 @@ def _tag_row(row: Row) -> Words:
     return {**row, "hash": sha256(str(row["value"]).encode()).hexdigest()}
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Claim:
-    """A kind of fact that stands in rows and in the ledger.
-
-    Attributes:
-        what: how people call it.
-        query: gives the rows; columns have the names of `key` and `words`.
-        kinds: entries that speak of it; the newest about a key counts.
-        key: which words name the fact.
-        words: which words are compared.
-        said: turns an entry and its body into those words; with a true word `GONE` the row was taken away.
-        read: turns a row into those words.
-    """
-
-    what: str
-    query: str
-    kinds: tuple[str, ...]
-    key: tuple[str, ...]
-    words: tuple[str, ...]
-    said: Said = _plain
-    read: Callable[[Row], Words] = _as_it_is
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Difference:
-    """A row that is not what the ledger says.
-
-    Attributes:
-        what: the kind of fact and its key.
-        why: what is wrong.
-        seq: the ledger's entry, 0 when there is none.
-    """
-
-    what: str
-    why: str
-    seq: int
-
-
-def _kinds(room: str, *words: str) -> tuple[str, ...]:
-    return tuple(f"{room}.{word}" for word in words)
-
-
-_RUN = _kinds("run", "started", "resumed", "scheduled", "finished", "failed", "interrupted", "cancelled")
-_RELEASE = _kinds(
+_RUN = kinds_of("run", "started", "resumed", "scheduled", "finished", "failed", "interrupted", "cancelled")
+_RELEASE = kinds_of(
     "release",
     "begun",
     "walking",
@@ -137,7 +69,7 @@ CLAIMS = (
     Claim(
         what="name of run",
         query="evidence.run_names",
-        kinds=_kinds("run", "started", "renamed"),
+        kinds=kinds_of("run", "started", "renamed"),
         key=("id",),
         words=("name",),
     ),
@@ -147,12 +79,12 @@ CLAIMS = (
         kinds=_RUN,
         key=("id",),
         words=("state",),
-        said=_state({"started": "running", "resumed": "running"}),
+        said=state_of({"started": "running", "resumed": "running"}),
     ),
     Claim(
         what="experiment",
         query="evidence.experiments",
-        kinds=_kinds("experiment", "created", "renamed", "deleted", "restored"),
+        kinds=kinds_of("experiment", "created", "renamed", "deleted", "restored"),
         key=("id",),
         words=("name", "state", "location"),
     ),
@@ -223,7 +155,7 @@ CLAIMS = (
         kinds=_RELEASE,
         key=("id",),
         words=("state",),
-        said=_state({"begun": "walking"}),
+        said=state_of({"begun": "walking"}),
     ),
     Claim(
         what="tree",
@@ -281,7 +213,7 @@ CLAIMS = (
         kinds=("alert.opened", "alert.closed"),
         key=("id",),
         words=("state",),
-        said=_state({"opened": "open"}),
+        said=state_of({"opened": "open"}),
     ),
     Claim(
         what="closing of alert",
@@ -297,6 +229,7 @@ CLAIMS = (
         key=("id",),
         words=("run",),
     ),
+    *STARTS,
 )
 
 # What is no more once `ropewalk gc` has removed it for good.
@@ -321,7 +254,9 @@ class Claims:
     def hear(self, entry: Entry) -> None:
         """Note what an entry says; one whose body was damaged says nothing, the chain names it."""
         for what in _PURGED.get(entry.kind, ()):
-            self._said[what].pop((_name(entry),), None)
+            self._said[what].pop((name_of(entry),), None)
+        for what, name in pruned(entry):
+            self._said[what].pop((name,), None)
         claims = self._by_kind.get(entry.kind)
         if claims is None:
             return
@@ -357,7 +292,8 @@ def _compare(
         what = f"{claim.what} {_text(key)}"
         told = said.get(key)
         if told is None:
-            yield Difference(what=what, why="its row stands there, the ledger knows nothing", seq=0)
+            if claim.known:
+                yield Difference(what=what, why="its row stands there, the ledger knows nothing", seq=0)
             continue
         words, seq = told
         for name, word in zip(claim.words, words, strict=True):

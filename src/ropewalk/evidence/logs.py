@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 
-from ropewalk.evidence.claims import Difference
+from ropewalk.evidence.claim import Difference
 from ropewalk.ledger.chain import Entry
 from ropewalk.runs.record import logged
 from ropewalk.store.database import Reader

@@ -14,7 +14,8 @@ from typing import TypeVar
 from ropewalk.errors import NotFound, RopewalkError
 from ropewalk.evidence import contents
 from ropewalk.evidence.batches import Batches
-from ropewalk.evidence.claims import Claims, Difference
+from ropewalk.evidence.claim import Difference
+from ropewalk.evidence.claims import Claims
 from ropewalk.evidence.finding import Finding, OnProgress
 from ropewalk.evidence.holdings import Mentions, missing_parts
 from ropewalk.evidence.logs import Logs

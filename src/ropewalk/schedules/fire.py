@@ -26,8 +26,6 @@ MOVES: dict[str, frozenset[str]] = {
     MISSED: frozenset(),
 }
 OPEN = frozenset({WAITING, RUNNING})
-# Environment variable by which a run learns which start it is: `ID:FENCE`.
-VARIABLE = "ROPEWALK_FIRE"
 ALWAYS_US = 1 << 62
 # So many of one backfill may start at once; a queue of ten thousand is not read at every look.
 EACH_MAX = 64
@@ -180,6 +178,7 @@ def add(  # noqa: PLR0917 - the transaction, the site, and what becomes of which
         return None
     body = {"schedule": schedule, "key": cause.key, "cause": cause.cause, "due_us": cause.due_us, "told": told}
     body |= {"args": dict(args), "backfill": cause.backfill, "note": note}
+    body |= {"by": cause.actor, "from_us": begins, "until_us": ends}
     site.record(tx, f"fire.{state}", f"fire:{name}", body)
     return get(tx, name)
 

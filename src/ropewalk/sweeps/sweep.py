@@ -184,7 +184,9 @@ def move(
     assert state in MOVES[now.state], f"a trial that is {now.state} does not become {state}"
     kept = {"state": state, "run": run, "value": value, "error": error[:1000], "at_us": site.clock.now_us()}
     tx.run("sweeps.trial_move", sweep=found.sweep, number=found.number, before=now.state, **kept)
-    body = {"number": found.number, "run": run, "value": value, "error": error[:1000]}
+    body: dict[str, Any] = {"number": found.number, "run": run, "value": value, "error": error[:1000]}
+    if state == RUNNING:
+        body["args"] = found.arguments()
     site.record(tx, f"trial.{state}", f"sweep:{found.sweep}", body)
 
 

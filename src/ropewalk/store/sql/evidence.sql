@@ -86,3 +86,21 @@ select id, experiment, name, source_run, status, case when deleted_us is null th
 from logged_models;
 -- name: logged_tags
 select m.id, t.key, t.value from logged_model_tags t join logged_models m on m.number = t.model;
+-- name: fires
+select id, schedule, key, cause, due_us, args, told, backfill from fires;
+-- name: fire_states
+select id, run, case when state in ('waiting', 'running') then 'open' else state end as state,
+    case when state in ('waiting', 'running') then '' else note end as note
+from fires;
+-- name: fire_intervals
+select id, actor as by, from_us, until_us from fires;
+-- name: backfills
+select id, schedule, from_us, until_us, parallel from backfills;
+-- name: backfill_states
+select id, state from backfills;
+-- name: sweeps
+select run_id as id, pipeline, key, method, trials, seed, goal, space from sweeps;
+-- name: trials
+select sweep, number, state, run, value, error from trials where state <> 'waiting' or run <> '';
+-- name: trial_args
+select sweep, number, args from trials;

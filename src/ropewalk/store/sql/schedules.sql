@@ -86,3 +86,15 @@ select * from backfills order by created_us desc, id desc limit :count;
 select * from backfills where schedule = :schedule order by created_us desc, id desc limit :count;
 -- name: backfill_move
 update backfills set state = :state, parallel = :parallel, ended_us = :ended_us where id = :id;
+-- name: fires_old
+select f.id from fires f left join backfills b on b.id = f.backfill
+where f.due_us < :before_us and f.ended_us < :before_us and f.state not in ('waiting', 'running')
+    and (f.backfill = '' or b.id is null or (b.state <> 'open' and b.ended_us < :before_us))
+order by f.due_us, f.id limit :count;
+-- name: backfills_old
+select b.id from backfills b where b.state <> 'open' and b.ended_us < :before_us
+    and not exists (select 1 from fires f where f.backfill = b.id and f.backfill <> '') order by b.id limit 1000;
+-- name: fire_forget
+delete from fires where id = :id and state not in ('waiting', 'running');
+-- name: backfill_forget
+delete from backfills where id = :id and state <> 'open';
