@@ -39,7 +39,8 @@ def plain(line: str) -> str:
 
 @pytest.mark.timeout(200)
 def test_the_guide_says_what_happens(tmp_path, monkeypatch, capsys):
-    (tmp_path / "pipeline.py").write_text(blocks("python")[0])
+    for name, text in zip(("pipeline.py", "nightly.py"), blocks("python"), strict=True):
+        (tmp_path / name).write_text(text)
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("PATH", f"{Path(sys.executable).parent}:{os.environ['PATH']}")
 

@@ -22,8 +22,10 @@ ropewalk sweep depth=4,6,8 rate=0.01,0.1 --goal accuracy:max           # every c
 ropewalk sweep pipeline.py:train depth=2..12 rate=0.001..0.3:log --random 20 --seed 7
 ropewalk sweep rate=0.001..0.3:log --optuna 30 --goal loss:min         # pip install "ropewalk[optuna]"
 ropewalk sweep depth=4,6,8 --dry-run                                   # the trials, and nothing runs
+ropewalk sweep                                                         # what @pipeline(sweep=...) says
 """
 SHOWN = 10
+_OPTIONS = ("seed", "goal", "parallel", "failures_max")
 DRY_SHOWN = 100
 JSON_TRIALS_MAX = 10_000
 
@@ -36,8 +38,8 @@ def arguments(parser: argparse.ArgumentParser) -> None:
         "words",
         nargs="*",
         metavar="[FILE.py:FUNCTION] NAME=VALUES",
-        help="values `4,6,8`, a range `0.01..0.1` (`:log` by ratios, `:5` so many points of a grid), `*` all choices; "
-        "lists are separated by `;`",
+        help="what the pipeline declares when left out; or values `4,6,8`, a range `0.01..0.1` (`:log` by ratios, `:5` "
+        "so many points of a grid), `*` all choices; lists are separated by `;`",
     )
     way = parser.add_mutually_exclusive_group()
     way.add_argument("--grid", action="store_true", help="every combination; so it is when nothing is said")
@@ -79,29 +81,58 @@ def handle(options: argparse.Namespace, out: Output) -> int | None:
     from ropewalk.cli.run import mended, placed, split
     from ropewalk.house import open_house
     from ropewalk.leases import PARENT, end_with
+    from ropewalk.settings import read_settings
     from ropewalk.sweeps import plan
 
     if os.environ.get(PARENT, "").isdigit():
         end_with(int(os.environ[PARENT]))
-    target, words = split(options.words)
+    target, typed = split(options.words)
+    require_pipeline(options.project, target)
+    target = target or read_settings(options.project).pipeline
+    said, words = _declared(options, target, typed)
     if not words:
         raise Invalid(
             "usage",
             "The command line is not understood.",
             where="ropewalk sweep",
-            why="nothing is named that could be tried",
+            why=f"nothing is named that could be tried, and {target} declares no sweep",
             fix="ropewalk sweep --help",
         )
-    require_pipeline(options.project, target)
     with open_house(options.project) as opened:
         house = placed(opened, options)
-        wanted = _wanted(options, target or house.settings.pipeline, words)
+        wanted = _wanted(said, target, words)
         with mended(options.words):
             planned = plan.planned(house.site, wanted)
         if options.dry_run:
             _show_planned(planned, options, out)
             return None
         return _run(house, planned, options, out)
+
+
+def _declared(
+    options: argparse.Namespace, target: str, typed: dict[str, str]
+) -> tuple[argparse.Namespace, dict[str, str]]:
+    """Return options and words with what the pipeline itself declares, where nothing else was typed."""
+    from ropewalk.cli.parse import Parser
+    from ropewalk.cli.run import split
+    from ropewalk.sweeps.declared import words_of
+
+    found = words_of(options.project, target)
+    if not found:
+        return options, typed
+    parser = Parser(prog=f"@pipeline(sweep=...) of {target}", add_help=False)
+    arguments(parser)
+    said = parser.parse_intermixed_args(found)
+    named, words = split(said.words)
+    if named:
+        parser.error(f"wanted NAME=VALUES, found {named!r}")
+    plain, merged = parser.parse_args([]), argparse.Namespace(**vars(options))
+    ways = ("grid", "random", "optuna")
+    names = [*(ways if not any(getattr(options, way) for way in ways) else ()), *_OPTIONS]
+    for name in names:
+        if getattr(options, name) == getattr(plain, name):
+            setattr(merged, name, getattr(said, name))
+    return merged, {**words, **typed}
 
 
 def _wanted(options: argparse.Namespace, target: str, words: dict[str, str]) -> Wanted:

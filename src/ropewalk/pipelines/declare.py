@@ -59,9 +59,11 @@ class PipelineOptions:
         schedule: five cron fields, or `every 15m`; empty for by hand.
         trigger: what else starts it and how, in the words of `[[schedules]]` in `ropewalk.toml`: `timezone`,
             `overlap`, `catch_up`, `jitter`, `start`, `end`, `files`, `query`, `database`, `event`, `match`, `webhook`.
+        sweep: what `ropewalk sweep` tries when nothing is typed, in the words of its command line.
     """
 
     schedule: str = ""
+    sweep: str | list[str] | tuple[str, ...] = ""
     trigger: Mapping[str, Any] = field(default_factory=dict[str, Any])
 
 
@@ -239,9 +241,16 @@ def _mark_step(function: Callable[P, R], options: StepOptions) -> Step[P, R]:
 @overload
 def pipeline(function: Callable[P, R], /) -> Callable[P, R]: ...
 @overload
-def pipeline(*, schedule: str = "", **trigger: Unpack[Trigger]) -> Callable[[Callable[P, R]], Callable[P, R]]: ...
 def pipeline(
-    function: Callable[P, R] | None = None, /, *, schedule: str = "", **trigger: Unpack[Trigger]
+    *, schedule: str = "", sweep: str | list[str] | tuple[str, ...] = "", **trigger: Unpack[Trigger]
+) -> Callable[[Callable[P, R]], Callable[P, R]]: ...
+def pipeline(
+    function: Callable[P, R] | None = None,
+    /,
+    *,
+    schedule: str = "",
+    sweep: str | list[str] | tuple[str, ...] = "",
+    **trigger: Unpack[Trigger],
 ) -> Callable[P, R] | Callable[[Callable[P, R]], Callable[P, R]]:
     """Make a function a pipeline: an ordinary function whose body calls steps.
 
@@ -252,6 +261,8 @@ def pipeline(
         function: the function, when the decorator has no brackets.
         schedule: five cron fields, such as `0 6 * * *`, or `every 15m`. `ropewalk up` starts it then, and `ropewalk
             schedule` shows when. It is read from the source, so write it as it is: text, numbers, lists, names of such.
+        sweep: what `ropewalk sweep` tries when nothing is typed behind it, such as `depth=4,6,8 --goal loss:min`, or a
+            list of such words. It is read from the source too.
         trigger: what else starts it, and how; see `Trigger` and docs/guides/schedules.md.
 
     Raises:
@@ -262,10 +273,10 @@ def pipeline(
         raise Invalid(
             "step-option",
             f"A pipeline has no option {unknown[0]!r}.",
-            why=f"it takes schedule, {', '.join(Trigger.__annotations__)}",
+            why=f"it takes schedule, sweep, {', '.join(Trigger.__annotations__)}",
             fix='write it like @pipeline(schedule="0 6 * * *", timezone="Europe/Berlin")',
         )
-    options = PipelineOptions(schedule=schedule, trigger=dict(trigger))
+    options = PipelineOptions(schedule=schedule, trigger=dict(trigger), sweep=sweep)
 
     def mark(inner: Callable[P, R]) -> Callable[P, R]:
         _plain(inner)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import ast
-import os
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -13,6 +12,7 @@ import msgspec
 from ropewalk.clock import iso
 from ropewalk.errors import NotFound
 from ropewalk.pipelines.declare import Trigger
+from ropewalk.pipelines.marked import marked, sources
 from ropewalk.schedules import schedule as schedules
 from ropewalk.schedules.schedule import Schedule
 from ropewalk.schedules.spec import ALARM, QUEUE, Spec, invalid, spec_of
@@ -21,10 +21,8 @@ from ropewalk.settings import Settings, read_settings
 from ropewalk.site import Site
 
 RETRAIN = "retrain"
-FILE_BYTES_MAX = 1 << 20
 _EVERY = "every "
 _WORDS = frozenset(Trigger.__annotations__)
-_NOT_CODE = frozenset({"__pycache__", "node_modules", "venv", "env", "build", "dist", "site-packages"})
 
 
 def declared(root: Path, settings: Settings) -> list[Spec]:
@@ -98,7 +96,7 @@ def renewed(site: Site, settings: Settings) -> list[Schedule]:
 def stamps(root: Path) -> dict[str, tuple[int, int]]:
     """Return time and size of everything that may declare a schedule, so that who looks often reads seldom."""
     found: dict[str, tuple[int, int]] = {}
-    for path in (root / "ropewalk.toml", *_sources(root)):
+    for path in (root / "ropewalk.toml", *sources(root)):
         try:
             facts = path.stat()
         except OSError:
@@ -113,25 +111,15 @@ def in_code(root: Path) -> Iterator[tuple[str, Table]]:
     Raises:
         Invalid: the words are not literals, or make no sense.
     """
-    for path in _sources(root):
-        try:
-            data = path.read_bytes()
-            tree = ast.parse(data) if b"pipeline" in data and len(data) <= FILE_BYTES_MAX else None
-        except (OSError, SyntaxError, ValueError):
-            continue  # who runs the file is told what is wrong with it
-        if tree is None:
-            continue
-        file = path.relative_to(root).as_posix()
-        names, modules = _imported(tree)
-        constants = _constants(tree)
-        for node in tree.body:
-            if not isinstance(node, ast.FunctionDef):
-                continue
-            for mark in node.decorator_list:
-                if isinstance(mark, ast.Call) and _is_pipeline(mark.func, names, modules):
-                    words = _words(mark, node, file, constants)
-                    if words:
-                        yield f"{file}:{node.name}", _table(node.name, words)
+    for found in marked(root, _WORDS | {"schedule"}):
+        if found.unread:
+            word, where = found.unread
+            raise invalid(
+                found.name,
+                f"{where}: {word} is read from the source and never run: write a text, a number, a list, or the name "
+                "of such at the top of the file",
+            )
+        yield found.target, _table(found.name, dict(found.words))
 
 
 def parameters(root: Path, target: str) -> frozenset[str] | None:
@@ -183,69 +171,6 @@ def _absent(target: str, why: str) -> NotFound:
         why=why,
         fix="mend the file or the schedule, then: ropewalk schedule list",
     )
-
-
-def _sources(root: Path) -> Iterator[Path]:
-    for folder, folders, names in os.walk(root):
-        folders[:] = [
-            name
-            for name in sorted(folders)
-            if not name.startswith(".") and name not in _NOT_CODE and not (Path(folder) / name / "pyvenv.cfg").exists()
-        ]
-        yield from (Path(folder) / name for name in sorted(names) if name.endswith(".py"))
-
-
-def _imported(tree: ast.Module) -> tuple[set[str], set[str]]:
-    """Return the names under which a file knows `ropewalk.pipeline`, and those of the module itself."""
-    names: set[str] = set()
-    modules: set[str] = set()
-    for node in ast.walk(tree):
-        if isinstance(node, ast.ImportFrom) and node.module in ("ropewalk", "ropewalk.pipelines.declare"):
-            names |= {one.asname or one.name for one in node.names if one.name == "pipeline"}
-        elif isinstance(node, ast.Import):
-            modules |= {one.asname or one.name for one in node.names if one.name == "ropewalk"}
-    return names, modules
-
-
-def _is_pipeline(called: ast.expr, names: set[str], modules: set[str]) -> bool:
-    if isinstance(called, ast.Attribute):
-        return called.attr == "pipeline" and isinstance(called.value, ast.Name) and called.value.id in modules
-    return isinstance(called, ast.Name) and called.id in names
-
-
-def _constants(tree: ast.Module) -> dict[str, ast.expr]:
-    """Return what the names at the top of a file are bound to by plain assignments."""
-    found: dict[str, ast.expr] = {}
-    for node in tree.body:
-        if isinstance(node, ast.Assign):
-            found |= {target.id: node.value for target in node.targets if isinstance(target, ast.Name)}
-        elif isinstance(node, ast.AnnAssign) and isinstance(node.target, ast.Name) and node.value is not None:
-            found[node.target.id] = node.value
-    return found
-
-
-class _Resolved(ast.NodeTransformer):
-    def __init__(self, constants: Mapping[str, ast.expr]) -> None:
-        self._constants = constants
-
-    def visit_Name(self, node: ast.Name) -> ast.expr:
-        return self._constants.get(node.id, node)
-
-
-def _words(mark: ast.Call, node: ast.FunctionDef, file: str, constants: Mapping[str, ast.expr]) -> dict[str, Any]:
-    found: dict[str, Any] = {}
-    for word in mark.keywords:
-        if word.arg not in _WORDS | {"schedule"}:
-            continue
-        try:
-            found[str(word.arg)] = ast.literal_eval(_Resolved(constants).visit(word.value))
-        except (ValueError, TypeError, SyntaxError, RecursionError):
-            raise invalid(
-                node.name,
-                f"{file}:{mark.lineno}: {word.arg} is read from the source and never run: write a text, a number, a "
-                "list, or the name of such at the top of the file",
-            ) from None
-    return found
 
 
 def _table(name: str, words: dict[str, Any]) -> Table:
