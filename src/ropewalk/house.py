@@ -18,7 +18,6 @@ from ropewalk.ledger.sign import Signer
 from ropewalk.settings import FILE, Settings, read_settings
 from ropewalk.site import HIDDEN, Site, who
 from ropewalk.store.choose import make_schema, open_store
-from ropewalk.store.database import Transaction
 from ropewalk.store.link import Store
 from ropewalk.workspaces.stores import STORES, blobs_url, host_of, store_url
 
@@ -26,6 +25,7 @@ from ropewalk.workspaces.stores import STORES, blobs_url, host_of, store_url
 if TYPE_CHECKING:
     import polars as pl
 
+    from ropewalk.compute.local import LocalPool
     from ropewalk.loops.start import Starts
     from ropewalk.loops.work import Loop
     from ropewalk.models.adopt import Labelled
@@ -38,6 +38,7 @@ if TYPE_CHECKING:
     from ropewalk.schedules.fire import Fire
     from ropewalk.scripts.program import Program
     from ropewalk.scripts.run import ScriptResult, Tracking, Wanted
+    from ropewalk.store.database import Transaction
 
 CLIMB_SECONDS = 0.5
 DATABASE = "ropewalk.db"
@@ -161,6 +162,7 @@ def run(
     args: Mapping[str, str] | None = None,
     on_progress: Callable[[StepProgress], None],
     fire: str = "",
+    early: LocalPool | None = None,
 ) -> RunResult:
     """Run a pipeline; the models that its steps logged are registered in the transaction that finishes the run.
 
@@ -170,8 +172,9 @@ def run(
         args: the pipeline's arguments as typed on a command line, or as values.
         on_progress: told of each step.
         fire: `ID:FENCE` of the start of a schedule that this run is, which begins and ends with it.
+        early: workers that were started for it before the house was opened.
     """
-    from ropewalk.loops.start import begun
+    from ropewalk.loops import ends
     from ropewalk.pipelines.execute import run_pipeline
 
     return run_pipeline(
@@ -179,24 +182,18 @@ def run(
         target=target or house.settings.pipeline,
         args=dict(args or {}),
         on_progress=on_progress,
-        on_begin=partial(begun, house.site, fire),
-        on_finish=partial(_finished, house.site, fire),
+        on_begin=partial(ends.begun, house.site, fire),
+        on_finish=partial(ends.finished, house.site, fire),
         compute=house.settings.compute,
+        early=early,
     )
 
 
 def of_finished(house: House) -> Callable[[Transaction, Run], None]:
     """Return what the end of a run brings with it that no schedule has started."""
-    return partial(_finished, house.site, "")
+    from ropewalk.loops import ends
 
-
-def _finished(site: Site, fire: str, tx: Transaction, run: Run) -> None:
-    """Do what the end of a run brings with it, in its transaction: its models are registered, its start is over."""
-    from ropewalk.loops.start import finished
-    from ropewalk.models.register import register_logged
-
-    register_logged(site, tx, run)
-    finished(site, fire, tx, run)
+    return partial(ends.finished, house.site, "")
 
 
 def run_script(house: House, program: Program, wanted: Wanted, *, tracking: Tracking | None = None) -> ScriptResult:
@@ -333,7 +330,7 @@ def loops(house: House) -> list[Loop]:
         Schedules(site, Ways(declared=Declared(site.root), starts=starts(house))).loop(),
         Rescue(site).loop(),
         Sweep(site).loop(),
-        Tidy(site).loop(),
+        Tidy(site, house.settings.starts_keep_days).loop(),
         Tend(site).loop(),
         Deliver(site, Roads(allow=hooks.allow), hooks.keep_days).loop(),
     ]

@@ -15,6 +15,8 @@ from pathlib import Path
 LEASE_SECONDS = 30
 # Environment variable with the process id of a server that starts a command and without which it has no sense.
 PARENT = "ROPEWALK_PARENT"
+# Environment variable by which a run learns which start of a schedule it is: `ID:FENCE`.
+FIRE = "ROPEWALK_FIRE"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

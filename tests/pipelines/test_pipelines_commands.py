@@ -115,7 +115,7 @@ def test_a_command_that_fails_fails_its_step_with_its_status(project: Project, c
         project.run()
 
     assert caught.value.code == "step-failed"
-    assert f"A command has ended with {why}: {command}" in caught.value.what
+    assert f"A command ended with {why}: {command}" in caught.value.what
     assert caught.value.where == command
 
 

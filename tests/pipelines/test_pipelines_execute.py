@@ -208,7 +208,7 @@ def test_a_step_that_ends_its_process_is_a_failed_step(project):
     with pytest.raises(Invalid) as caught:
         project.run()
 
-    assert "status -6" in caught.value.what
+    assert "was killed by SIGABRT" in caught.value.what
     assert "last words" in caught.value.__notes__[-1]
 
 

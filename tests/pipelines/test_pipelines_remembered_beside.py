@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
 
-from ropewalk.pipelines.remembered import FOLDER, GRAPHS_MAX, Remembered
+from ropewalk.pipelines.early import GRAPHS as FOLDER
+from ropewalk.pipelines.remembered import GRAPHS_MAX, Remembered
 
 PROJECT = {"tree": "t", "files": "f", "globals": []}
 TOLD = {"plain": True, "entries": [], "nodes": []}

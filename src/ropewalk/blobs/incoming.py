@@ -5,7 +5,6 @@ from __future__ import annotations
 import errno
 import hashlib
 import os
-import tempfile
 from contextlib import suppress
 from pathlib import Path
 
@@ -67,10 +66,10 @@ class Receipt:
         self.bytes = 0
         try:
             _require_room(folder)
-            handle, name = tempfile.mkstemp(dir=folder)
+            self.path = folder / os.urandom(16).hex()
+            handle = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
         except OSError as error:
             raise not_written(folder, error) from error
-        self.path = Path(name)
         self._file = os.fdopen(handle, "wb")
 
     def write(self, piece: bytes | bytearray | memoryview) -> None:

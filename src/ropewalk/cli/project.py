@@ -27,9 +27,11 @@ def require_pipeline(root: Path, target: str) -> None:
         NotFound: there is no such file.
         Invalid: `ropewalk.toml` is not valid.
     """
-    from ropewalk.settings import read_settings
+    wanted = target
+    if not wanted:
+        from ropewalk.settings import read_settings
 
-    wanted = target or read_settings(root).pipeline
+        wanted = read_settings(root).pipeline
     file = wanted.partition(":")[0]
     if (root / file).is_file():
         return

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import argparse
+import gc
 import os
 import re
 import shlex
 from collections.abc import Generator
 from contextlib import contextmanager
+from functools import partial
 from typing import TYPE_CHECKING, cast
 
 from ropewalk.cli.output import Output
@@ -22,6 +24,7 @@ if TYPE_CHECKING:
     from ropewalk.pipelines.progress import Progress, RunResult
     from ropewalk.runs.keep import Point
     from ropewalk.runs.run import Run
+    from ropewalk.store.database import Reader
 
 EXAMPLE = """
 ropewalk run train.py                          # any script, unchanged; what follows its name is its own
@@ -103,11 +106,7 @@ def own(words: list[str]) -> int:
 def handle(options: argparse.Namespace, out: Output) -> int | None:
     """Run it and print each step when it ends; the same command again resumes a killed run."""
     from ropewalk.cli.project import require_pipeline
-    from ropewalk.house import open_house, run
-    from ropewalk.leases import PARENT, end_with
-    from ropewalk.models import versions
-    from ropewalk.runs import keep
-    from ropewalk.schedules.fire import VARIABLE
+    from ropewalk.leases import FIRE, PARENT, end_with
 
     if options.program:
         from ropewalk.cli import script
@@ -122,23 +121,44 @@ def handle(options: argparse.Namespace, out: Output) -> int | None:
             )
 
         return script.handle(options, out)
-    fire = os.environ.pop(VARIABLE, "")  # of this run, and of none that its steps may start
+    fire = os.environ.pop(FIRE, "")  # of this run, and of none that its steps may start
     if os.environ.get(PARENT, "").isdigit():
         end_with(int(os.environ[PARENT]))
     target, args = split(options.words)
     require_pipeline(options.project, target)
-    with open_house(options.project) as opened:
-        house = placed(opened, options)
-        with out.progress(f"running {target or house.settings.pipeline}") as bar, mended(options.words):
-            done = run(
-                house, target=target, args=args, fire=fire, on_progress=lambda progress: _tell(progress, out, bar)
-            )
-        with house.site.db.read() as rows:
-            points = keep.metrics(rows, done.run.id)
-            made = [(fact.key, str(fact.content()["manifest"])) for fact in keep.facts(rows, done.run.id, "model")]
-            models = [versions.of_manifest(rows, manifest, name)[-1] for name, manifest in made]
+
+    from ropewalk.pipelines.early import early
+
+    with early(options.project, target, args) as pool:
+        gc.disable()  # nothing of what an import makes is garbage
+        # Imported while the worker starts.
+        from ropewalk.house import open_house, run
+        from ropewalk.runs import keep
+
+        gc.freeze()
+        gc.enable()
+        with open_house(options.project) as opened:
+            house = placed(opened, options)
+            with out.progress(f"running {target or house.settings.pipeline}") as bar, mended(options.words):
+                tell = partial(_tell, out=out, bar=bar)
+                done = run(house, target=target, args=args, fire=fire, on_progress=tell, early=pool)
+            with house.site.db.read() as rows:
+                points = keep.metrics(rows, done.run.id)
+                models = _made(rows, done.run.id)
     _show(done, points, models, out)
     return None
+
+
+def _made(rows: Reader, run_id: str) -> list[ModelVersion]:
+    """Return the versions that a run's models are."""
+    from ropewalk.runs import keep
+
+    facts = keep.facts(rows, run_id, "model")
+    if not facts:
+        return []
+    from ropewalk.models import versions
+
+    return [versions.of_manifest(rows, str(fact.content()["manifest"]), fact.key)[-1] for fact in facts]
 
 
 @contextmanager

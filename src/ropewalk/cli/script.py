@@ -193,8 +193,7 @@ def _end(done: ScriptResult, named: list[ModelVersion], root: Path, out: Output,
     if done.status:
         record = RopewalkError(
             "script-failed",
-            f"The script was cancelled, with status {done.status}." if done.run.state == "cancelled"
-            else f"The script ended with status {done.status}.",
+            f"The script was cancelled: it {done.how}." if done.run.state == "cancelled" else f"The script {done.how}.",
             where=done.run.name,
             why=done.run.error,
             fix=typed("runs", done.run.name),

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import os
 import threading
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any, cast
 
 STARS = "*****"
 LETTERS_MIN = 4
+# Shorter pieces of base64 are in many texts.
+CODED_MIN = 8
 
 
 def hidden(tree: Any, secrets: Mapping[str, str]) -> Any:  # noqa: ANN401 - JSON
@@ -26,8 +28,36 @@ def hidden(tree: Any, secrets: Mapping[str, str]) -> Any:  # noqa: ANN401 - JSON
 
 def _values(secrets: Mapping[str, str]) -> list[str]:
     """Return what is hidden, the longest first: one may be within another. Each line of a long one is hidden too."""
-    found = {line for value in secrets.values() for line in (value, *value.splitlines()) if len(line) >= LETTERS_MIN}
+    found = {
+        spelled
+        for value in secrets.values()
+        for line in (value, *value.splitlines())
+        if len(line) >= LETTERS_MIN
+        for spelled in spellings(line)
+    }
     return sorted(found, key=len, reverse=True)
+
+
+def spellings(value: str) -> Iterator[str]:
+    """Yield a secret as programs write it: as it is, for JSON and addresses, in hex, in base64 at any place.
+
+    Of base64 that is what the secret alone decides: `user:secret` is hidden but for what its neighbours share in.
+    """
+    import base64  # a worker without secrets has no use for these
+    import json
+    from urllib.parse import quote, quote_plus
+
+    yield value
+    yield from {json.dumps(value)[1:-1], quote(value, safe=""), quote(value), quote_plus(value)} - {value}
+    data = value.encode(errors="surrogateescape")
+    if len(data) * 2 >= CODED_MIN:
+        yield from (data.hex(), data.hex().upper())
+    for before in range(3):
+        bits = before * 8
+        first, last = -(-bits // 6), (bits + len(data) * 8) // 6
+        if last - first >= CODED_MIN:
+            for encode in (base64.b64encode, base64.urlsafe_b64encode):
+                yield encode(b"\0" * before + data).decode()[first:last]
 
 
 class Veil:

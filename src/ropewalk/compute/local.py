@@ -94,6 +94,12 @@ class LocalPool:
         self._room = Room(room or room_of_machine(workers_max))
         self._mark = f"{os.getpid()}.{process_start(os.getpid()) or 0}.{id(self):x}"
         self._count = 0
+        self._told: dict[str, str] = {}
+
+    def tell(self, environ: Mapping[str, str]) -> None:
+        """Set variables that were not known when the first workers were started."""
+        self._environ |= environ
+        self._told |= environ
 
     def __enter__(self) -> Self:
         return self
@@ -135,7 +141,7 @@ class LocalPool:
         worker.deadline = None if job.timeout_seconds is None else time.monotonic() + job.timeout_seconds
         # A worker that has gone is seen by `wait`, as the end of its socket.
         order: dict[str, object] = {"log": str(job.log) if job.log else "", "job": job.message}
-        order["environ"] = self._room.take(job.id, job.needs)
+        order["environ"] = {**self._told, **self._room.take(job.id, job.needs)}
         with suppress(BrokenPipeError, ConnectionResetError):
             send(worker.channel, order | ({"secrets": dict(job.secrets)} if job.secrets else {}))
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -76,6 +77,17 @@ class Lost:
 
 
 Ending = Answer | Lost
+
+
+def ended_how(status: int) -> str:
+    """Return how a process ended, in words that follow `it`; the status is negative for a signal."""
+    if status >= 0:
+        return f"ended with status {status}"
+    try:
+        name = signal.Signals(-status).name
+    except ValueError:  # a real-time one
+        name = f"signal {-status}"
+    return f"was killed by {name}" + (" (out of memory?)" if -status == signal.SIGKILL else "")
 
 
 class Pool(Protocol):

@@ -10,8 +10,8 @@ import threading
 from typing import Any, cast
 
 from ropewalk.errors import Interrupted, RopewalkError
-from ropewalk.leases import PARENT
-from ropewalk.schedules.fire import VARIABLE, Fire
+from ropewalk.leases import FIRE, PARENT
+from ropewalk.schedules.fire import Fire
 from ropewalk.site import Site
 
 HALT_SECONDS = 0.2
@@ -35,7 +35,7 @@ def run_apart(site: Site, pipeline: str, found: Fire, halt: threading.Event, *, 
     """
     words = [f"{name}={typed(value)}" for name, value in found.arguments().items()]
     command = [sys.executable, "-m", "ropewalk", "--project", str(site.root), "--json", "run", pipeline, *words]
-    told = {"ROPEWALK_ACTOR": found.actor, PARENT: str(os.getpid()), VARIABLE: f"{found.id}:{found.fence}"}
+    told = {"ROPEWALK_ACTOR": found.actor, PARENT: str(os.getpid()), FIRE: f"{found.id}:{found.fence}"}
     own = {name: value for name, value in os.environ.items() if name not in hidden}
     with subprocess.Popen(
         command, cwd=site.root, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, env={**own, **told}

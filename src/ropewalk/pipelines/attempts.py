@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import signal
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from ropewalk.compute.pool import Ending, Lost
+from ropewalk.compute.pool import Ending, Lost, ended_how
 from ropewalk.errors import Invalid
 from ropewalk.pipelines import failures
 from ropewalk.pipelines.graph import Graph, Node, Tree
@@ -129,9 +128,7 @@ class Records:
         node, log = begun.node, self.log(begun.node)
         if isinstance(ending, Lost):
             late = f"it took longer than its {node.timeout_seconds:g} s" if ending.why == "timeout" else ""
-            died = f"its process ended with status {ending.status}" + (
-                " (out of memory?)" if ending.status == -signal.SIGKILL else ""
-            )
+            died = f"its process {ended_how(ending.status)}"
             facts: dict[str, Any] = {"type": "Timeout" if late else "Died", "message": late or died, "frames": []}
         elif "error" in ending.message:
             facts = dict(ending.message["error"])

@@ -9,6 +9,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from ropewalk.blobs.bucket import Bucket
+from ropewalk.compute.pool import ended_how
 from ropewalk.errors import Invalid
 from ropewalk.pipelines.declare import step
 from ropewalk.pipelines.opened import unheard
@@ -116,7 +117,7 @@ def run_command(words: Sequence[str], writes: Sequence[str]) -> Files:
     if ended.returncode:
         raise Invalid(
             "command-failed",
-            f"A command has ended with status {ended.returncode}: {shown[:200]}",
+            f"A command {ended_how(ended.returncode)}: {shown[:200]}",
             where=shown[:200],
             why="what it said is in the step's log",
             fix=shown[:200],

@@ -11,9 +11,10 @@ from pathlib import Path
 from typing import Any
 
 from ropewalk.compute.local import LocalPool
-from ropewalk.compute.pool import Ending, Job, Lost, Pool
+from ropewalk.compute.pool import Ending, Job, Lost, Pool, ended_how
 from ropewalk.errors import Conflict, Corrupt, Invalid, NotFound, RopewalkError, Unavailable
 from ropewalk.pipelines import failures
+from ropewalk.pipelines.early import environ, workers
 from ropewalk.pipelines.graph import Code, Graph, Node
 from ropewalk.pipelines.remembered import Remembered
 from ropewalk.refs import canonical, digest_of
@@ -21,7 +22,8 @@ from ropewalk.settings import FILE
 from ropewalk.site import Site
 from ropewalk.source.snapshot import CodeSnapshot, code_folder, snapshot_code
 
-WORKER = "ropewalk.pipelines.worker"
+# How many workers are started before anything is known to run.
+AT_ONCE = 2
 _KINDS: dict[str, type[RopewalkError]] = {
     kind.kind: kind for kind in (Invalid, NotFound, Conflict, Corrupt, Unavailable)
 }
@@ -46,7 +48,12 @@ class Described:
 
 @contextmanager
 def described(
-    site: Site, target: str, args: Mapping[str, Any], *, workers_max: int | None = None
+    site: Site,
+    target: str,
+    args: Mapping[str, Any],
+    *,
+    workers_max: int | None = None,
+    early: LocalPool | None = None,
 ) -> Generator[Described, None, None]:
     """Keep the code as it is now, start a worker on it and have the graph told; the workers end with the block.
 
@@ -55,35 +62,40 @@ def described(
         target: `FILE.py:FUNCTION`.
         args: the pipeline's arguments; text is read as its parameters say.
         workers_max: how many processes there may be; None for one a core.
+        early: workers that were started before; None for new ones.
 
     Raises:
         NotFound: there is no such file or pipeline.
         Invalid: an argument does not fit, or the user's code fails when it is imported or recorded.
     """
     remembered = Remembered(site.hidden, target, args)
-    with started(site, target, args, workers_max=workers_max, warm=not remembered.likely) as (pool, code, project):
+    warm = not remembered.likely
+    with started(site, target, args, workers_max=workers_max, warm=warm, early=early) as (pool, code, project):
         told = remembered.get(project)
+        known = told is not None
         if told is None:
             told = ask(site, pool, {"op": "describe", "project": project})
             remembered.keep(project, told)
-        yield Described(graph=_graph(told), code=code, project=project, pool=pool)
+        graph = _graph(told)
+        if not known and workers_max != 1:
+            pool.warm(min(graph.width(), AT_ONCE))  # the second starts while the run is begun
+        yield Described(graph=graph, code=code, project=project, pool=pool)
 
 
 @contextmanager
 def started(
-    site: Site, target: str, args: Mapping[str, Any], *, workers_max: int | None = None, warm: bool = True
+    site: Site,
+    target: str,
+    args: Mapping[str, Any],
+    *,
+    workers_max: int | None = None,
+    warm: bool = True,
+    early: LocalPool | None = None,
 ) -> Generator[tuple[Pool, CodeSnapshot, dict[str, Any]], None, None]:
     """Keep the code as it is now; yield the workers, one of which starts meanwhile, the code and what they are told."""
-    logs = site.hidden / "logs"
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    pool = LocalPool(
-        WORKER,
-        cwd=site.root,
-        log=logs / "workers.log",
-        workers_max=workers_max or cores,
-        environ=environ_of(site),
-    )
+    pool = early or workers(site.root, workers_max)
     with pool:
+        pool.tell(environ_of(site))
         if warm:
             pool.warm(1)  # it starts while git looks at the files
         code = snapshot_code(site)
@@ -127,7 +139,7 @@ def _lost(ending: Lost, target: str, log: Path) -> Unavailable:
         "worker-lost",
         "The process that reads the pipeline ended before it answered.",
         where=target,
-        why=f"its status was {ending.status}",
+        why=f"it {ended_how(ending.status)}",
         fix=f"look at {log}, then run the same command again",
     )
 
@@ -139,14 +151,7 @@ def _beside(code: CodeSnapshot) -> str:
 
 def environ_of(site: Site) -> dict[str, str]:
     """Return what workers get on top of the user's own variables."""
-    return {
-        # The same order of sets in every process: values and fingerprints must not depend on chance.
-        "PYTHONHASHSEED": "0",
-        "ROPEWALK_ACTOR": site.actor,
-        # Steps beside each other share the cores: OpenMP threads that spin while they wait made two fits of
-        # scikit-learn's boosted trees on two cores twenty times slower (measured: 30 s against 1.5 s).
-        "OMP_WAIT_POLICY": os.environ.get("OMP_WAIT_POLICY", "PASSIVE"),
-    }
+    return {**environ(), "ROPEWALK_ACTOR": site.actor}
 
 
 def _trusted(site: Site) -> tuple[str, ...]:

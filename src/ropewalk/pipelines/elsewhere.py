@@ -11,8 +11,10 @@ from fnmatch import fnmatchcase
 from typing import Any
 
 from ropewalk.compute.cluster import RayPool
+from ropewalk.compute.local import LocalPool
 from ropewalk.errors import Invalid
-from ropewalk.pipelines.describe import WORKER, Described, described, environ_of
+from ropewalk.pipelines.describe import Described, described, environ_of
+from ropewalk.pipelines.early import WORKER
 from ropewalk.pipelines.graph import Graph
 from ropewalk.pipelines.variables import VARIABLE
 from ropewalk.settings import FILE, LOCAL, Compute
@@ -24,7 +26,13 @@ _ADDRESS = re.compile(r"auto|local|(ray://)?(\[[0-9a-fA-F:.]+\]|[^\s:/\[\]]+):\d
 
 @contextmanager
 def described_for(
-    site: Site, target: str, args: Mapping[str, Any], compute: Compute | None, *, workers_max: int | None = None
+    site: Site,
+    target: str,
+    args: Mapping[str, Any],
+    compute: Compute | None,
+    *,
+    workers_max: int | None = None,
+    early: LocalPool | None = None,
 ) -> Generator[Described, None, None]:
     """Have a pipeline's graph told by a worker of this machine; yield it with the workers that the project wants.
 
@@ -34,6 +42,7 @@ def described_for(
         args: the pipeline's arguments; text is read as its parameters say.
         compute: where steps run; None for this machine.
         workers_max: how many steps may run at once; None for one a processor.
+        early: workers of this machine that were started before; None for new ones.
 
     Raises:
         NotFound: there is no such file or pipeline.
@@ -42,7 +51,7 @@ def described_for(
         Unavailable: no cluster answers at the address.
     """
     if compute is None or compute.pool == LOCAL:
-        with described(site, target, args, workers_max=workers_max) as opened:
+        with described(site, target, args, workers_max=workers_max, early=early) as opened:
             yield opened
         return
     if not _ADDRESS.fullmatch(compute.address):
@@ -53,7 +62,7 @@ def described_for(
             why=f"wanted auto, local, HOST:PORT or ray://HOST:PORT, found {compute.address[:80]!r}",
             fix=f"edit {FILE}, or type --address HOST:PORT",
         )
-    with described(site, target, args, workers_max=1) as opened:
+    with described(site, target, args, workers_max=1, early=early) as opened:
         told = {**opened.project, "snapshot": opened.code.digest, "libraries": libraries_of(opened.graph)}
     with RayPool(
         WORKER,

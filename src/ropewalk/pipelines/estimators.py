@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Any
 
 from ropewalk.errors import Corrupt, RopewalkError
-from ropewalk.models import formats
 from ropewalk.pipelines.ownership import Ownership
 
 
@@ -20,6 +19,8 @@ def dump(value: object, owned: Ownership, extra: tuple[str, ...]) -> tuple[bytes
     What comes back is written again and must give the same bytes. Classes of the project itself are left to pickles,
     which carry the digest of their code.
     """
+    from ropewalk.models import formats  # few steps give one, and every process would wait for it
+
     try:
         data = formats.save_skops(value)
         named = formats.named_globals(formats.SKOPS, data)
@@ -39,6 +40,8 @@ def load(data: bytes, extra: tuple[str, ...]) -> Any:  # noqa: ANN401 - an estim
         Corrupt: it names what it may not, or cannot be read.
         Missing: skops is not installed.
     """
+    from ropewalk.models import formats
+
     try:
         return formats.load(formats.SKOPS, data, extra)
     except RopewalkError as error:

@@ -9,6 +9,7 @@ from typing import Any
 
 from ropewalk import leases
 from ropewalk.compute import family
+from ropewalk.compute.local import LocalPool
 from ropewalk.errors import Interrupted, RopewalkError
 from ropewalk.pipelines import kept, outcomes
 from ropewalk.pipelines.describe import Described
@@ -38,6 +39,7 @@ def run_pipeline(
     parent: str = "",
     workers_max: int | None = None,
     compute: Compute | None = None,
+    early: LocalPool | None = None,
 ) -> RunResult:
     """Run a pipeline on the code as it is now, or go on with the interrupted run of the same command.
 
@@ -53,6 +55,7 @@ def run_pipeline(
         parent: id of the run that started this one.
         workers_max: how many steps may run at once; None for one a core.
         compute: where its steps run; None for this machine.
+        early: workers that were started for it before; they end with the run.
 
     Raises:
         NotFound: there is no such file or pipeline; no run is made.
@@ -60,7 +63,7 @@ def run_pipeline(
         Interrupted: Ctrl-C, another process took the run over, or the cluster is lost; the same command resumes it.
         Unavailable: no cluster answers (no run is made), or a node of it is not fit.
     """
-    with described_for(site, target, args, compute, workers_max=workers_max) as opened:
+    with described_for(site, target, args, compute, workers_max=workers_max, early=early) as opened:
         environment, nodes = environment_blob(site), kept.packed_nodes(site.blobs, opened.graph)
 
         def begin(tx: Transaction) -> tuple[Run, bool]:

@@ -13,11 +13,11 @@ from pathlib import Path
 from typing import Any
 
 from ropewalk import __version__
+from ropewalk.pipelines.early import graph_file, words_of
 from ropewalk.pipelines.outcomes import blobs_of
 from ropewalk.refs import canonical, digest_of
 
 FORMAT = 2
-FOLDER = "graphs"
 GRAPHS_MAX = 64
 # What differs from terminal to terminal and tells a program nothing.
 _TERMINAL = frozenset(
@@ -51,8 +51,8 @@ class Remembered:
     """
 
     def __init__(self, hidden: Path, target: str, args: Mapping[str, Any]) -> None:
-        self._words = [target, {name: repr(value) for name, value in sorted(args.items())}]
-        self._path = hidden / FOLDER / f"{digest_of(canonical(self._words))[7:23]}.json"
+        self._words = words_of(target, args)
+        self._path = graph_file(hidden, target, args)
 
     @property
     def likely(self) -> bool:

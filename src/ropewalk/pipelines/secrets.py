@@ -6,6 +6,7 @@ import os
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
+from ropewalk.compute.hide import LETTERS_MIN, spellings
 from ropewalk.errors import Invalid
 
 FOLDER = "secrets"
@@ -55,7 +56,8 @@ def refuse_in_value(text: str, secrets: Mapping[str, str]) -> None:
         Invalid: it does.
     """
     for name, value in secrets.items():
-        if len(value) >= 4 and value in text:  # noqa: PLR2004 - shorter ones are in any text
+        # Shorter ones are in any text.
+        if len(value) >= LETTERS_MIN and any(spelled in text for spelled in spellings(value)):
             raise Invalid(
                 "secret-in-value",
                 f"The step's result holds the secret {name}.",

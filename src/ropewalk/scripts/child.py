@@ -14,6 +14,8 @@ from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from typing import IO, Any, BinaryIO, Self, cast
 
+from ropewalk.compute.pool import ended_how
+
 HEAD_BYTES = 256 << 10
 TAIL_BYTES = 2 << 20
 PIECE_BYTES = 64 << 10
@@ -68,12 +70,19 @@ class Ending:
         told: the signal that we were sent while it ran; 0 for none.
         stdout: what it said.
         stderr: what it said there.
+        killed: number of the signal that ended it; 0 for none.
     """
 
     status: int
     told: int
     stdout: Kept
     stderr: Kept
+    killed: int = 0
+
+    @property
+    def how(self) -> str:
+        """How it ended, in words that follow `it`."""
+        return ended_how(-self.killed or self.status)
 
 
 def run(
@@ -116,7 +125,8 @@ def run(
             for pipe in (process.stdout, process.stderr):
                 if pipe is not None:
                     pipe.close()
-    return Ending(status=status if status >= 0 else 128 - status, told=signals.told, stdout=out, stderr=err)
+    shown, killed = (status, 0) if status >= 0 else (128 - status, -status)
+    return Ending(status=shown, told=signals.told, stdout=out, stderr=err, killed=killed)
 
 
 def _listen(

@@ -54,7 +54,7 @@ def program_of(words: Sequence[str]) -> Program:
     if _is_python(first):
         return _python(list(words), words)
     if shutil.which(first) is None:
-        raise _not_found(first)
+        raise _no_program(first)
     file = Path(first).resolve() if os.sep in first else None
     return Program(words=tuple(words), typed=tuple(words), name=Path(first).name, file=file, given=tuple(words[1:]))
 
@@ -66,7 +66,7 @@ def _is_python(word: str) -> bool:
 def _python(words: list[str], typed: Sequence[str]) -> Program:
     """Return a command of an interpreter: the script behind its options, or the module behind `-m`."""
     if words[0] != sys.executable and shutil.which(words[0]) is None:
-        raise _not_found(words[0])
+        raise _no_program(words[0])
     place = 1
     while place < len(words) and words[place].startswith("-"):
         if words[place] == _MODULE and place + 1 < len(words):
@@ -110,6 +110,19 @@ def _not_found(text: str) -> NotFound:
         why=f"this folder has {', '.join(near) or 'no Python files'}",
         fix=f"ropewalk run {near[0]}" if near else "ropewalk run PATH/TO/SCRIPT.py",
     )
+
+
+def _no_program(text: str) -> NotFound:
+    """Return the error for a program that is not there, or may not be run."""
+    path, typed = Path(text), shlex.quote(text)
+    why, fix = f"nothing on PATH is called {text!r}", f"install it, or name its file: ropewalk run -- ./{typed}"
+    if path.is_file() and os.sep in text:
+        why, fix = "the file may not be executed", f"chmod +x {typed}"
+    elif path.is_file():
+        why, fix = f"{why}; this folder has such a file", f"ropewalk run -- ./{typed}"
+    elif os.sep in text:
+        why, fix = "there is no such file", f"ls {shlex.quote(str(path.parent))}"
+    return NotFound("script-not-found", "There is no such program.", where=text, why=why, fix=fix)
 
 
 def _notebook(text: str) -> Invalid:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import signal
 from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass
@@ -50,8 +51,8 @@ class Told:
         if not ending.status:
             return runs.FINISHED, ""
         if ending.told:
-            return runs.CANCELLED, f"signal {ending.told} was sent while it ran; it ended with status {ending.status}"
-        return runs.FAILED, self.secrets.clean(self.seen.error or f"it ended with status {ending.status}")
+            return runs.CANCELLED, f"{signal.Signals(ending.told).name} was sent while it ran; it {ending.how}"
+        return runs.FAILED, self.secrets.clean(self.seen.error or f"it {ending.how}")
 
     def entries(self, site: Site, run: Run) -> list[LogEntry]:
         """Return what is logged, its files kept already."""

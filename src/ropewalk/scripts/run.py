@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from ropewalk import leases, witness
+from ropewalk.compute.pool import ended_how
 from ropewalk.errors import Interrupted, Unavailable
 from ropewalk.runs import inputs, keep
 from ropewalk.runs import run as runs
@@ -60,6 +61,7 @@ class ScriptResult:
     Attributes:
         run: as it is now.
         status: the script's exit status.
+        how: how it ended, in words that follow `it`.
         seen: what was seen.
         model: digest of the model's manifest; empty for none.
         why: why there is no model version although there is a model; empty when there is one, or nothing at all.
@@ -69,6 +71,7 @@ class ScriptResult:
 
     run: Run
     status: int
+    how: str
     seen: Seen
     model: str
     why: str
@@ -223,7 +226,7 @@ def _kept(site: Site, folder: Path, wanted: Wanted, seen: Seen) -> dict[str, Any
         return {"name": wanted.model, **json.loads((folder / keeper.KEPT).read_bytes())}
     except OSError:
         last = done.stderr.decode("utf-8", "replace").strip().splitlines()
-        return {"why": f"the process that should keep it ended with status {done.returncode}: {''.join(last[-1:])}"}
+        return {"why": f"the process that should keep it {ended_how(done.returncode)}: {''.join(last[-1:])}"}
 
 
 def _finish(
@@ -248,6 +251,7 @@ def _finish(
     return ScriptResult(
         run=site.db.write(end),
         status=told.ending.status,
+        how=told.ending.how,
         seen=told.seen,
         model=str(told.kept.get("manifest", "")),
         why=str(told.kept.get("why", "")),

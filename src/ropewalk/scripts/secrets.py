@@ -6,6 +6,8 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, cast
 
+from ropewalk.compute.hide import spellings
+
 MASK = "***"
 LETTERS_MIN = 6
 _NAMED = re.compile(
@@ -53,8 +55,9 @@ class Secrets:
 
     def clean(self, text: str) -> str:
         """Return a text without the secrets."""
-        for value in sorted(self._values, key=len, reverse=True):
-            text = text.replace(value, MASK)
+        spelled = {one for value in self._values for one in spellings(value)}
+        for one in sorted(spelled, key=len, reverse=True):
+            text = text.replace(one, MASK)
         return _LOOKS.sub(MASK, _IN_URL.sub(rf"\1:{MASK}", text))
 
     def parameters(self, values: Mapping[str, str]) -> dict[str, str]:

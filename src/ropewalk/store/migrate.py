@@ -4,33 +4,52 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cache
-from importlib.resources import files
+from functools import cache, cached_property
+from pathlib import Path
 
 from ropewalk.errors import Conflict, Invalid
 from ropewalk.refs import digest_of
 from ropewalk.store.dialect import identities, postgres_schema
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class Migration:
-    """One numbered step of the schema.
+    """One numbered step of the schema; its texts are taken apart when somebody wants them, which is seldom.
 
     Attributes:
         number: position, from 1.
         name: the file's name without its ending.
         digest: sha256 of the file, so that an edited step is noticed.
-        statements: single SQL statements in order, in the dialect's words.
-        undo: the statements that take the step back; empty when nobody wrote them.
-        identities: table and column of each number that the database gives.
+        dialect: `sqlite` or `postgres`.
+        portable: the file.
+        back: the file that takes the step back; empty when nobody wrote one.
+        own: a file in the dialect's own words that takes the portable one's place; None for none.
+        own_back: the same of its way back.
     """
 
     number: int
     name: str
     digest: str
-    statements: tuple[str, ...]
-    undo: tuple[str, ...]
-    identities: tuple[tuple[str, str], ...]
+    dialect: str
+    portable: str
+    back: str = ""
+    own: str | None = None
+    own_back: str | None = None
+
+    @cached_property
+    def statements(self) -> tuple[str, ...]:
+        """Single SQL statements in order, in the dialect's words."""
+        return _worded(self.portable, self.own, self.dialect)
+
+    @cached_property
+    def undo(self) -> tuple[str, ...]:
+        """The statements that take the step back; empty when nobody wrote them."""
+        return _worded(self.back, self.own_back, self.dialect)
+
+    @cached_property
+    def identities(self) -> tuple[tuple[str, str], ...]:
+        """Table and column of each number that the database gives."""
+        return tuple(found for one in split(self.portable) if (found := identities(one)))
 
 
 @cache
@@ -39,35 +58,30 @@ def load_migrations(dialect: str) -> tuple[Migration, ...]:
 
     A portable file is put into the dialect's words; `NNNN_name.DIALECT.sql` takes its place where that does not do.
     """
-    texts = {
-        file.name: file.read_text(encoding="utf-8")
-        for file in files("ropewalk.store").joinpath("migrations").iterdir()
-        if file.name.endswith(".sql")
-    }
+    folder = Path(__file__).parent / "migrations"
+    texts = {file.name: file.read_text(encoding="utf-8") for file in folder.glob("*.sql")}
     names = sorted({name.partition(".")[0] for name in texts})
-    return tuple(_migration(name, texts, dialect) for name in names)
-
-
-def _migration(name: str, texts: Mapping[str, str], dialect: str) -> Migration:
-    portable = texts[f"{name}.sql"]
-    return Migration(
-        number=int(name[:4]),
-        name=name,
-        digest=digest_of(portable.encode()),
-        statements=_worded(texts, name, dialect),
-        undo=_worded(texts, f"{name}.down", dialect),
-        identities=tuple(found for one in split(portable) if (found := identities(one))),
+    return tuple(
+        Migration(
+            number=int(name[:4]),
+            name=name,
+            digest=digest_of(texts[f"{name}.sql"].encode()),
+            dialect=dialect,
+            portable=texts[f"{name}.sql"],
+            back=texts.get(f"{name}.down.sql", ""),
+            own=texts.get(f"{name}.{dialect}.sql"),
+            own_back=texts.get(f"{name}.down.{dialect}.sql"),
+        )
+        for name in names
     )
 
 
-def _worded(texts: Mapping[str, str], name: str, dialect: str) -> tuple[str, ...]:
-    own = texts.get(f"{name}.{dialect}.sql")
+def _worded(portable: str, own: str | None, dialect: str) -> tuple[str, ...]:
     if own is not None:
         return tuple(split(own))
-    portable = split(texts.get(f"{name}.sql", ""))
     if dialect == "sqlite":
-        return tuple(portable)
-    return tuple(worded for statement in portable for worded in postgres_schema(statement))
+        return tuple(split(portable))
+    return tuple(worded for statement in split(portable) for worded in postgres_schema(statement))
 
 
 def pending(applied: Mapping[int, str], wanted: Sequence[Migration], where: str) -> tuple[Migration, ...]:

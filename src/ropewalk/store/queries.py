@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from functools import cache
-from importlib.resources import files
-from importlib.resources.abc import Traversable
+from pathlib import Path
 
 MARK = "-- name:"
 
@@ -16,10 +15,10 @@ def load_queries(dialect: str) -> dict[str, str]:
     Args:
         dialect: `sqlite` or `postgres`.
     """
-    folder = files("ropewalk.store").joinpath("sql")
+    folder = Path(__file__).parent / "sql"
     found: dict[str, str] = {}
-    plain: list[Traversable] = []
-    special: list[Traversable] = []
+    plain: list[Path] = []
+    special: list[Path] = []
     for file in sorted(folder.iterdir(), key=lambda item: item.name):
         stem, _, ending = file.name.partition(".")
         if ending == "sql" and stem:
