@@ -41,8 +41,7 @@ def described_for(
         target: `FILE.py:FUNCTION`.
         args: the pipeline's arguments; text is read as its parameters say.
         compute: where steps run; None for this machine.
-        workers_max: how many steps may run at once; None for one a processor.
-        early: workers of this machine that were started before; None for new ones.
+        workers_max: how many steps may run at once, None for one a processor; `early`: workers that run here already.
 
     Raises:
         NotFound: there is no such file or pipeline.

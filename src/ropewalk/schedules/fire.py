@@ -153,8 +153,7 @@ def add(  # noqa: PLR0917 - the transaction, the site, and what becomes of which
     """
     now_us = site.clock.now_us()
     name = uuid7(now_us)
-    begins, ends = cause.interval or (None, None)
-    told = dict(cause.told or {})
+    (begins, ends), told = cause.interval or (None, None), dict(cause.told or {})
     made = tx.run(
         "schedules.fire_insert",
         id=name,
@@ -177,8 +176,8 @@ def add(  # noqa: PLR0917 - the transaction, the site, and what becomes of which
     if not made:
         return None
     body = {"schedule": schedule, "key": cause.key, "cause": cause.cause, "due_us": cause.due_us, "told": told}
-    body |= {"args": dict(args), "backfill": cause.backfill, "note": note}
-    body |= {"by": cause.actor, "from_us": begins, "until_us": ends}
+    body |= {"args": dict(args), "backfill": cause.backfill, "note": note, "by": cause.actor}
+    body |= {"from_us": begins, "until_us": ends}
     site.record(tx, f"fire.{state}", f"fire:{name}", body)
     return get(tx, name)
 

@@ -68,12 +68,7 @@ def snapshot_code(site: Site, *, for_script: bool = False) -> CodeSnapshot:
         path = site.root / name
         if not _is_code(site.root, name):
             continue
-        try:
-            facts, data = path.stat(), b""
-            if facts.st_size <= FILE_BYTES_MAX:
-                data = path.read_bytes()
-        except FileNotFoundError:  # an editor's or a build's file, which went after it was listed
-            continue
+        facts = path.stat()
         fits = total + facts.st_size <= TOTAL_BYTES_MAX or name.endswith(".py")
         if facts.st_size > FILE_BYTES_MAX or (for_script and (name.endswith(MODELS) or not fits)):
             left_out.append((name, facts.st_size))
@@ -81,7 +76,7 @@ def snapshot_code(site: Site, *, for_script: bool = False) -> CodeSnapshot:
         total += facts.st_size
         if total > TOTAL_BYTES_MAX and not for_script:
             raise _too_large(site.root)
-        files.append((name, _keep(site.blobs, data), 0o755 if facts.st_mode & 0o100 else 0o644))
+        files.append((name, _keep(site.blobs, path.read_bytes()), 0o755 if facts.st_mode & 0o100 else 0o644))
     tree = digest_of(canonical(files))
     manifest = {
         "commit": _facts(site.blobs, commit),
