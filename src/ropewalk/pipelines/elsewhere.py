@@ -41,13 +41,13 @@ def described_for(
         target: `FILE.py:FUNCTION`.
         args: the pipeline's arguments; text is read as its parameters say.
         compute: where steps run; None for this machine.
-        workers_max: how many steps may run at once, None for one a processor; `early`: workers that run here already.
+        workers_max: how many steps may run at once; None for one a processor.
+        early: workers of this machine that were started before; None for new ones.
 
     Raises:
         NotFound: there is no such file or pipeline.
         Invalid: an argument does not fit, the user's code fails when it is imported, or the address is none.
-        Missing: Ray is wanted and not installed.
-        Unavailable: no cluster answers at the address.
+        Missing, Unavailable: Ray is wanted and not installed, or no cluster answers at the address.
     """
     if compute is None or compute.pool == LOCAL:
         with described(site, target, args, workers_max=workers_max, early=early) as opened:

@@ -54,11 +54,11 @@ def run_pipeline(
         experiment: what the run belongs to.
         parent: id of the run that started this one.
         workers_max: how many steps may run at once; None for one a core.
-        compute: where its steps run, None for this machine; `early`: workers started before, which end with the run.
+        compute: where its steps run; None for this machine.
+        early: workers that were started for it before; they end with the run.
 
     Raises:
-        NotFound: there is no such pipeline; no run is made.
-        Invalid: arguments or code do not fit (no run is made), or a step failed; outcomes before it are kept.
+        NotFound, Invalid: no such pipeline, or what does not fit (no run is made); a step failed, others are kept.
         Interrupted: Ctrl-C, another process took the run over, or the cluster is lost; the same command resumes it.
         Unavailable: no cluster answers (no run is made), or a node of it is not fit.
     """

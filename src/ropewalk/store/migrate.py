@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cache, cached_property
+from functools import cache
 from pathlib import Path
 
 from ropewalk.errors import Conflict, Invalid
@@ -12,7 +12,7 @@ from ropewalk.refs import digest_of
 from ropewalk.store.dialect import identities, postgres_schema
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Migration:
     """One numbered step of the schema; its texts are taken apart when somebody wants them, which is seldom.
 
@@ -36,17 +36,17 @@ class Migration:
     own: str | None = None
     own_back: str | None = None
 
-    @cached_property
+    @property
     def statements(self) -> tuple[str, ...]:
         """Single SQL statements in order, in the dialect's words."""
         return _worded(self.portable, self.own, self.dialect)
 
-    @cached_property
+    @property
     def undo(self) -> tuple[str, ...]:
         """The statements that take the step back; empty when nobody wrote them."""
         return _worded(self.back, self.own_back, self.dialect)
 
-    @cached_property
+    @property
     def identities(self) -> tuple[tuple[str, str], ...]:
         """Table and column of each number that the database gives."""
         return tuple(found for one in split(self.portable) if (found := identities(one)))
