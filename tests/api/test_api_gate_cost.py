@@ -13,6 +13,7 @@ from api.asked import HOST, PORT, Asked, basic, bearer, person
 from ropewalk.access import passwords
 from ropewalk.access.keeper import Keeper
 from ropewalk.access.roles import Grant
+from ropewalk.api.directory import Directory
 from ropewalk.site import Site
 
 
@@ -37,12 +38,15 @@ def test_a_password_is_checked_once_for_many_requests(
     assert len(checked) == 1
 
 
-def test_the_list_of_workspaces_is_read_once_for_all_who_wait_for_it(site: Site) -> None:
+def test_the_list_of_workspaces_is_read_once_for_all_who_wait_for_it(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Each of a hundred that come at once waited for every look before its own, seconds in all while much is to do."""
-    server = Asked(site)
     looked: list[int] = []
-    look = server.app.directory.look
-    server.app.directory.look = lambda: looked.append(1) or look()
+    look = Directory.look
+    monkeypatch.setattr(Directory, "look", lambda self: looked.append(1) or look(self))
+    server = Asked(site)
+    looked.clear()
     site.clock.advance(60)
 
     async def all_at_once() -> list[int]:
@@ -80,7 +84,7 @@ def test_a_flood_of_strangers_keeps_nobody_waiting_who_is_known(
     assert known == asked.ask("GET", "/api/v1/runs", authorization=bearer(token)).status == 200
 
 
-def test_when_the_store_cannot_be_asked_nobody_gets_in(asked: Asked, site: Site, monkeypatch) -> None:
+def test_when_the_store_cannot_be_asked_nobody_gets_in(site: Site, monkeypatch) -> None:
     from ropewalk.errors import Unavailable
 
     token = person(site, "ann", Grant(role="admin"))
@@ -90,8 +94,10 @@ def test_when_the_store_cannot_be_asked_nobody_gets_in(asked: Asked, site: Site,
 
     monkeypatch.setattr(Keeper, "look", broken)
     monkeypatch.setattr(Keeper, "fresh", lambda _self: False)
+    server = Asked(site, enabled=True)
 
-    answer = asked.ask("GET", "/api/v1/runs", authorization=bearer(token))
+    answer = server.ask("GET", "/api/v1/runs", authorization=bearer(token))
+    server.close()
 
     assert (answer.status, answer.json()["code"]) == (503, "store-io")
 

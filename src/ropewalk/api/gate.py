@@ -19,6 +19,7 @@ from ropewalk.access.tokens import is_token
 from ropewalk.api import login
 from ropewalk.api.addressed import OWN, Meant, addressed, base_of
 from ropewalk.api.directory import Directory
+from ropewalk.api.once import Once
 from ropewalk.api.policy import LOOKS, Policy, is_open, is_served, unknown_trigger
 from ropewalk.api.routes import CALLER, allowed, refused
 from ropewalk.api.sender import Places, address_of, believe, from_here, is_secure, require_own_page, wants_page
@@ -95,7 +96,8 @@ class Gate:
         # Its own thread: who is known does not wait behind strangers who are looked up.
         self._fresh = ThreadPoolExecutor(1, thread_name_prefix="ropewalk-look")
         self._logins = self._strangers = 0
-        self._looking, self._listing = asyncio.Lock(), asyncio.Lock()
+        self._listing, self._relist = asyncio.Lock(), Once(self._fresh, directory.look)
+        self._reknow = None if keeper is None else Once(self._fresh, keeper.look)
         self._denied: set[tuple[str, str]] = set()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -204,7 +206,7 @@ class Gate:
             raise problem
         directory = self._directory
         if not directory.fresh():
-            await self._look(anew=False)
+            await self._relist()
         found = directory.find(workspace)
         if workspace:
             caller = caller.inside(workspace)
@@ -234,11 +236,10 @@ class Gate:
         except (NotFound, Refused):
             raise unknown_trigger(str(scope["path"])) from None
 
-    async def _look(self, *, anew: bool = True) -> None:
-        """Read the list of workspaces anew, if anything was written; one for all who only want it to be fresh."""
+    async def _look(self) -> None:
+        """Read the list of workspaces anew, if anything was written since this was asked for."""
         async with self._listing:
-            if anew or not self._directory.fresh():
-                await asyncio.get_running_loop().run_in_executor(self._fresh, self._directory.look)
+            await asyncio.get_running_loop().run_in_executor(self._fresh, self._directory.look)
 
     async def _caller(self, keeper: Keeper, scope: Scope) -> Caller:
         """Return who asks.
@@ -301,10 +302,8 @@ class Gate:
         self, keeper: Keeper, mark: bytes, work: Callable[[], Caller | None], *, slow: bool = False
     ) -> Caller | None:
         """Return a caller from memory, or from the store in a thread."""
-        if not keeper.fresh():
-            async with self._looking:
-                if not keeper.fresh():
-                    await asyncio.get_running_loop().run_in_executor(self._fresh, keeper.look)
+        if self._reknow is not None and not keeper.fresh():
+            await self._reknow()
         caller = keeper.remembered(mark)
         if caller is not None:
             return caller

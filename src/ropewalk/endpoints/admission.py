@@ -20,9 +20,9 @@ log = logging.getLogger(__name__)
 INSIDE_SECONDS_MAX = 0.4
 INSIDE_MIN, INSIDE_MAX = 128, 1024
 # One that is turned away costs about 12 us of the event loop's time from the first byte to the last. So many in a tick
-# are a fifth of it; where ticks come late, for who is served takes the time, so many at most are a tenth.
+# are a fifth of it; where ticks come late, for who is served takes the time, so many at most are less than a tenth.
 TICK_SECONDS = 0.01
-TOLD_PER_TICK, TOLD_AT_ONCE_MAX = 160, 400
+TOLD_PER_TICK, TOLD_AT_ONCE_MAX = 160, 240
 LOG_SECONDS = 10.0
 # So long nobody was turned away: what comes then is another rush.
 CALM_SECONDS = 2.0
