@@ -261,6 +261,21 @@ def test_the_long_way_leads_through_results_and_through_places_that_were_taken(w
     assert [bar["kind"] for bar in drawn["rows"][3]["bars"]] == ["queued", "ran"]
 
 
+def test_a_step_that_was_cut_off_reaches_to_the_end_of_its_run(walks: Walks):
+    with walks.project.site.db.read() as rows:
+        run = replace(runs.get(rows, walks.first), started_us=0, ended_us=8 * SECOND)
+    step = a_step("cut", 2, 2, ready=2, state="interrupted")
+    assert step.record is not None
+
+    drawn = gantt.of_walk(walked(run, a_step("load", 0, 2), replace(step, record=replace(step.record, ended_us=None))))
+
+    assert drawn is not None
+    (bar,) = drawn["rows"][1]["bars"]
+    assert bar["kind"] == "interrupted"
+    assert bar["wide"] > 500
+    assert "nobody knows for how long" in bar["told"]
+
+
 def test_a_thousand_short_steps_are_a_few_rows_of_few_bars(walks: Walks):
     with walks.project.site.db.read() as rows:
         run = replace(runs.get(rows, walks.first), started_us=0)

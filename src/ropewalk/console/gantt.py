@@ -137,9 +137,12 @@ def _pieces(walked: Walked, step: Step, path: dict[str, None]) -> list[Piece]:
 
 def _bar(walked: Walked, step: Step, *, on_path: bool) -> Piece:
     assert step.record is not None, "it has begun"
-    ended_us = step.ended_us(walked.now_us) or step.record.started_us
+    # Of a step that was cut off nobody wrote when: it is drawn up to the end of the run, where that is known.
+    known_us = step.ended_us(walked.now_us)
+    ended_us = known_us or walked.run.ended_us or step.record.started_us
     words = [f"{step.node}: {step.state}"]
-    words += [f"for {step.took(walked.now_us) or '0 ms'}", f"began {_after(walked, step.record.started_us)}"]
+    took = "nobody knows for how long" if known_us is None else f"for {step.took(walked.now_us)}"
+    words += [took, f"began {_after(walked, step.record.started_us)}"]
     words += [f"{step.items[0]:,} of {step.items[1]:,} items"] if step.items else []
     words += [f"attempt {step.record.attempt}"] if step.record.attempt > 1 else []
     words += ["on the critical path"] if on_path else []
