@@ -87,7 +87,7 @@ check: $(READY) ## The whole gate: format, lint, walls, types, words, tests. CI 
 # Everything that reads the code and does not run it. The clients' environments are made beside it: one waits for the
 # registry while the other computes.
 .PHONY: static
-static: $(READY)
+static: $(READY) ## Read the code without running it: format, lint, walls, types, words.
 	@$(BIN)/ruff format --check .
 	@$(BIN)/ruff check .
 	@$(BIN)/lint-imports --no-logo --no-cache
