@@ -136,6 +136,43 @@ def test_a_schedule_is_started_in_its_workspace_by_its_secret_alone(site: Site, 
     assert wrong.body == absent.body == other.body
 
 
+def test_who_guesses_secrets_takes_no_request_from_those_whose_workspace_it_is(site: Site, clock: SetClock) -> None:
+    as_the_machine(clock)
+    folder(site, "team-a")
+    door = Door(site, enabled=True)
+    try:
+        door.let_in("root", Grant(role="admin"))
+        door.changed(lambda tx: workspace.set_quota(tx, site, "team-a", Quota(requests_max=3)))
+        path = "/workspaces/team-a/api/v1/triggers/on-push"
+
+        guesses = [door.ask("POST", path, {}, authorization=f"Bearer {at}").status for at in range(5)]
+        asked = door.ask("GET", "/workspaces/team-a/api/v1/schedules", by="root")
+    finally:
+        door.close()
+
+    assert (guesses, asked.status) == ([404] * 5, 200), asked.body
+
+
+def test_what_is_written_while_a_resting_workspace_is_looked_at_is_seen_the_next_time(
+    door: Door, site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    root = folder(site, "team-a")
+    with open_house(root, guest=True):
+        pass
+    looked = resting.wake.next_us
+
+    def interrupted(*given) -> int | None:
+        found = looked(*given)
+        monkeypatch.undo()
+        hooked(root)
+        return found
+
+    monkeypatch.setattr(resting.wake, "next_us", interrupted)
+
+    assert tend(door) == []
+    assert tend(door) == ["team-a"]
+
+
 def test_a_workspace_that_somebody_has_open_is_not_purged(site: Site) -> None:
     house = House(site=site, settings=Settings(name="churn"))
     site.db.write(lambda tx: workspace.add(tx, site, "team-a", host="churn"))

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import gzip
 import json
+import struct
 from datetime import UTC, date, datetime
 from io import BytesIO
 from typing import Any
@@ -13,6 +14,7 @@ from hypothesis import strategies as st
 
 from endpoints.live import ROW, Caller, add_release, serving, split
 from ropewalk.endpoints import arrow, capture
+from ropewalk.endpoints.flatbuffer import Table
 from ropewalk.errors import Invalid
 from ropewalk.site import Site
 
@@ -160,6 +162,34 @@ def test_what_is_not_read_here_says_why(body: bytes, why: str) -> None:
 
     assert told.value.code == "arrow-malformed"
     assert why in told.value.why
+
+
+def test_columns_of_nothing_hold_no_more_than_was_sent() -> None:
+    nothing = pl.DataFrame({f"c{at}": pl.Series([None] * 10_000, dtype=pl.Null) for at in range(200)})
+
+    assert len(stream(nothing)) < 1 << 14
+    with pytest.raises(Invalid) as told:
+        arrow.read(stream(nothing), ["x"], 10_000)
+    assert len(arrow.read(stream(nothing.head(1000)), ["x"], 10_000)["c7"]) == 1000
+    assert "far more than was sent" in told.value.why
+
+
+@pytest.mark.parametrize(("field", "wanted"), [(2, "city"), (3, "x")])
+def test_a_footer_names_no_bytes_twice(field: int, wanted: str) -> None:
+    body = file(TABLE.with_columns(pl.col("city").cast(pl.Categorical)), compat_level=pl.CompatLevel.oldest())
+    tail = len(body) - 10
+    begin = tail - struct.unpack_from("<i", body, tail)[0]
+    footer = bytearray(body[begin:tail])
+    table = Table.root(bytes(footer))
+    place = table._place(field)
+    struct.pack_into("<I", footer, place, len(footer) - place)
+    footer += struct.pack("<I", 50) + 50 * struct.pack("<3q", *table.numbers(field, 3, 1)[0])
+    again = body[:begin] + footer + struct.pack("<i", len(footer)) + b"ARROW1"
+
+    assert arrow.read(body, [wanted], 1000)[wanted]
+    with pytest.raises(Invalid) as told:
+        arrow.read(again, [wanted], 1000)
+    assert "overlap" in told.value.why
 
 
 SEEDS = (stream(wide()), file(wide()), stream(wide(), compat_level=pl.CompatLevel.newest()), stream(TABLE))

@@ -13,6 +13,7 @@ from endpoints.live import EVERY_TYPE, Caller, add_release, split
 from endpoints.stand_in_worker import WAIT
 from ropewalk.endpoints import capture, rpcform
 from ropewalk.endpoints.rpc import peer
+from ropewalk.endpoints.rpchealth import WATCHERS_MAX
 from ropewalk.endpoints.rpcmessages import SERVICE, message
 from ropewalk.endpoints.rpcnames import named
 from ropewalk.errors import Invalid
@@ -136,6 +137,31 @@ def test_grpcs_own_health_and_reflection_services_know_it(served: tuple[Caller, 
     watched.cancel()
     assert SERVICE in known.get_services()
     assert "ModelInfer" in str(known.FindFileContainingSymbol(SERVICE))
+
+
+def test_those_who_watch_leave_places_for_those_who_ask(served: tuple[Caller, Rpc]) -> None:
+    from grpc_health.v1 import health_pb2, health_pb2_grpc
+
+    _, rpc = served
+    stub = health_pb2_grpc.HealthStub(rpc.channel)
+    watching = [stub.Watch(health_pb2.HealthCheckRequest(), timeout=60) for _ in range(WATCHERS_MAX)]
+    for one in watching:
+        assert next(one).status == health_pb2.HealthCheckResponse.SERVING
+
+    with pytest.raises(grpc.RpcError) as told:
+        next(stub.Watch(health_pb2.HealthCheckRequest(), timeout=60))
+    assert told.value.code() is grpc.StatusCode.RESOURCE_EXHAUSTED
+    assert rpc.infer(0.5).outputs
+
+    for one in watching:
+        one.cancel()
+    served[0].until(lambda: _may_watch(stub, health_pb2.HealthCheckRequest()))
+
+
+def _may_watch(stub: Any, request: Any) -> bool:
+    with suppress(grpc.RpcError):
+        return bool(next(stub.Watch(request, timeout=60)).status)
+    return False
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 import math
+import tracemalloc
 from typing import Any
 
 import pytest
@@ -11,6 +12,7 @@ from hypothesis import strategies as st
 from endpoints.live import EVERY_TYPE as SERVED
 from endpoints.live import ROW, Caller, add_release, split
 from ropewalk.endpoints import capture, scoring
+from ropewalk.endpoints.plain import RECORDS_MAX
 from ropewalk.errors import Invalid
 from ropewalk.site import Site
 
@@ -82,6 +84,8 @@ def test_errors_are_in_mlflows_form(flights: Caller) -> None:
         scored(flights, {"inputs": [ROW], "params": {"outputs": ["wings"]}}),
         scored(flights, b"", Content_Type="text/csv"),
         scored(flights, b"x,x\n1,1\n", Content_Type="text/csv"),
+        scored(flights, b"x\n" + b"1\n" * (RECORDS_MAX + 2), Content_Type="text/csv"),
+        scored(flights, {"dataframe_split": {"columns": ["x", "x"], "data": [[0.5, 1]]}}),
         scored(flights, b"x,city\n1\n", Content_Type="text/csv"),
         scored(flights, b"x\n\xff\n", Content_Type="text/csv"),
     ]
@@ -145,6 +149,16 @@ JSON = st.recursive(
     ),
     max_leaves=12,
 )
+
+
+def test_lines_without_anything_take_no_memory() -> None:
+    tracemalloc.start()
+    asked, _ = scoring.decode(b"string\n" + b"\n" * (1 << 18) + b"a\n", b"text/csv", SERVED)
+    _, most = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+
+    assert asked.rows == [{"string": "a"}]
+    assert most < 4 << 20
 
 
 @settings(max_examples=100, deadline=None, suppress_health_check=list(HealthCheck))

@@ -109,6 +109,7 @@ def test_what_does_not_fit_its_bytes_is_named(flights: Caller) -> None:
         asked(flights, {"inputs": [tensor("city", "BYTES", b"\x01\0\0\0\xff", 1)]}, b"\x01\0\0\0\xff"),
         flights.ask("POST", INFER, b"{}", Inference_Header_Content_Length="3"),
         flights.ask("POST", INFER, b"{}", Inference_Header_Content_Length="-1"),
+        flights.ask("POST", INFER, b"{}", Inference_Header_Content_Length="0" * 20 + "9" * 5000),
     ]
 
     assert [status for status, _, _ in tries] == [400] * len(tries)

@@ -189,6 +189,8 @@ def test_a_filter_finds_what_it_says(four, where, expected):
         "name RLIKE '(a'",
         "name RLIKE 'a{1000}'",
         "name RLIKE '((a{200}){200}){200}'",
+        "name RLIKE '((.{50}){50}){4}x'",
+        "name RLIKE '((ab|c){5}.*){67}'",
         "span.attributes.model RLIKE 'gpt|llama'",
         "tags.team = 'a' OR tags.team = 'b'",
         "'; drop table traces; --",

@@ -186,12 +186,11 @@ class Gate:
         if not self._directory.fresh():
             return False
         scope[METERED] = (DEFAULT, caller.name)
-        account = self._directory.home
-        if account.quota.requests_max:
-            account.request()
+        if self._directory.home.quota.requests_max:
+            self._directory.home.request()
         return True
 
-    async def _placed(self, scope: Scope, caller: Caller, meant: Meant) -> Caller:
+    async def _placed(self, scope: Scope, caller: Caller, meant: Meant, *, known: bool = True) -> Caller:
         """Return a caller with what he may do in the workspace that he asks of; say nothing of one that is not his.
 
         Raises:
@@ -220,7 +219,8 @@ class Gate:
             scope["app_root_path"] = base_of(workspace)
         found = found or HOST
         scope[METERED] = (found.id, caller.name)
-        directory.account(found).request()
+        if known:
+            directory.account(found).request()
         return caller
 
     async def _placed_sender(self, scope: Scope, meant: Meant) -> None:
@@ -232,7 +232,7 @@ class Gate:
         if meant is OWN:
             return
         try:
-            await self._placed(scope, everything(_STRANGER[1]), meant)
+            await self._placed(scope, everything(_STRANGER[1]), meant, known=False)  # or guesses took its requests
         except (NotFound, Refused):
             raise unknown_trigger(str(scope["path"])) from None
 

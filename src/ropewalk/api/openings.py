@@ -261,7 +261,7 @@ class Openings:
                 continue
             now_us = self._clock.now_us()
             due_us = await asyncio.to_thread(self._ways.due, one.site, now_us)
-            if due_us is None or due_us > now_us + SOON_US:
+            if not one.busy and (due_us is None or due_us > now_us + SOON_US):  # it may have begun something meanwhile
                 closed += await self.leave(name)
         return closed
 
@@ -290,8 +290,8 @@ class Openings:
     def _is_due(self, found: Workspace) -> bool:
         now_us, known = self._clock.now_us(), self._due.get(found.id)
         if known is None or known[0] != self._ways.stamp(found):
-            due_us = self._ways.peek(found, now_us)
-            known = self._due[found.id] = (self._ways.stamp(found), due_us)
+            seen = self._ways.stamp(found)  # before: what is written while it is looked at is looked at the next time
+            known = self._due[found.id] = (seen, self._ways.peek(found, now_us))
         return known[1] is not None and known[1] <= now_us
 
     async def leave(self, workspace: str) -> bool:

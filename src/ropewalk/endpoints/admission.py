@@ -32,7 +32,10 @@ _HEAD_BYTES, _OWED_BYTES_MAX = 2048, 1 << 20
 HEADS_MAX = 1024
 _LINE_END, _HEAD_END = b" HTTP/1.1\r\n", b"\r\n\r\n"
 # What makes a request's end, or what shall follow on its connection, another thing than its length says.
-_ODD = re.compile(rb"\r\n(?:transfer-encoding|expect|upgrade|connection: *+(?!keep-alive(?:\r|\Z))|[ \t])")
+# A line may end in CRLF alone: where the parser and a proxy before it could read two lines as one, nothing is sure.
+_ODD = re.compile(
+    rb"\r\n(?:transfer-encoding|expect|upgrade|connection: *+(?!keep-alive(?:\r|\Z))|[ \t])|(?<!\r)\n|\r(?!\n)|\0"
+)
 _LENGTH = re.compile(rb"\r\ncontent-length: ?([0-9]{1,7})(?=\r\n|\Z)")
 
 

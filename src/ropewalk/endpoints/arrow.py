@@ -129,6 +129,8 @@ class _Reader:
         self._columns: dict[str, list[Any]] = {}
         # Views may name the same bytes again and again: what they come to in all is bounded by what was sent.
         self._left = 8 * len(data) + (1 << 20)
+        # Nulls take no bytes, and a file's footer may name the same bytes again and again: neither is believed.
+        self._cells, self._unread = 2 * len(data) + (1 << 20), len(data)
 
     def read(self) -> dict[str, list[Any]]:
         batches = rows = 0
@@ -148,6 +150,7 @@ class _Reader:
             rows += batch.rows
             if batch.rows < 0 or rows > self._rows_max:
                 raise Malformed(f"more than {self._rows_max} rows")
+            self._hold(batch.rows * len(self._fields))
             for field in self._fields:
                 self._columns[field.name] += self._column(field, batch)
         return self._columns
@@ -202,6 +205,9 @@ class _Reader:
         end = begin + length + size
         if header is None or size < 0 or end > len(data):
             raise Malformed("a message ends too early")
+        self._unread -= length + size
+        if self._unread < 0:
+            raise Malformed("its messages overlap")
         return message.number(1, "B"), header, memoryview(data)[begin + length : end], end
 
     def _schema(self, schema: Table) -> None:
@@ -237,6 +243,7 @@ class _Reader:
         of = _Body(batch, body)
         if not 0 <= of.rows <= WORDS_MAX:
             raise Malformed(f"a dictionary has more than {WORDS_MAX} values")
+        self._hold(of.rows)
         of.node()
         words = self._values(field.values, of.buffers(field.values), of.rows)
         known = self._words.setdefault(name, [])
@@ -314,6 +321,11 @@ class _Reader:
             raise Malformed("a text lies outside of its buffer")
         self._spend(length)
         return bytes(buffers[buffer][offset : offset + length]).decode()
+
+    def _hold(self, cells: int) -> None:
+        self._cells -= cells
+        if self._cells < 0:
+            raise Malformed("its values are far more than was sent")
 
     def _spend(self, length: int) -> None:
         self._left -= length

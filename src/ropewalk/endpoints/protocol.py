@@ -24,6 +24,7 @@ IDS = "prediction_id"
 HEAD = "Inference-Header-Content-Length"
 SIZE = "binary_data_size"
 _MATRIX = 2
+_DIGITS_MAX = 20
 # Ways of handing tensors over that need the machine of the server: refused by name and not passed over.
 _NOT_OFFERED = frozenset(("shared_memory_region", "shared_memory_byte_size", "classification"))
 Parameters = dict[str, Any]
@@ -81,7 +82,7 @@ def decode(body: bytes, served: Served, head: bytes | None = None) -> tuple[Aske
 
 
 def _length(head: bytes, most: int) -> int:
-    if not head.isdigit() or int(head[:20]) > most:
+    if not head.isdigit() or len(head) > _DIGITS_MAX or int(head) > most:
         raise malformed(HEAD, f"a number of bytes, at most the body's {most}; found {head[:40].decode('latin-1')!r}")
     return int(head)
 

@@ -7,6 +7,8 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any
 
 WATCH_SECONDS = 1.0
+# Each holds one of the server's places for calls, for as long as its caller likes, and nobody asks who that is.
+WATCHERS_MAX = 64
 Ready = Callable[[str, Any], Awaitable[bool | None]]
 
 
@@ -23,6 +25,7 @@ def health_servicer(ready: Ready) -> Any:  # noqa: ANN401 - of grpc_health, whic
     of: Any = import_module("grpc_health.v1.health_pb2_grpc")
     words = {True: pb.HealthCheckResponse.SERVING, False: pb.HealthCheckResponse.NOT_SERVING}
     unknown = pb.HealthCheckResponse.SERVICE_UNKNOWN
+    watchers = 0
 
     class Health(of.HealthServicer):
         async def Check(self, request: Any, context: Any) -> Any:  # noqa: ANN401, N802 - gRPC's name
@@ -32,13 +35,21 @@ def health_servicer(ready: Ready) -> Any:  # noqa: ANN401 - of grpc_health, whic
             return pb.HealthCheckResponse(status=words[bool(found)])
 
         async def Watch(self, request: Any, context: Any) -> AsyncIterator[Any]:  # noqa: ANN401, N802 - gRPC's name
+            nonlocal watchers
+            if watchers >= WATCHERS_MAX:
+                told = f"{WATCHERS_MAX} watch already; ask Check now and then"
+                await context.abort(grpc.StatusCode.RESOURCE_EXHAUSTED, told)
+            watchers += 1
             last = None
-            while True:
-                found = await ready(request.service, context)
-                status = unknown if found is None else words[found]
-                if status != last:
-                    last = status
-                    yield pb.HealthCheckResponse(status=status)
-                await asyncio.sleep(WATCH_SECONDS)
+            try:
+                while True:
+                    found = await ready(request.service, context)
+                    status = unknown if found is None else words[found]
+                    if status != last:
+                        last = status
+                        yield pb.HealthCheckResponse(status=status)
+                    await asyncio.sleep(WATCH_SECONDS)
+            finally:
+                watchers -= 1
 
     return Health()

@@ -9,6 +9,7 @@ import csv
 import io
 import json
 from collections.abc import Callable, Mapping
+from itertools import islice
 from math import isnan
 from typing import Any, cast
 
@@ -119,7 +120,10 @@ def _split(value: Any, _served: Served) -> list[Row]:  # noqa: ANN401 - JSON of 
     columns, data = said.get("columns"), said.get("data")
     if not said.keys() <= _SPLIT or not _texts(columns) or not isinstance(data, list):
         raise _malformed("dataframe_split", f"columns (texts) and data (rows); found {', '.join(list(said)[:20])}")
-    return _named(cast("list[Any]", data), cast("list[str]", columns), "dataframe_split.data")
+    names = cast("list[str]", columns)
+    if len(set(names)) != len(names):
+        raise _malformed("dataframe_split.columns", "names of which none stands twice")
+    return _named(cast("list[Any]", data), names, "dataframe_split.data")
 
 
 def _records(value: Any, _served: Served) -> list[Row]:  # noqa: ANN401 - JSON of any shape
@@ -196,10 +200,12 @@ _LIKE_PANDAS: Mapping[str, Callable[[Any], Any]] = {"int": _whole}
 def _of_csv(body: bytes, served: Served) -> list[Row]:
     """Return the rows of a CSV file with a line of names; a text that is not of its column's type is left as it is."""
     try:
-        lines = list(csv.reader(io.StringIO(body.decode("utf-8-sig"), newline=""), strict=True))
+        reader = csv.reader(io.StringIO(body.decode("utf-8-sig"), newline=""), strict=True)
+        lines = list(
+            islice((line for line in reader if line), RECORDS_MAX + 2)
+        )  # one more than there may be, with the names
     except (UnicodeDecodeError, csv.Error) as error:
         raise _malformed("body", f"CSV in UTF-8: {error}") from error
-    lines = [line for line in lines if line]
     if not lines:
         raise _malformed("body", "CSV with a line of names first; found nothing")
     names = lines[0]

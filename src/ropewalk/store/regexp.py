@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from ropewalk.errors import Invalid
 
 
@@ -27,3 +29,20 @@ def fits(expression: str, text: str | None) -> bool | None:
             why=" ".join(str(error).split())[-200:],
             fix="compare with LIKE or ILIKE: '%' stands for any letters, '_' for one",
         ) from error
+
+
+def fits_until(over: Callable[[], bool], end: Callable[[], object]) -> Callable[[str, str | None], bool | None]:
+    """Return `fits` for SQLite's `x regexp y`, which counts its own steps and none of these.
+
+    Args:
+        over: says whether the running statement has had its time.
+        end: ends it.
+    """
+
+    def fits_in_time(expression: str, text: str | None) -> bool | None:
+        if not over():
+            return fits(expression, text)
+        end()
+        return None
+
+    return fits_in_time

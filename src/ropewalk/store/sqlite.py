@@ -22,7 +22,7 @@ from ropewalk.store.inserts import poured
 from ropewalk.store.migrate import load_migrations
 from ropewalk.store.queries import load_queries
 from ropewalk.store.refusals import busy, disk_full, too_costly, unstorable
-from ropewalk.store.regexp import fits
+from ropewalk.store.regexp import fits_until
 from ropewalk.store.reserve import RESERVE_BYTES, Reserve
 from ropewalk.store.schema import NOTES
 from ropewalk.store.session import Session
@@ -57,6 +57,7 @@ class SqliteSession(Session):
         self._seconds_max: float | None = None
         self._fresh = False
         self._until = 0.0
+        connection.create_function("regexp", 2, fits_until(self._tick, connection.interrupt), deterministic=True)
         if limited:
             connection.set_progress_handler(self._tick, TICK_STEPS)
 
@@ -270,7 +271,6 @@ class SqliteDatabase:
             )
             for pragma in PRAGMAS:
                 connection.execute(f"pragma {pragma}")
-            connection.create_function("regexp", 2, fits, deterministic=True)  # what `x regexp y` calls
         except sqlite3.Error as error:
             raise translate(error, str(self._path.name)) from error
         return connection

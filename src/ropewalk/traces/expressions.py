@@ -10,6 +10,8 @@ from ropewalk.store.regexp import fits
 LETTERS_MAX = 1000
 REPEATS_MAX = 255
 DEPTH_MAX = 50
+# What an engine may have to keep in mind at each letter of a text: those of the expression, as often as they repeat.
+WIDTH_MAX = 1000
 _IN_SET = r"\\[^A-Za-z0-9\s]|\\[dwsnrt]|[A-Za-z0-9]-[A-Za-z0-9]|[^\\\[\]^&~-]"
 _TOKEN = re.compile(
     rf"""
@@ -37,23 +39,44 @@ def checked(expression: str) -> str:
         raise _refused(expression, f"it has {len(expression)} letters, {LETTERS_MAX} at most")
     place = depth = 0
     repeatable = False
+    tokens: list[re.Match[str]] = []
     while place < len(expression):
         found = _TOKEN.match(expression, place)
         if found is None:
             raise _refused(expression[place:], "it says more than both engines understand alike")
-        if found["repeat"]:
-            most = int(found["most"] or found["least"] or 0)
-            if not repeatable or most > REPEATS_MAX:
-                raise _refused(expression[place:], f"something is to be repeated, {REPEATS_MAX} times at most")
+        if found["repeat"] and (not repeatable or _most(found) > REPEATS_MAX):
+            raise _refused(expression[place:], f"something is to be repeated, {REPEATS_MAX} times at most")
         depth += bool(found["open"]) - bool(found["close"])
         if not 0 <= depth <= DEPTH_MAX:
             raise _refused(expression[place:], f"groups end where they began, {DEPTH_MAX} inside each other at most")
         repeatable = bool(found["atom"] or found["close"])
+        tokens.append(found)
         place = found.end()
     if depth:
         raise _refused(expression, "a group has no end")
+    width = _width(tokens)
+    if width > WIDTH_MAX:
+        raise _refused(expression, f"with what it repeats it has {width} letters, {WIDTH_MAX} at most")
     fits(expression, "")  # the engine has the last word
     return expression
+
+
+def _most(repeat: re.Match[str]) -> int:
+    return int(repeat["most"] or repeat["least"] or 1)
+
+
+def _width(tokens: list[re.Match[str]]) -> int:
+    """Return how many letters an expression has when its repeats are written out."""
+    widths, last = [0], 0
+    for one in tokens:
+        if one["open"]:
+            widths.append(0)
+        elif one["repeat"]:
+            widths[-1] += last * max(_most(one) - 1, 0)
+        elif one["atom"] or one["close"]:
+            last = 1 if one["atom"] else widths.pop()
+            widths[-1] += last
+    return widths[0]
 
 
 def _refused(where: str, why: str) -> Invalid:

@@ -1,0 +1,34 @@
+"""Regular expressions that SQLite runs end with the statement's time, however few steps SQLite itself has taken."""
+
+import pytest
+
+from ropewalk.clock import SystemClock
+from ropewalk.errors import Invalid
+from ropewalk.store.regexp import fits_until
+from ropewalk.store.sqlite import SqliteDatabase
+
+ROWS = "select count(*) as count from (values ('aab'), ('b'), (null)) where column1 regexp :expression"
+
+
+def test_a_statement_has_its_time_also_where_its_expressions_take_it(tmp_path):
+    db = SqliteDatabase(tmp_path / "rows.db", SystemClock())
+    try:
+        with db.read() as rows:
+            fine = rows.composed(ROWS, {"expression": "^a+b$"})
+        with pytest.raises(Invalid) as caught, db.read(seconds_max=0) as rows:
+            rows.composed(ROWS, {"expression": "^a+b$"})
+        with db.read() as rows:  # the next view on the same connection has its own
+            again = rows.composed(ROWS, {"expression": "^a+b$"})
+    finally:
+        db.close()
+
+    assert caught.value.code == "query-too-costly"
+    assert fine == again
+
+
+def test_what_has_had_its_time_is_matched_no_more():
+    ended = []
+
+    assert fits_until(lambda: True, lambda: ended.append(1))("a", "a") is None
+    assert fits_until(lambda: False, lambda: ended.append(2))("a", "a") is True
+    assert ended == [1]
