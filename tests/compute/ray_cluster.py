@@ -40,8 +40,19 @@ class ClusterUnderTest:
         with socket.create_server(("127.0.0.1", 0)) as free:
             port = free.getsockname()[1]
         self.address = f"127.0.0.1:{port}"
+        self._port = port
+
+    def start(self) -> None:
+        """Start the head: two processors, two cards that nobody has, a gibibyte."""
         has = ["--num-cpus=2", "--num-gpus=2", f"--memory={1 << 30}"]
-        self.add("--head", f"--port={port}", f"--temp-dir={self.place}", "--include-dashboard=false", *has)
+        self.add(
+            "--head",
+            f"--port={self._port}",
+            f"--temp-dir={self.place}",
+            "--include-dashboard=false",
+            "--no-monitor",
+            *has,
+        )
 
     def add(self, *words: str, **environ: str) -> subprocess.Popen[bytes]:
         """Start a node and wait until it is one."""
@@ -54,7 +65,7 @@ class ClusterUnderTest:
             "--disable-usage-stats",
             "--node-ip-address=127.0.0.1",
         ]
-        command += [f"--object-store-memory={STORE_BYTES}", *words]
+        command += [f"--object-store-memory={STORE_BYTES}", "--include-log-monitor=false", *words]
         bare = {name: value for name, value in os.environ.items() if not name.startswith("COV")}
         node = subprocess.Popen(
             command,
@@ -68,7 +79,7 @@ class ClusterUnderTest:
         assert node.stdout is not None
         said = b""
         while SAID not in said:
-            assert select.select([node.stdout], [], [], 60)[0], said.decode()
+            assert select.select([node.stdout], [], [], 100)[0], said.decode()
             piece = os.read(node.stdout.fileno(), 1 << 16)
             assert piece, said.decode()
             said += piece
@@ -140,6 +151,7 @@ def running() -> Iterator[ClusterUnderTest]:
     os.environ |= TOKEN
     cluster = ClusterUnderTest()
     try:
+        cluster.start()
         yield cluster
     finally:
         left = cluster.close()

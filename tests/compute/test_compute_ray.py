@@ -24,7 +24,7 @@ from ropewalk.testing.pools import CHECKS
 
 pytestmark = [pytest.mark.xdist_group("ray"), pytest.mark.slow, pytest.mark.fault]
 WORKER = "ropewalk.testing.pooled"
-# Nodes take long to come; the gate kills what is on them.
+# Nodes take long to come: what costs most, or is seen by another check too, is left to `make fault`.
 MORE = int(os.environ.get("ROPEWALK_KILLS", "1")) > 1
 fault = pytest.mark.skipif(not MORE, reason="make fault")
 
@@ -144,6 +144,7 @@ def test_a_job_whose_node_dies_begins_again_on_another_one(cluster, tmp_path):
                 cluster.kill(node)
 
 
+@fault
 def test_a_killed_owner_leaves_no_process_on_the_nodes(cluster, tmp_path):
     told = tmp_path / "told"
     os.mkfifo(told)
@@ -199,6 +200,7 @@ def test_what_a_job_prints_on_a_node_that_does_not_see_the_folder_comes_over_whi
     assert log.read_text() == "before\nbegun with *****\n"
 
 
+@fault
 def test_variables_are_set_and_unset_for_workers(cluster, tmp_path, monkeypatch):
     with pool_on(cluster.address, tmp_path, environ={"GIVEN": "ä b", "HOME": None}) as pool:
         pool.submit(Job(id="a", message={"environ": ["GIVEN", "HOME"]}))
@@ -217,6 +219,7 @@ def test_an_address_where_nobody_listens_is_refused_with_what_to_do(tmp_path):
     assert "refused" in caught.value.why
 
 
+@fault
 def test_a_server_that_is_no_cluster_is_given_up(tmp_path, monkeypatch):
     monkeypatch.setattr(connection, "CONNECT_SECONDS", 2.0)
     with socket.create_server(("127.0.0.1", 0)) as mute:
@@ -237,6 +240,7 @@ def test_without_the_library_the_extra_is_named(tmp_path, monkeypatch):
     assert caught.value.fix == 'pip install "ropewalk[ray]"'
 
 
+@fault
 def test_a_cluster_that_is_lost_interrupts_what_runs(cluster, pool, tmp_path):
     gate, log = tmp_path / "gate", tmp_path / "a.log"
     os.mkfifo(gate)

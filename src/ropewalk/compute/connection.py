@@ -22,7 +22,7 @@ from ropewalk.errors import Interrupted, Unavailable
 LINK = "ropewalk.compute.ray"
 LOCAL = "local"
 CONNECT_SECONDS = 30.0  # where something listens; where nothing does, that is known at once
-START_SECONDS = 60.0  # a cluster of our own has to be started first
+START_SECONDS = 60.0  # a cluster of our own is started first, and a client's server starts a process for each
 CLOSE_SECONDS = 15.0
 # No telemetry, and no advertisement in a log.
 QUIET = {"RAY_USAGE_STATS_ENABLED": "0", "RAY_DISABLE_IMPORT_WARNING": "1", "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0"}
@@ -62,7 +62,8 @@ class Connection:
 
     @property
     def _patience(self) -> float:
-        return START_SECONDS if self._address == LOCAL else CONNECT_SECONDS
+        slow = self._address == LOCAL or self._address.startswith("ray://")
+        return START_SECONDS if slow else CONNECT_SECONDS
 
     def order(self, op: str, worker: int = 0, **facts: object) -> None:
         """Have something done; a process that has gone is seen by `read`, as the end of its socket."""
