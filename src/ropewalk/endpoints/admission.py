@@ -20,9 +20,9 @@ log = logging.getLogger(__name__)
 INSIDE_SECONDS_MAX = 0.4
 INSIDE_MIN, INSIDE_MAX = 128, 1024
 # One that is turned away costs about 12 us of the event loop's time from the first byte to the last. So many in a tick
-# are a fifth of it; where ticks come late, for who is served takes the time, so many at most are less than a tenth.
+# are a fifth of it; where ticks come late, for who is served takes the time, they are less.
 TICK_SECONDS = 0.01
-TOLD_PER_TICK, TOLD_AT_ONCE_MAX = 160, 240
+TOLD_PER_TICK = 160
 LOG_SECONDS = 10.0
 # So long nobody was turned away: what comes then is another rush.
 CALM_SECONDS = 2.0
@@ -108,7 +108,7 @@ class Admission:
         self._lengths: dict[bytes, int] = {}
         self._most = INSIDE_MAX
         self._waiting: dict[Caller, None] = {}
-        self._told, self._may_tell, self._ticked = 0, TOLD_PER_TICK, 0.0
+        self._told, self._may_tell = 0, TOLD_PER_TICK
         self._ticks = False
         self._since = self._last = -CALM_SECONDS
         self._unlogged, self._logged = 0, -LOG_SECONDS
@@ -170,8 +170,7 @@ class Admission:
         self.turned_away += 1
         if not self._ticks:
             self._ticks = True
-            self._ticked = loop.time()
-            self._look(self._ticked)
+            self._look(loop.time())
             loop.call_later(TICK_SECONDS, lambda: self._tick(loop))
         if self._told < self._may_tell:
             self._told += 1
@@ -201,8 +200,7 @@ class Admission:
             self._turn(False)
             return
         self._look(now)
-        ticks, self._ticked = (now - self._ticked) / TICK_SECONDS, now
-        self._may_tell = max(TOLD_PER_TICK, min(int(TOLD_PER_TICK * ticks), TOLD_AT_ONCE_MAX))
+        self._may_tell = TOLD_PER_TICK
         waited = self._turn(True)
         # Whoever was let in gets all of the tick, from now on.
         loop.call_later(TICK_SECONDS + waited, lambda: self._tick(loop))
