@@ -11,7 +11,7 @@ import psycopg
 import pytest
 
 from api.asked import Asked
-from ropewalk import house as wiring
+from ropewalk.api import resting
 from ropewalk.cli import main
 from ropewalk.house import open_house
 from ropewalk.workspaces import workspace
@@ -74,6 +74,6 @@ def test_a_workspace_gets_a_schema_beside_its_hosts(tmp_path: Path, monkeypatch:
         with open_house(root) as house:
             with house.site.db.read() as rows:
                 other = workspace.get(rows, "team-b")
-            assert wiring.held(root, other)["runs"] == 1
+            assert resting.held(root, other)["runs"] == 1
             house.site.db.write(lambda tx: workspace.move(tx, house.site, "team-b", workspace.DELETED))
-            wiring.purge(house, "team-b")
+            resting.purge(house, "team-b")
