@@ -135,6 +135,7 @@ def test_a_command_in_a_folder_that_is_no_project_leaves_nothing_there(command, 
         "replay": ["x"],
         "import": ["mlflow", "x"],
         "export": ["mlflow", "y"],
+        "step": ["fit", "--run", "airflow:train/1"],
     }
     if command.name in ("init", "demo", "explain", "up", "spool"):
         pytest.skip("works anywhere")
