@@ -251,3 +251,38 @@ def test_a_thousand_steps_are_written_out(project):
     made = ordered(project, "argo", pipeline="pipeline.py:plain", args={"leaves": list(range(1, 1001))}, **IMAGE)
 
     assert made.text.count("retryStrategy") == 1004 - 1
+
+
+TRICKY = dict.fromkeys(
+    ["after", "cpu", "flow_run", "given", "gpu", "json", "name", "os", "retries", "run", "step", "wait", "words"], 1
+)
+
+
+@pytest.mark.parametrize("target", ["kubeflow", "prefect"])
+def test_a_parameter_may_be_called_like_anything_in_the_file(exported, target):
+    tree = ast.parse(text_of(replace(exported, parameters=TRICKY), target))
+
+    functions = {node.name: node for node in tree.body if isinstance(node, ast.FunctionDef)}
+    _, called = functions["train"].body
+    assert {node.id for node in ast.walk(called) if isinstance(node, ast.Name)} - set(TRICKY) == {"ropewalk_steps"}
+    assert ast.unparse(called.value.args[0]) == "{" + ", ".join(f"'{name}': {name}" for name in TRICKY) + "}"
+    own = {arg.arg for arg in functions["ropewalk_steps"].args.args}
+    assert len(own) == 1
+
+
+def test_what_runs_in_a_container_takes_its_parameters_before_a_module_can_stand_in_their_place(exported):
+    tree = ast.parse(text_of(replace(exported, parameters=TRICKY), "kubeflow"))
+
+    component = next(node for node in tree.body if isinstance(node, ast.FunctionDef) and node.name == "ropewalk_step")
+    taken = component.body[1]
+    assert ast.unparse(taken) == "given = {" + ", ".join(f"'{name}': {name}" for name in TRICKY) + "}"
+
+
+@pytest.mark.parametrize("target", TARGETS)
+@pytest.mark.parametrize("secret", ["of: kubernetes", 'x"""\nimport os', "Ropewalk", "-x"])
+def test_a_secret_that_kubernetes_could_not_have_is_refused(project, target, secret):
+    with pytest.raises(RopewalkError) as refused:
+        ordered(project, target, image="example/letters:1", secret=secret)
+
+    assert refused.value.code == "export-secret"
+    assert not (project.site.root / "exports").exists()

@@ -29,6 +29,8 @@ _TAKEN = frozenset(
         "nullcontext",
         "os",
         "ropewalk_step",
+        "ropewalk_steps",
+        "start_by_schedule",
         "sys",
     }
 )

@@ -34,11 +34,12 @@ _TAKEN = frozenset(
         "may_try_again",
         "os",
         "ropewalk_step",
+        "ropewalk_steps",
         "shlex",
         "subprocess",
         "sys",
     }
-    | {"task", "timedelta", "wait", "Cron", "Interval", "dict", "list"}
+    | {"task", "Secret", "suppress", "timedelta", "wait", "Cron", "Interval", "dict", "list"}
 )
 
 

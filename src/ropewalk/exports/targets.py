@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shlex
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -21,6 +22,7 @@ AIRFLOW, ARGO, KUBEFLOW, PREFECT = TARGETS = ("airflow", "argo", "kubeflow", "pr
 FOLDER = "exports"
 SECRET = "ropewalk"  # noqa: S105 - the name of a Kubernetes Secret, which holds what nobody writes into a file
 _IN_CONTAINERS = frozenset({ARGO, KUBEFLOW})
+_SECRET = re.compile(r"[a-z0-9]([a-z0-9.-]{0,251}[a-z0-9])?")  # RFC 1123, as Kubernetes names a Secret
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -75,6 +77,14 @@ def export(site: Site, settings: Settings, order: Order, *, check: bool = False)
             where=order.pipeline,
             why="it has to hold Ropewalk and the project",
             fix=f"{order.command(order.pipeline)} --image REGISTRY/NAME:TAG",
+        )
+    if order.secret and not _SECRET.fullmatch(order.secret):
+        raise Invalid(
+            "export-secret",
+            "No Secret of Kubernetes is called so.",
+            where="--secret",
+            why=f"wanted lower-case letters, digits, - and ., found {order.secret[:80]!r}",
+            fix="kubectl get secrets",
         )
     exported = read(site, settings, order.pipeline, order.args, order.schedule)
     path, text = told(site.root, order, exported)
