@@ -76,11 +76,18 @@ class Guardian:
         return self.more()
 
     def more(self) -> list[dict[str, Any]]:
-        """Wait; return what was `printed` since, and how the job `ended` if it has."""
+        """Wait; return what was `printed` since, and how the job `ended` if it has.
+
+        Raises:
+            RuntimeError: this node lets no job run any more, such as one without room on its disk.
+        """
         found = [self._events.get()]
         with suppress(queue.Empty):
             while True:
                 found.append(self._events.get_nowait())
+        if "broken" in found[-1]:
+            self._events.put(found[-1])  # whoever asks next is told too
+            raise RuntimeError(found[-1]["broken"])
         return found
 
     def stop(self) -> bool:
@@ -99,10 +106,13 @@ class Guardian:
 
     def _keep(self) -> None:
         """Do one job after the other until there is to be no more."""
-        with self._pool as pool:
-            pool.warm(1)
-            while (order := self._orders.get()) is not None and not self._stopping:
-                self._run(order)
+        try:
+            with self._pool as pool:
+                pool.warm(1)
+                while (order := self._orders.get()) is not None and not self._stopping:
+                    self._run(order)
+        except Exception as error:  # noqa: BLE001 - else whoever waits for the job would wait for ever
+            self._events.put({"broken": f"{type(error).__name__}: {error}"})
         self._stopped.set()
 
     def _run(self, order: dict[str, Any]) -> None:

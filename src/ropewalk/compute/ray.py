@@ -194,15 +194,18 @@ class Link:
         self._tell("nodes", nodes=nodes)
 
     def _lose(self, number: int, error: BaseException) -> None:
-        """Tell that an actor is gone: with its process or node, or because it cannot be made there."""
+        """Tell that an actor is gone: with its process or node, or because it cannot be made there.
+
+        One that was there and cannot go on is gone too: its job begins again elsewhere.
+        """
         from ray.exceptions import RayTaskError
 
-        actor = self._actors.pop(number)
+        actor, was_there = self._actors.pop(number), number in self._ready
         self._waiting.pop(number, None)
         self._ready.discard(number)
         _kill(actor)
         text = str(error)
-        broken = isinstance(error, RayTaskError) or "creation task" in text
+        broken = not was_there and (isinstance(error, RayTaskError) or "creation task" in text)
         self._tell("broken" if broken else "gone", number, why=_said(error))
 
     def _look(self, before: dict[str, Any]) -> None:
