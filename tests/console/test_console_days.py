@@ -101,3 +101,24 @@ def test_a_schedule_is_paused_resumed_started_and_backfilled_from_its_page(site,
     assert "5 cancelled" in one.follow(one.press(f"{place}/do/cancel", sure="1"))
     assert "cancelled" in one.look("/schedules").body.decode()
     assert one.look("/backfills/nobody").status == 404
+
+
+def test_a_schedule_of_every_minute_says_how_many_of_its_times_are_shown(site, nightly):
+    often = [spec(name="often", cron="* * * * *", timezone=BERLIN)]
+    every = site.db.write(lambda tx: schedules.declare(tx, site, often))
+    (minutely,) = [one for one in every if one.name == "often"]
+
+    found = shown(site, minutely, month="2026-04")
+
+    assert found["cut"] == "Of often, the next 1,000 times are shown."
+    assert shown(site, nightly, month="2026-04")["cut"] == ""
+
+
+def test_on_a_day_of_changed_clocks_starts_of_several_schedules_stand_in_time(site, nightly):
+    often = [spec(name=name, cron=cron, timezone=BERLIN) for name, cron in (("a", "0 4 * * *"), ("b", "0 1 * * *"))]
+    made = site.db.write(lambda tx: schedules.declare(tx, site, often))
+
+    with site.db.read() as rows:
+        found = days.of_schedules(rows, made, site.clock.now_us(), {"week": "2026-03-29"}, home="/schedules")
+
+    assert [one.at for one in found["weeks"][0][6].entries] == ["01:00+0100", "04:00+0200"]

@@ -7,7 +7,8 @@ from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
-from itertools import islice
+from itertools import islice, takewhile
+from operator import itemgetter
 from typing import Any
 from urllib.parse import urlencode
 from zoneinfo import ZoneInfo
@@ -144,7 +145,7 @@ def of_schedules(
         "when": when,
         **{word: _address(home, to, zone) for word, to in _ways(first, today, weekly=weekly).items()},
         "query": urlencode([when, ("zone", zone.key)]),
-        "cut": f"The first {FIRES_MAX:,} starts of this time are shown." if cut else "",
+        "cut": cut,
         "changes": [f"{cell.name} has {cell.hours:g} hours" for cell in cells if cell.hours != _HOURS and cell.inside],
         "home": home,
     }
@@ -180,28 +181,32 @@ def _ways(first: date, today: date, *, weekly: bool) -> dict[str, tuple[str, str
 
 def _entries(
     rows: Reader, shown: Iterable[Schedule], now_us: int, days: list[date], *, zone: ZoneInfo, only: str
-) -> tuple[dict[date, list[Entry]], bool]:
+) -> tuple[dict[date, list[Entry]], str]:
+    """Return the starts of each day in time, and what is left out."""
     begin_us, end_us = _begin(days[0], zone), _begin(days[-1] + timedelta(days=1), zone)
     odd = {day for day in days if _hours(day, zone) != _HOURS}
-    found: dict[date, list[Entry]] = {}
+    found: dict[date, list[tuple[int, Entry]]] = {}
 
     def add(at_us: int, **words: str) -> None:
         day = _day(at_us, zone)
         at = datetime.fromtimestamp(at_us / _SECOND_US, zone)
         said = f"{at:%H:%M}{at:%z}" if day in odd else f"{at:%H:%M}"
-        found.setdefault(day, []).append(Entry(at=said, **words))
+        found.setdefault(day, []).append((at_us, Entry(at=said, **words)))
 
     listed = fires.of_time(rows, begin_us, end_us, FIRES_MAX, only)
+    cut = [f"The first {FIRES_MAX:,} starts of this time are shown."] if len(listed) == FIRES_MAX else []
     for one in listed:
         add(one.due_us, schedule=one.schedule, state=one.state, run=one.run, note=one.note)
     for one in shown:
         if one.state != ACTIVE or not one.said.timed:
             continue
-        for at_us in islice(times(one.said, max(now_us, one.cursor_us, begin_us - 1)), COMING_MAX):
-            if at_us >= end_us:
-                break
+        coming = times(one.said, max(now_us, one.cursor_us, begin_us - 1))
+        coming = list(takewhile(lambda at_us: at_us < end_us, islice(coming, COMING_MAX + 1)))
+        cut += [f"Of {one.name}, the next {COMING_MAX:,} times are shown."] if len(coming) > COMING_MAX else []
+        for at_us in coming[:COMING_MAX]:
             add(at_us, schedule=one.name, state=NEXT)
-    return found, len(listed) == FIRES_MAX
+    by_day = {day: [entry for _, entry in sorted(own, key=itemgetter(0))] for day, own in found.items()}
+    return by_day, " ".join(cut)
 
 
 def _cell(
@@ -211,7 +216,6 @@ def _cell(
     marks = tuple(
         (state, SIGNS.get(state, "·"), TONES.get(state, ""), counted[state]) for state in [*SIGNS] if counted[state]
     )
-    entries = sorted(entries, key=lambda one: one.at) if _hours(day, zone) == _HOURS else entries
     return Day(
         number=day.day,
         name=f"{day:%a %-d %B}",
