@@ -15,7 +15,7 @@ from conftest import rows_at
 from console.pressing import Pressed, address
 from pipelines_project import Project
 from ropewalk.blobs.folder import FolderBucket
-from ropewalk.console import gantt
+from ropewalk.console import gantt, steplog
 from ropewalk.console.steplog import WINDOW_BYTES, Printed, lines_of, search
 from ropewalk.console.steps import Step, Walked
 from ropewalk.console.values import previews
@@ -335,3 +335,39 @@ def test_what_values_are_is_said_without_bringing_them_to_life(tmp_path: Path):
     assert len(found["['text']"].text) < 5000
     gone = previews(blobs, shelf.encode({"a": 1})) + previews(blobs, {"$skops": "sha256:" + "0" * 64, "libraries": []})
     assert [one.kind for one in gone] == ["dict", "not to be had"]
+
+
+def test_a_log_is_followed_without_reading_every_other_step(walks: Walks, monkeypatch):
+    def refuse(*_: object) -> None:
+        raise AssertionError("all steps were read")
+
+    monkeypatch.setattr(steplog.walks, "require", refuse)
+
+    assert "line" in walks.read("runs", walks.first, "logs", "load")
+    assert "data-over" in walks.read("live", "runs", walks.first, "logs", "load", query="?from=0")
+
+
+class Whole(FolderBucket):
+    """Refuses to bring a blob into memory whole."""
+
+    def get(self, digest: str) -> bytes:
+        raise AssertionError(digest)
+
+
+@pytest.mark.parametrize(
+    ("made", "told", "text"),
+    [
+        ("np.asfortranarray(np.arange(1200.0).reshape(2, 600))", "2 by 600, f8, 9.5 KiB", "0.0, 1.0, 2.0, "),
+        ("np.zeros(3, [(f'column{n:04}', 'f8') for n in range(2000)])", "91.9 KiB; it has too many fields", ""),
+    ],
+)
+def test_an_array_is_shown_by_its_first_bytes_whatever_its_size_and_kind(tmp_path: Path, made, told, text):
+    import numpy as np
+
+    blobs = Whole(tmp_path / "blobs")
+    shelf = Shelf(blobs=blobs, owned=Ownership(f"{tmp_path}/"), code_of=lambda _: {})
+
+    (shown,) = previews(blobs, shelf.encode(eval(made, {"np": np})))
+
+    assert (shown.kind, shown.told) == ("numpy array", told)
+    assert shown.text.startswith(text)

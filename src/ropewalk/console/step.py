@@ -39,7 +39,7 @@ def one(house: House, rows: Reader, request: Request) -> dict[str, Any]:
     """
     run = runs.find(rows, request.path_params["run"])
     walked = walks.require(house, rows, run)
-    step = steplog.step_of(house, rows, run, request.path_params["node"])
+    step = steplog.require(walked, request.path_params["node"])
     record = step.record
     outcome = (
         outcomes.find(rows, record.key) if record and record.key and step.state in (steps.RAN, steps.HIT) else None

@@ -11,11 +11,11 @@ from starlette.requests import Request
 from starlette.responses import FileResponse, Response
 
 from ropewalk.api.routes import whole_number
-from ropewalk.console import walks
+from ropewalk.console import steps, walks
 from ropewalk.console.ansi import Run as Stretch
 from ropewalk.console.ansi import runs_of
 from ropewalk.console.files import RAW_HEADERS
-from ropewalk.console.steps import AGAIN, GOING, QUEUED, WAITING, Step
+from ropewalk.console.steps import AGAIN, GOING, QUEUED, WAITING, Step, Walked
 from ropewalk.console.words import size
 from ropewalk.errors import NotFound, RopewalkError
 from ropewalk.house import House
@@ -164,7 +164,9 @@ def _pieces(log: Printed) -> Iterator[tuple[int, bytes]]:
 
 def _asked(house: House, rows: Reader, request: Request) -> tuple[Run, Step, Printed]:
     run = runs.find(rows, request.path_params["run"])
-    step = step_of(house, rows, run, request.path_params["node"])
+    node = request.path_params["node"]
+    # Asked for again and again while it grows: of a run with ten thousand steps one is read.
+    step = steps.begun(rows, run, node) or step_of(house, rows, run, node)
     return run, step, printed(house, rows, run, step)
 
 
@@ -174,8 +176,16 @@ def step_of(house: House, rows: Reader, run: Run, node: str) -> Step:
     Raises:
         NotFound: the run has no such step, or none at all.
     """
-    walked = walks.require(house, rows, run)
-    step = walked.step(node)
+    return require(walks.require(house, rows, run), node)
+
+
+def require(walked: Walked, node: str) -> Step:
+    """Return a step of those of a run.
+
+    Raises:
+        NotFound: it is none of them.
+    """
+    step, run = walked.step(node), walked.run
     if step is None:
         raise NotFound(
             "step-not-found",

@@ -172,6 +172,16 @@ def of_run(house: House, rows: Reader, run: Run) -> Walked | None:
     return Walked(run=run, steps=tuple(steps), now_us=house.site.clock.now_us(), whole=bool(nodes), places=places)
 
 
+def begun(rows: Reader, run: Run, node: str) -> Step | None:
+    """Return a step that a run has come to, as its row alone tells it; None where others have to be asked too."""
+    going = run.state == RUNNING
+    record = outcomes.step_of(rows, run.id, node, running=going)
+    if record is None or (going and record.state == outcomes.INTERRUPTED):
+        return None
+    name = record.step.rpartition(":")[2].rpartition(".")[2]
+    return Step(node=node, name=name, state=_state(record, going=going, ready=False), record=record)
+
+
 def _ready(run: Run, needs: tuple[str, ...], ended: Mapping[str, int | None]) -> int | None:
     """Return when everything that a step needs had ended."""
     found = [ended.get(one) for one in needs]

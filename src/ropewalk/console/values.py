@@ -6,6 +6,7 @@ Nothing of a value is brought to life here: a pickle is never opened, an estimat
 from __future__ import annotations
 
 import ast
+import io
 import json
 import zipfile
 from collections.abc import Iterator
@@ -29,6 +30,7 @@ FILES_SHOWN = 50
 HEAD_BYTES_MAX = 10_000
 SCHEMA_BYTES_MAX = 4 << 20
 NUMBERS_SHOWN = 12
+DTYPE_LETTERS = 200
 _SEQUENCES = {"$tuple": "tuple", "$set": "set", "$frozenset": "frozenset"}
 _KINDS = {"polars": "polars frame", "lazy": "polars lazy frame", "pandas": "pandas frame"}
 
@@ -159,27 +161,33 @@ def _array(blobs: Bucket, label: str, tree: dict[str, Any]) -> Preview:
     import base64
 
     digest = str(tree.get("$npy_blob", ""))
-    data = blobs.get(digest) if digest else base64.b64decode(str(tree["$npy"]))
-    long = 2 if data[6:7] == b"\x01" else 4
-    start = 8 + long + int.from_bytes(data[8 : 8 + long], "little")
-    head: Any = ast.literal_eval(data[8 + long : start][:HEAD_BYTES_MAX].decode("latin-1"))
-    shape, dtype = head["shape"], str(head["descr"])
+    # Never the whole of it: a file may be as large as the machine's memory.
+    file = blobs.fetch(digest) if digest else None
+    small = b"" if file else base64.b64decode(str(tree["$npy"]))
+    with file.open("rb") if file else io.BytesIO(small) as held:
+        start = held.read(HEAD_BYTES_MAX)
+    long = 2 if start[6:7] == b"\x01" else 4
+    end = 8 + long + int.from_bytes(start[8 : 8 + long], "little")
     kind = "number" if tree.get("scalar") else "array"
-    told = f"{' by '.join(f'{one:,}' for one in shape) or 'one number'}, {dtype.lstrip('<>|=')}, {size(len(data))}"
-    return Preview(label=label, kind=f"numpy {kind}", told=told, text=_numbers(data), digest=digest)
+    count = size(file.stat().st_size if file else len(small))
+    if end > len(start):  # thousands of named fields, which NumPy itself reads only when it is told to
+        return Preview(label=label, kind=f"numpy {kind}", told=f"{count}; it has too many fields", digest=digest)
+    head: Any = ast.literal_eval(start[8 + long : end].decode("latin-1"))
+    shape, dtype = head["shape"], str(head["descr"])[:DTYPE_LETTERS]
+    told = f"{' by '.join(f'{one:,}' for one in shape) or 'one number'}, {dtype.lstrip('<>|=')}, {count}"
+    text = _numbers(file or io.BytesIO(small))
+    return Preview(label=label, kind=f"numpy {kind}", told=told, text=text, digest=digest)
 
 
-def _numbers(data: bytes) -> str:
-    """Return the first numbers of an array where numpy is installed."""
-    import io
-
+def _numbers(held: Path | io.BytesIO) -> str:
+    """Return the first numbers of an array where numpy is installed; of a file only their bytes are read."""
     try:
         import numpy as np
     except ImportError:
         return ""
-    flat = np.load(io.BytesIO(data), allow_pickle=False).reshape(-1)
-    more = ", …" if flat.size > NUMBERS_SHOWN else ""
-    return ", ".join(f"{value}" for value in flat[:NUMBERS_SHOWN].tolist()) + more
+    array = np.load(held, mmap_mode="r" if isinstance(held, Path) else None, allow_pickle=False)
+    more = ", …" if array.size > NUMBERS_SHOWN else ""
+    return ", ".join(f"{value}" for value in array.flat[:NUMBERS_SHOWN].tolist()) + more
 
 
 def _estimator(blobs: Bucket, label: str, tree: dict[str, Any]) -> Preview:

@@ -138,10 +138,17 @@ def steps_of(reader: Reader, run_id: str, *, running: bool) -> tuple[StepRecord,
         running: whether the run is running now: in one that is not, nothing is.
     """
     found = reader.all(StepRecord, "pipelines.steps_of_run", run_id=run_id)
-    return tuple(
-        record if running or record.state not in (RUNNING, WAITING) else replace(record, state=INTERRUPTED)
-        for record in found
-    )
+    return tuple(_now(record, running=running) for record in found)
+
+
+def step_of(reader: Reader, run_id: str, node: str, *, running: bool) -> StepRecord | None:
+    """Return what a run did with one of its nodes, as `steps_of` does; None where it has not come to it."""
+    found = reader.get(StepRecord, "pipelines.step", run_id=run_id, node=node)
+    return None if found is None else _now(found, running=running)
+
+
+def _now(record: StepRecord, *, running: bool) -> StepRecord:
+    return record if running or record.state not in (RUNNING, WAITING) else replace(record, state=INTERRUPTED)
 
 
 def last_of(reader: Reader, pipeline: str, node: str, but: str = "") -> StepRecord | None:
