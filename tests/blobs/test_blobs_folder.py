@@ -73,15 +73,18 @@ def test_a_blob_that_is_put_while_old_ones_are_removed_is_never_lost(bucket):
     texts = [str(number).encode() for number in range(300)]
     for data in texts:
         os.utime(bucket.path_of(bucket.put(data)), (1, 1))
-    barrier = threading.Barrier(2)
+    one_is_gone = threading.Event()
 
     def put():
-        barrier.wait()
+        one_is_gone.wait(60)
         return [bucket.put(data) for data in texts]
 
     def remove():
-        barrier.wait()
-        return sum(bucket.remove(held.digest, kept_before_us=3_600_000_000) for held in bucket.held())
+        removed = 0
+        for held in bucket.held():
+            removed += bucket.remove(held.digest, kept_before_us=3_600_000_000)
+            one_is_gone.set()
+        return removed
 
     with ThreadPoolExecutor(2) as pool:
         put_digests, removed = pool.submit(put), pool.submit(remove)
