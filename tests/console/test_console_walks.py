@@ -16,7 +16,7 @@ from console.pressing import Pressed, address
 from pipelines_project import Project
 from ropewalk.blobs.folder import FolderBucket
 from ropewalk.console import gantt, steplog
-from ropewalk.console.steplog import WINDOW_BYTES, Printed, lines_of, search
+from ropewalk.console.steplog import WINDOW_BYTES, Printed, lines_of, search, sent
 from ropewalk.console.steps import Step, Walked
 from ropewalk.console.values import previews
 from ropewalk.errors import Invalid
@@ -371,3 +371,16 @@ def test_an_array_is_shown_by_its_first_bytes_whatever_its_size_and_kind(tmp_pat
 
     assert (shown.kind, shown.told) == ("numpy array", told)
     assert shown.text.startswith(text)
+
+
+def test_a_log_that_grows_while_it_is_taken_home_is_as_long_as_it_was_when_it_was_asked_for(tmp_path: Path):
+    file = tmp_path / "step.log"
+    file.write_bytes(b"early\n" * 100_000)
+    log = Printed(file=file, data=b"", size=600_000, whole=600_000, growing=True)
+
+    pieces = sent(log)
+    first = next(pieces)
+    with file.open("ab") as stream:
+        stream.write(b"later\n" * 100_000)
+
+    assert first + b"".join(pieces) == b"early\n" * 100_000

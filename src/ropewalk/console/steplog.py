@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from starlette.requests import Request
-from starlette.responses import FileResponse, Response
+from starlette.responses import FileResponse, Response, StreamingResponse
 
 from ropewalk.api.routes import whole_number
 from ropewalk.console import steps, walks
@@ -247,11 +247,19 @@ def raw(house: House, rows: Reader, request: Request) -> Response:
     """Return a step's log as a file to keep."""
     run, step, log = _asked(house, rows, request)
     name = f"{run.name}-{step.node}.log".replace("/", "-")
-    if log.file is not None and log.file.is_file():
+    if log.file is not None and log.file.is_file() and not log.growing:
         return FileResponse(log.file, media_type="text/plain; charset=utf-8", filename=name, headers=RAW_HEADERS)
     safe = "".join(letter if letter.isascii() and (letter.isalnum() or letter in "._-") else "_" for letter in name)
     headers = {**RAW_HEADERS, "Content-Disposition": f'attachment; filename="{safe}"'}
-    return Response(log.data, media_type="text/plain; charset=utf-8", headers=headers)
+    return StreamingResponse(sent(log), media_type="text/plain; charset=utf-8", headers=headers)
+
+
+def sent(log: Printed) -> Iterator[bytes]:
+    """Yield what a log held when it was asked for: a file that grows while it is sent is longer than was said."""
+    at = 0
+    while at < log.size and (piece := log.read(at, min(PIECE_BYTES_MAX, log.size - at))):
+        yield piece
+        at += len(piece)
 
 
 def last_lines(house: House, rows: Reader, run: Run, step: Step, count: int) -> list[Line]:
