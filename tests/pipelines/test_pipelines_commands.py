@@ -155,3 +155,15 @@ def test_outside_of_a_run_it_is_the_command_alone(tmp_path, monkeypatch) -> None
 
     assert (tmp_path / "out.txt").read_text() == "hi\n"
     assert made["out.txt"][1] == "x"
+
+
+@pytest.mark.parametrize("name", ["../../up", "--end", "a=b", "a:b", "{{workflow.uid}}", "two\nlines", "..", "ü" * 101])
+def test_a_name_that_is_no_file_or_no_word_is_refused_before_anything_runs(name: str) -> None:
+    with pytest.raises(Invalid) as refused:
+        command_step("true", name=name)
+
+    assert refused.value.code == "step-name"
+
+
+def test_names_of_any_language_are_taken() -> None:
+    assert command_step("true", name="Zahlen säubern (2)").__name__ == "Zahlen säubern (2)"

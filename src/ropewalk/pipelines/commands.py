@@ -17,6 +17,9 @@ from ropewalk.pipelines.outputs import Files, clear, keep, put_back, require_ins
 from ropewalk.runs.log import current
 
 SHELL = "/bin/sh"
+# A name is a file's, for the log, and a word of `ropewalk step`; `_files-10000.log` has to have room behind it.
+NAME_BYTES_MAX = 200
+_NAME = re.compile(r"\w[\w .+()-]*")
 Stage = Callable[..., Files]
 
 
@@ -51,7 +54,7 @@ def command_step(
         A function that takes the results of steps before it, and gives `{path: [digest, mode]}`.
 
     Raises:
-        Invalid: a path leads out of the project, or an option cannot be read.
+        Invalid: a path leads out of the project, it cannot be called so, or an option cannot be read.
     """
     outputs = require_inside((writes,) if isinstance(writes, str) else writes)
     words = (SHELL, "-c", command) if isinstance(command, str) else tuple(command)
@@ -75,7 +78,18 @@ def staged(
     timeout: float | str | None,
     cache: bool,
 ) -> Stage:
-    """Return two steps as one function: what runs, or is answered from the cache, and what then puts its files back."""
+    """Return two steps as one function: what runs, or is answered from the cache, and what then puts its files back.
+
+    Raises:
+        Invalid: it cannot be called so.
+    """
+    if not _NAME.fullmatch(name) or len(name.encode(errors="replace")) > NAME_BYTES_MAX:
+        raise Invalid(
+            "step-name",
+            "A step cannot be called so.",
+            why=f"wanted letters, digits and _ - . + ( ), {NAME_BYTES_MAX} bytes at most, found {name[:80]!r}",
+            fix='name it, such as name="clean"',
+        )
 
     def files(files: Files, writes: tuple[str, ...]) -> Files:
         with unheard():

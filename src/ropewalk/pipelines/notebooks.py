@@ -6,6 +6,7 @@ import base64
 import binascii
 import inspect
 import json
+import re
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -73,7 +74,7 @@ def notebook_step(
     _places[notebook] = place
     outputs = require_inside((writes,) if isinstance(writes, str) else writes)
     known = (notebook, read_cells(place, notebook), kernel)
-    called = name or Path(notebook).stem.replace("-", "_").replace(" ", "_")
+    called = name or re.sub(r"[^\w.+()]+", "_", Path(notebook).stem).lstrip(".")
     options: dict[str, Any] = {"reads": (reads,) if isinstance(reads, str) else tuple(reads)}
     options |= {"retries": 0, "timeout": timeout, "cache": cache}
 
