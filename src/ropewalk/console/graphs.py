@@ -10,7 +10,7 @@ from ropewalk.console.layered import HIGH, WIDE
 from ropewalk.console.steps import AGAIN, GOING, SIGNS, STATES, Step, Walked
 from ropewalk.console.words import span
 
-LETTERS = 22
+LETTERS = 19
 
 
 def of_walk(walked: Walked) -> dict[str, Any] | None:
