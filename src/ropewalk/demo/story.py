@@ -26,12 +26,16 @@ from ropewalk.runs import run as runs
 from ropewalk.schedules import backfill as backfills
 from ropewalk.schedules import fire as fires
 from ropewalk.schedules.declared import arguments, interval, renewed
+from ropewalk.sweeps import plan as sweep_plan
+from ropewalk.sweeps import sweep as sweeps
+from ropewalk.sweeps.drive import run_sweep
 
 SHARE = 0.15
 # While a canary climbs or a monitor looks, the year goes no faster than they can follow.
 PER_SECOND = 800.0
 ENDPOINT = "flights"
 SCHEDULE, BACKFILL = "monthly", ("2013-01", "2013-03")
+LEAVES, GOAL = {"leaves": "7;15;31"}, "log_loss:min"
 RETRAIN_SECONDS_MAX = 90.0
 MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
 
@@ -115,6 +119,7 @@ class Play:
         self._train(home)
         self._deliver(home)
         self._months(home)
+        self._sweep(home)
 
     def _months(self, home: House) -> None:
         """Backfill the schedule that counts each month, over the months that are over when the play begins."""
@@ -125,7 +130,9 @@ class Play:
         filled = site.db.write(
             lambda tx: backfills.begin(tx, site, found, (begin_us, end_us), spans, parallel=2, args_of=args.__getitem__)
         )
-        carry_out(site, house.starts(home, only=lambda one: one.backfill == filled.id), lambda one: one.backfill == filled.id)
+        carry_out(
+            site, house.starts(home, only=lambda one: one.backfill == filled.id), lambda one: one.backfill == filled.id
+        )
         with site.db.read() as rows:
             done = backfills.get(rows, filled.id)
             months = [keep.metrics(rows, one.run) for one in fires.of_backfill(rows, filled.id)]
@@ -133,6 +140,18 @@ class Play:
         told = ", ".join(f"{share:.1%}" for share in shares)
         self._voice.say(f"schedule {found.name} ({found.said.when}), backfilled over {BACKFILL[0]} to {BACKFILL[1]}:")
         self._voice.say(f"  {done.state}, {len(spans)} runs; late were {told}")
+
+    def _sweep(self, home: House) -> None:
+        """Try numbers of leaves, each as a run of its own: what the training has fitted comes from the cache."""
+        site, target = home.site, home.settings.pipeline
+        planned = sweep_plan.planned(site, sweep_plan.Wanted(target=target, words=LEAVES, goal=GOAL, parallel=2))
+        sweep, run = run_sweep(site, planned, on_begin=lambda _run, _again: None, on_trial=lambda _trial: None)
+        with site.db.read() as rows:
+            done, best = sweeps.counts(rows, run.id)[sweeps.DONE], sweeps.best(rows, sweep)
+        given = " ".join(f"{name}={value}" for one in best for name, value in one.arguments().items())
+        value = next((one.value for one in best if one.value is not None), float("nan"))
+        told = f"{done} trials; best by {sweep.metric}: {given} with {value:.4f}"
+        self._voice.say(f"sweep {run.name} {run.state}: {told}")
 
     def _better(self, home: House) -> None:
         self._voice.act("3. A better model: January to June. It climbs by itself while July flies")
