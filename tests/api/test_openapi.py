@@ -27,7 +27,7 @@ from ropewalk.api.native import DOORS
 from ropewalk.endpoints.server import address_of, listen, make
 from ropewalk.site import Site
 
-CASES = int(os.environ.get("ROPEWALK_CASES", "3"))
+CASES = int(os.environ.get("ROPEWALK_CASES", "2"))
 OFFERED = [route for route in ROUTES if not route.path.startswith(tuple(f"/mlflow/{name}" for name in NOT_OFFERED))]
 HUGE = "[" * 100_000
 BAD = {

@@ -13,6 +13,8 @@ from fingerprint_cases import REACHED as FIRST_REACHED
 from fingerprint_hunt import HUNT_BESIDE, HUNT_REACHED
 from fingerprint_more import MORE_BESIDE, MORE_REACHED
 
+# All that is read is read once: in one of the gate's processes.
+pytestmark = pytest.mark.xdist_group("fingerprint")
 # Each folder is read in a fork of one process that has imported everything: a few milliseconds each.
 READER = """
 import json, os, sys
