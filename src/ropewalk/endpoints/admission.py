@@ -19,8 +19,8 @@ log = logging.getLogger(__name__)
 # What is inside may take so long together; so many are inside at least, and at most, however long one takes.
 INSIDE_SECONDS_MAX = 0.4
 INSIDE_MIN, INSIDE_MAX = 128, 1024
-# One that is turned away costs about 12 us of the event loop's time where nothing else is done, and 70 to 120 in a rush, as
-# measured. Of the capacity 0.73 was served with 160 of them in a tick, 0.80 with 100, and most a second with 90.
+# One that is turned away costs about 12 us of the event loop's time with nothing else to do, 70 to 120 in a rush.
+# Measured: of the capacity 0.73 was served with 160 of them in a tick, 0.80 with 100, and most a second with 90.
 TICK_SECONDS = 0.01
 TOLD_PER_TICK = 90
 LOG_SECONDS = 10.0
