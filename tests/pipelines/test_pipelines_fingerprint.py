@@ -15,10 +15,11 @@ from fingerprint_more import MORE_BESIDE, MORE_REACHED
 
 # All that is read is read once: in one of the gate's processes.
 pytestmark = pytest.mark.xdist_group("fingerprint")
-# Each folder is read in a fork of one process that has imported everything: a few milliseconds each.
+# Each folder is read in a fork of one process that has imported everything: a few milliseconds each. polars among it:
+# where its bytecode is not there yet, the fork that compiles it packs a function into other bytes than all after it.
 READER = """
 import json, os, sys
-import asyncio, dataclasses, decimal, functools, logging, random, typing
+import asyncio, dataclasses, decimal, functools, logging, polars, random, typing
 from ropewalk.pipelines.session import Session
 
 for folder in sys.stdin.read().split():
