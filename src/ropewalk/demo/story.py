@@ -35,7 +35,7 @@ SHARE = 0.15
 PER_SECOND = 800.0
 ENDPOINT = "flights"
 SCHEDULE, BACKFILL = "monthly", ("2013-01", "2013-03")
-LEAVES, GOAL = {"leaves": "7;15;31"}, "log_loss:min"
+LEAVES, GOAL = {"leaves": "7;15"}, "log_loss:min"
 RETRAIN_SECONDS_MAX = 90.0
 MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
 
