@@ -231,8 +231,8 @@ def test_a_search_finds_what_a_plain_look_finds(shared, drawn, comparisons, orde
 
 @pytest.mark.no_cover  # many repetitions of what other tests have counted already
 @settings(max_examples=25)
-@given(drawn=drawn_runs, orders=orderings)
-def test_all_experiments_are_searched_as_one(shared, drawn, orders):
+@given(drawn=drawn_runs, orders=orderings, few=st.sampled_from([0, 5000]), named=st.sampled_from([0, 5000]))
+def test_all_experiments_are_searched_as_one(shared, drawn, orders, few, named):
     homes, made = told(shared, drawn)
     text = f"tags.`only` = '{homes[0]}'"
     for run in made:
@@ -240,7 +240,8 @@ def test_all_experiments_are_searched_as_one(shared, drawn, orders):
         log(shared, run, tags=[("only", str(homes[0]))])
 
     with pytest.MonkeyPatch.context() as patch, shared.db.read() as rows:
-        patch.setattr(compiled, "FEW", 0)
+        patch.setattr(compiled, "FEW", few)
+        patch.setattr(compiled, "NAMED_MAX", named)
         found = [run.id for run in search(rows, text, orders=orders).runs]
 
     assert found == [run.id for run in ordered(made, parse_order(orders, RUNS))]

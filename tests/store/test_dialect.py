@@ -18,6 +18,10 @@ from ropewalk.store.migrate import split
         ("x like 'it''s%'", "x like 'it''s%%' escape ''"),
         ("x like :p escape '\\'", "x like %(p)s escape '\\'"),
         ("x like :p || '%' escape '!'", "x like %(p)s || '%%' escape '!'"),
+        (
+            "n in (select value from json_each(:numbers))",
+            "n = any(translate(%(numbers)s, '[]', '{}')::bigint[])",
+        ),
     ],
 )
 def test_a_query_is_put_into_the_drivers_words(portable, words):

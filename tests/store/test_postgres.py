@@ -154,8 +154,13 @@ def test_the_server_looks_again_at_a_table_that_has_grown_and_at_no_other(db):
     db.tend()
 
     known = link.raw("select distinct tablename::text from pg_stats where schemaname = current_schema()")
+    vacuumed = link.raw(
+        "select relname::text from pg_stat_user_tables where schemaname = current_schema() and vacuum_count > 0"
+    )
+    ((by_itself,),) = link.raw("select current_setting('autovacuum') = 'on'")
     link.close()
     assert known == [("points",)]
+    assert vacuumed == ([] if by_itself else [("points",)])
 
 
 @needs_postgres

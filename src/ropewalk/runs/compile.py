@@ -8,6 +8,7 @@ what is not a number, then what has none at all.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from operator import itemgetter
@@ -22,6 +23,8 @@ from ropewalk.store.database import Reader, Row, Value
 FEW = 5000
 MANY = 20_000
 AT_ONCE = 500
+NAMED_MAX = 32
+LIKE = 2
 VIEWS = {"active": "r.deleted_us is null", "deleted": "r.deleted_us is not null", "all": "1 = 1"}
 
 
@@ -36,6 +39,7 @@ class Wish:
         view: `active`, `deleted` or `all`.
         position: after which the page begins; None for the first page.
         count: how many at most.
+        named: all experiments, where these are meant and few; found by `pick`.
     """
 
     experiments: tuple[int, ...] | None
@@ -44,12 +48,14 @@ class Wish:
     view: str
     position: Position | None
     count: int
+    named: tuple[int, ...] | None = None
 
 
 def pick(reader: Reader, wish: Wish) -> list[Row]:
     """Return numbers of runs in order, each with the values that it was ordered by: `number`, `k0`, `k1`..."""
     if wish.experiments == ():
         return []
+    wish = replace(wish, named=_named(reader, wish))
     chosen = _chosen(reader, wish)
     if chosen is not None:
         return _gathered(reader, wish, chosen)
@@ -57,6 +63,25 @@ def pick(reader: Reader, wish: Wish) -> list[Row]:
     for place, key in reversed(list(enumerate(keys_of(wish.orders)))):
         found.sort(key=itemgetter(f"k{place}"), reverse=key.descending)
     return found[: wish.count]
+
+
+def _named(reader: Reader, wish: Wish) -> tuple[int, ...] | None:
+    """Return all experiments, where these are meant and few: what has an index has it by experiment.
+
+    PostgreSQL reads the indexes of a whole table where no experiment is named.
+    """
+    if wish.experiments is not None or not any(map(drives, wish.clauses)):
+        return None
+    ids = tuple(int(str(row["id"])) for row in reader.rows("experiments.ids"))
+    return ids if len(ids) <= NAMED_MAX else None
+
+
+def _within(wish: Wish, group: list[Clause]) -> tuple[int, ...] | None:
+    """Return the experiments by which to enter an index for comparisons of one thing; None for all of it.
+
+    What is LIKE something or is not it reads all of a key, and does so quicker in the order of the table.
+    """
+    return wish.experiments or (wish.named if min(map(_promise, group)) < LIKE else None)
 
 
 def _parts(reader: Reader, wish: Wish) -> list[int | None]:
@@ -90,9 +115,11 @@ def _chosen(reader: Reader, wish: Wish) -> _Chosen | None:
             apart = (str(len(groups)),) if clause.entity == "dataset" else ()
             groups.setdefault((clause.entity, clause.key, *apart), []).append(clause)
     equal: list[list[Clause]] = []
+    # What is equal is counted further only where it can meet another such.
+    most = MANY if sum(min(map(_promise, group)) == 0 for group in groups.values()) > 1 else FEW
     for group in sorted(groups.values(), key=lambda group: min(map(_promise, group))):
         same = min(map(_promise, group)) == 0
-        count = _count(reader, wish, group, MANY if same else FEW)
+        count = _count(reader, wish, group, most if same else FEW)
         if count <= FEW:
             return _Chosen(groups=[group], runs=None if count else [])
         if same and count <= MANY:
@@ -111,7 +138,7 @@ def _chosen(reader: Reader, wish: Wish) -> _Chosen | None:
 def _count(reader: Reader, wish: Wish, group: list[Clause], most: int) -> int:
     """Return how many runs comparisons of one thing leave, or one more than the most that is counted."""
     bound = Bound()
-    sql = source_of(group, wish.experiments, bound)
+    sql = source_of(group, _within(wish, group), bound)
     limit = bound(most + 1)
     counted = f"select count(*) as n from (select c.run as run from ({sql}) c limit {limit}) d"
     (row,) = reader.composed(counted, bound.values)
@@ -120,12 +147,12 @@ def _count(reader: Reader, wish: Wish, group: list[Clause], most: int) -> int:
 
 def _source(wish: Wish, groups: Sequence[list[Clause]], bound: Bound) -> str:
     """Return what selects the runs that comparisons leave together, each by its own index."""
-    return " intersect ".join(source_of(group, wish.experiments, bound) for group in groups)
+    return " intersect ".join(source_of(group, _within(wish, group), bound) for group in groups)
 
 
 def _promise(clause: Clause) -> int:
     """Return how early to ask for how many a comparison leaves: what is equal leaves the fewest."""
-    return {"=": 0, "IN": 0, "!=": 3, "LIKE": 2, "ILIKE": 2}.get(clause.op, 1)
+    return {"=": 0, "IN": 0, "!=": 3, "LIKE": LIKE, "ILIKE": LIKE}.get(clause.op, 1)
 
 
 def _conditions(wish: Wish, clauses: Sequence[Clause], bound: Bound) -> list[str]:
@@ -229,10 +256,9 @@ def _value(sql: str) -> str:
 
 
 def chunks(numbers: Sequence[int]) -> Iterator[tuple[str, dict[str, Value]]]:
-    """Yield lists of placeholders with their values, not too many at once."""
+    """Yield what stands behind `in` for whole numbers, with its value, not too many at once."""
     for start in range(0, len(numbers), AT_ONCE):
-        bound = Bound()
-        yield bound.several(numbers[start : start + AT_ONCE]), bound.values
+        yield "(select value from json_each(:numbers))", {"numbers": json.dumps(list(numbers[start : start + AT_ONCE]))}
 
 
 def rows_of(reader: Reader, what: str, numbers: Sequence[int]) -> Iterator[Row]:

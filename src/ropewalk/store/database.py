@@ -128,8 +128,8 @@ class Database(Protocol):
     def tend(self) -> None:
         """Let the engine look again at tables that have changed much: what it knows of them picks the index.
 
-        PostgreSQL does so by itself a minute later, unless its autovacuum is off. SQLite's searches are written so that
-        they need no such knowledge, and nothing is done.
+        PostgreSQL does so by itself a minute later, unless its autovacuum is off; then it is told to vacuum too.
+        SQLite's searches are written so that they need no such knowledge, and nothing is done.
         """
         ...
 

@@ -14,7 +14,7 @@ from typing import TypeVar
 import psycopg
 
 from ropewalk.clock import Clock
-from ropewalk.errors import RopewalkError, Unavailable
+from ropewalk.errors import Invalid, RopewalkError, Unavailable
 from ropewalk.store import schema
 from ropewalk.store.database import READ_SECONDS, Reader, Transaction
 from ropewalk.store.hold import held, in_use
@@ -53,7 +53,8 @@ _HOLDERS = (
 _HALF = 0xFFFFFFFF
 # Small tables need no statistics: whatever way is taken is short.
 _CHANGED = (
-    "select s.relname::text from pg_stat_user_tables s join pg_class c on c.oid = s.relid "
+    "select s.relname::text, current_setting('autovacuum') = 'on' from pg_stat_user_tables s "
+    "join pg_class c on c.oid = s.relid "
     "where s.schemaname = current_schema() and s.n_mod_since_analyze > 1000 + greatest(c.reltuples, 0) / 10"
 )
 _NO_WORDS = Words(inserts={}, types={}, numbered={})
@@ -297,10 +298,14 @@ class PostgresDatabase:
         raise unreachable(self._place, "no answer")
 
     def tend(self) -> None:
-        """Let the server count again the tables that have changed much since it did."""
+        """Let the server count again the tables that have changed much since it did, and tidy them if it does not."""
         link = self.link()
         try:
-            for (table,) in link.raw(_CHANGED):
+            for table, vacuumed in link.raw(_CHANGED):
+                if not vacuumed:
+                    # Until then every row that an index counts is read in the table too, to know whether it is alive.
+                    with suppress(Invalid):  # a table that takes longer than a write may is its administrator's
+                        link.raw(f'vacuum (skip_locked, truncate off) "{table}"')
                 link.raw(f'analyze "{table}"')
         finally:
             link.close()
