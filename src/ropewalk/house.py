@@ -312,6 +312,7 @@ def _require_environment(settings: Settings, name: str) -> None:
 def loops(house: House) -> list[Loop]:
     """Return the loops that read the end of the line and move its beginning; the caller starts and stops them."""
     from ropewalk.loops.climb import Climb
+    from ropewalk.loops.compact import Compact
     from ropewalk.loops.deliver import Deliver
     from ropewalk.loops.rescue import Rescue
     from ropewalk.loops.schedule import Schedules, Ways
@@ -331,6 +332,7 @@ def loops(house: House) -> list[Loop]:
         Rescue(site).loop(),
         Sweep(site).loop(),
         Tidy(site, house.settings.starts_keep_days).loop(),
+        Compact(site, keep_days=house.settings.capture.keep_days).loop(),
         Tend(site).loop(),
         Deliver(site, Roads(allow=hooks.allow), hooks.keep_days).loop(),
     ]

@@ -9,17 +9,12 @@ import msgspec
 from msgspec import Meta
 
 from ropewalk.errors import Invalid
+from ropewalk.parts import Capture, Count, Part, Positive, Stream
 from ropewalk.refs import is_name
 
 FILE = "ropewalk.toml"
 LOCAL: Literal["local"] = "local"
 Percent = Annotated[float, Meta(ge=0, le=100)]
-Positive = Annotated[float, Meta(gt=0)]
-Count = Annotated[int, Meta(ge=0)]
-
-
-class Part(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """A table of `ropewalk.toml`: an unknown key is an error that names it."""
 
 
 class Gate(Part, frozen=True, kw_only=True):
@@ -312,6 +307,7 @@ class Settings(Part, frozen=True, kw_only=True):
         model: name of the model that `ropewalk ship` ships; empty for the project's.
         retrain: arguments of the pipeline when a monitor starts it.
         schedules: what starts pipelines by itself, besides what `@pipeline(schedule=...)` says.
+        streams: the topics that are scored, message by message.
         starts_keep_days: how long starts and backfills that are over are kept; `false_alarms_per_year`: of all.
     """
 
@@ -331,6 +327,8 @@ class Settings(Part, frozen=True, kw_only=True):
     schedules: tuple[Schedule, ...] = ()
     false_alarms_per_year: Positive = 1.0
     serve: Serve = Serve()
+    capture: Capture = Capture()
+    streams: tuple[Stream, ...] = ()
     webhooks: Webhooks = Webhooks()
     starts_keep_days: Annotated[int, Meta(ge=1, le=36_500)] = 365
     blobs: Blobs = Blobs()

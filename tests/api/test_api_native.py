@@ -77,6 +77,17 @@ def test_a_prediction_is_answered_labelled_and_traced_to_its_commit(web: httpx.C
     assert "what really happened" in found["links"][0]["told"]
 
 
+def test_what_a_release_did_is_summed(web: httpx.Client) -> None:
+    predict(web)
+
+    found = web.get("/api/v1/releases/churn/1/blast-radius", params={"keys": "5"}).json()
+
+    assert found["predictions"] == found["answered"] >= 1
+    assert [one["role"] for one in found["spans"]] == ["champion"]
+    assert web.get("/releases/churn/1").text.count("/api/v1/releases/churn/1/blast-radius") == 1
+    assert web.get("/api/v1/releases/churn/99/blast-radius").status_code == 404
+
+
 def test_the_ledger_can_be_read_from_any_entry(web: httpx.Client) -> None:
     first = web.get("/api/v1/ledger", params={"count": "3"}).json()
     rest = web.get("/api/v1/ledger", params={"from": "3", "count": "1"}).json()

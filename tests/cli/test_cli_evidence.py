@@ -105,3 +105,29 @@ def test_an_unknown_prediction_is_an_error_with_what_to_type(
     assert status != 0
     assert "prediction-not-found" in said
     assert "ropewalk status" in said
+
+
+def test_the_blast_radius_is_said_and_written(
+    capsys: pytest.CaptureFixture[str], delivered: Delivered, tmp_path: Path
+) -> None:
+    import polars as pl
+
+    count = len(delivered.predictions)
+    table, lines = tmp_path / "told.parquet", tmp_path / "told.jsonl"
+    status, said = typed(capsys, delivered.root, "blast-radius", "flights/1", "--out", str(table))
+    assert status == 0
+    assert f"{count} predictions are in" in said
+    assert f"predictions  {count} ({count} ok)" in said
+
+    status, text = typed(capsys, delivered.root, "blast-radius", "flights/1", "--out", str(lines), "--json")
+    assert json.loads(text)["result"]["predictions"] == count
+    assert status == 0
+
+    rows = pl.read_parquet(table)
+    assert set(rows["id"]) == set(delivered.predictions)
+    assert {"in.hour", "out.probability"} <= set(rows.columns)
+    assert {json.loads(line)["id"] for line in lines.read_text().splitlines()} == set(delivered.predictions)
+
+    status, said = typed(capsys, delivered.root, "blast-radius", "flights/1", "--out", "told.xlsx")
+    assert status == 1
+    assert "error[output-unknown]" in said

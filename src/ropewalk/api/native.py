@@ -10,6 +10,7 @@ from ropewalk.api import approvals, deliveries, hooks, schedules
 from ropewalk.api.routes import Ask, Door, whole_number
 from ropewalk.clock import from_iso
 from ropewalk.errors import Invalid, NotFound
+from ropewalk.evidence import blast
 from ropewalk.evidence.trace import Trace, trace
 from ropewalk.ledger.chain import Entry
 from ropewalk.observations import alert, labels
@@ -159,6 +160,12 @@ def show_prediction(ask: Ask) -> Trace:
     return trace(ask.house.site, ask.path["prediction"])
 
 
+def show_blast(ask: Ask) -> blast.Radius:
+    """Return what a release did: how many predictions, for whom, from when until when."""
+    callers = whole_number(ask.query, "keys", blast.KEYS_SHOWN, PAGE_MOST)
+    return blast.radius(ask.house.site, f"{ask.path['name']}/{ask.path['number']}", callers=callers)
+
+
 def list_alerts(ask: Ask) -> tuple[alert.Alert, ...]:
     """Return alerts, newest first."""
     with ask.house.site.db.read() as rows:
@@ -251,6 +258,15 @@ DOORS = (
         result=Trace,
         action="read",
         query={},
+    ),
+    Door(
+        method="GET",
+        path="/api/v1/releases/{name}/{number}/blast-radius",
+        summary="Every prediction that a release made, summed: for whom, from when until when",
+        answer=show_blast,
+        result=blast.Radius,
+        action="read",
+        query={"keys": f"how many keys to name, {PAGE_MOST} at most"},
     ),
     Door(
         method="GET",

@@ -151,6 +151,12 @@ COMMANDS = (
         group=PROVE,
         module="trace",
     ),
+    Command(
+        name="blast-radius",
+        summary="list every prediction that a release made: for whom, from when until when",
+        group=PROVE,
+        module="blast",
+    ),
     Command(name="replay", summary="answer a past prediction again, bit for bit", group=PROVE, module="replay"),
     Command(name="verify", summary="check everything that was kept, offline", group=PROVE, module="verify"),
     Command(

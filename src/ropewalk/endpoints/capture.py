@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import errno
 import logging
 import threading
+from collections import Counter
+from collections.abc import Iterator
 from contextlib import suppress
 from io import BytesIO
 from pathlib import Path
+from time import monotonic
 from typing import TYPE_CHECKING, Any
 
 from ropewalk.endpoints.journal import ENDING, Journal, left_behind, read_journal
+from ropewalk.endpoints.making import clear, reading
 from ropewalk.endpoints.segment import (
     FIXED,
     FOLDER,
@@ -21,7 +26,7 @@ from ropewalk.endpoints.segment import (
     segments,
     segments_with,
 )
-from ropewalk.errors import RopewalkError
+from ropewalk.errors import RopewalkError, Unavailable
 from ropewalk.refs import uuid7
 from ropewalk.site import Site
 
@@ -31,29 +36,53 @@ if TYPE_CHECKING:
 SEAL_SECONDS = 1.0
 SEAL_ROWS = 20_000
 SEAL_BYTES = 8 << 20
+WAITING_MAX = 64
 log = logging.getLogger(__name__)
+
+
+class Behind(OSError):
+    """So much waits to be sealed that no more is taken: the disk, or the store of the rows, is too slow or away."""
+
+    def __init__(self, waiting: int) -> None:
+        super().__init__(errno.EBUSY, f"{waiting} full journals wait to be sealed: disk or store is slow")
 
 
 class Capture:
     """Writes journals from the event loop and seals them from a thread of its own.
 
-    Memory is bounded by one journal of `seal_rows` rows or 8 MiB: what cannot be sealed yet waits on the disk.
+    What happens when the disk is slow: nothing is ever dropped. An answer waits until its row is in the journal; one
+    whose row cannot be written is not given (503), and is counted. Rows that cannot be sealed wait on the disk, at most
+    `waiting_max` full journals for each endpoint; beyond that predictions are refused until the disk has caught up.
+    Memory is bounded by what one journal of `seal_rows` rows or 8 MiB takes while it is sealed.
 
     Args:
         site: the project.
         seal_seconds: longest time that a row waits for its segment.
         seal_rows: rows after which a journal is sealed at once.
+        waiting_max: full journals of an endpoint that may wait to be sealed.
     """
 
-    def __init__(self, site: Site, *, seal_seconds: float = SEAL_SECONDS, seal_rows: int = SEAL_ROWS) -> None:
+    def __init__(
+        self,
+        site: Site,
+        *,
+        seal_seconds: float = SEAL_SECONDS,
+        seal_rows: int = SEAL_ROWS,
+        waiting_max: int = WAITING_MAX,
+    ) -> None:
         self.problem: RopewalkError | None = None
         self.sealed_rows = 0
+        self.written_rows = 0
+        self.refused_rows = 0
+        self.write_seconds = 0.0
         self._site = site
         self._seconds = seal_seconds
         self._rows = seal_rows
+        self._waiting_max = waiting_max
         self._lock = threading.Lock()
         self._open: dict[str, Journal] = {}
         self._waiting: list[tuple[str, Journal]] = []
+        self._unsealed: Counter[str] = Counter()  # journals that nobody writes any more, by endpoint
         self._wake = threading.Event()
         self._closing = False
         self._thread = threading.Thread(target=self._serve, name="ropewalk-capture", daemon=True)
@@ -72,19 +101,32 @@ class Capture:
             rows: how many.
 
         Raises:
-            OSError: the disk refused it.
+            OSError: the disk refused it, or too much waits to be sealed (`Behind`); the rows were not kept.
         """
+        began = monotonic()
         with self._lock:
-            journal = self._open.get(endpoint)
-            if journal is None:
-                folder = folder_of(self._site, endpoint)
-                folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-                journal = Journal(folder / f"{uuid7(self._site.clock.now_us())}{ENDING}")
-                self._open[endpoint] = journal
-            journal.append(frame, rows)
-            if journal.rows >= self._rows or journal.bytes >= SEAL_BYTES:
-                self._waiting.append((endpoint, self._open.pop(endpoint)))
-                self._wake.set()
+            try:
+                self._write(endpoint, frame, rows)
+            except OSError:
+                self.refused_rows += rows
+                raise
+            self.written_rows += rows
+            self.write_seconds += monotonic() - began
+
+    def _write(self, endpoint: str, frame: dict[str, Any], rows: int) -> None:
+        journal = self._open.get(endpoint)
+        if journal is None:
+            if self._unsealed[endpoint] >= self._waiting_max:
+                raise Behind(self._unsealed[endpoint])
+            folder = folder_of(self._site, endpoint)
+            folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+            journal = Journal(folder / f"{uuid7(self._site.clock.now_us())}{ENDING}")
+            self._open[endpoint] = journal
+        journal.append(frame, rows)
+        if journal.rows >= self._rows or journal.bytes >= SEAL_BYTES:
+            self._waiting.append((endpoint, self._open.pop(endpoint)))
+            self._unsealed[endpoint] += 1
+            self._wake.set()
 
     def close(self) -> None:
         """Seal everything, then end."""
@@ -92,6 +134,28 @@ class Capture:
         self._wake.set()
         if self._thread.ident is not None:
             self._thread.join()
+
+    def gauges(self) -> Iterator[tuple[str, str, dict[tuple[str, str], float]]]:
+        """Yield name, help and values by (endpoint, release) of what `/metrics` says of capture."""
+        whole = ("", "")
+        yield (
+            "ropewalk_capture_failing",
+            "1 while captured rows cannot be sealed.",
+            {whole: float(self.problem is not None)},
+        )
+        yield "ropewalk_capture_rows", "Rows written since the start.", {whole: float(self.written_rows)}
+        yield (
+            "ropewalk_capture_refused_rows",
+            "Rows that could not be written, so that their predictions were not answered.",
+            {whole: float(self.refused_rows)},
+        )
+        yield (
+            "ropewalk_capture_write_seconds",
+            "Seconds spent in writing rows since the start.",
+            {whole: self.write_seconds},
+        )
+        waiting = {(name, ""): float(count) for name, count in tuple(self._unsealed.items())}
+        yield "ropewalk_capture_waiting_journals", "Journals that wait to be sealed.", waiting or {whole: 0.0}
 
     def _serve(self) -> None:
         while not self._closing:
@@ -101,29 +165,46 @@ class Capture:
         self._seal_all()
 
     def _seal_all(self) -> None:
+        """Seal what is full, then what is still written, which goes on being written while nothing can be sealed."""
+        with self._lock:
+            due, self._waiting = self._waiting, []
+        sealed = [self._seal(endpoint, journal) for endpoint, journal in due]
+        if due and not any(sealed) and not self._closing and isinstance(self.problem, Unavailable):
+            return
+        with self._lock:
+            due = list(self._open.items())
+            self._open = {}
+            self._unsealed.update(endpoint for endpoint, _ in due)
+        for endpoint, journal in due:
+            self._seal(endpoint, journal)
+
+    def _seal(self, endpoint: str, journal: Journal) -> bool:
+        """Seal one journal; where that fails it waits for the next turn, its rows safe where they are."""
         from polars.exceptions import PolarsError
 
+        try:
+            journal.sync()
+            segment = seal(self._site, endpoint, journal.path)
+        except (OSError, RopewalkError, ValueError, TypeError, PolarsError) as error:
+            self.problem = _unsealed(error)
+            log.warning("%s %s", self.problem.what, self.problem.why)
+            with self._lock:
+                self._waiting.append((endpoint, journal))
+            return False
+        self.problem = None
+        self.sealed_rows += segment.rows if segment else 0
+        journal.close()
         with self._lock:
-            due = [*self._waiting, *self._open.items()]
-            self._waiting, self._open = [], {}
-        for endpoint, journal in due:
-            try:
-                journal.sync()
-                segment = seal(self._site, endpoint, journal.path)
-            except (OSError, RopewalkError, ValueError, TypeError, PolarsError) as error:
-                # The rows are safe in the journal; it is tried again, and the problem is shown by /metrics.
-                self.problem = error if isinstance(error, RopewalkError) else _unsealed(error)
-                log.warning("%s %s", self.problem.what, self.problem.why)
-                with self._lock:
-                    self._waiting.append((endpoint, journal))
-            else:
-                self.problem = None
-                self.sealed_rows += segment.rows if segment else 0
-                journal.close()
+            self._unsealed[endpoint] -= 1
+        return True
 
 
 def _unsealed(error: Exception) -> RopewalkError:
-    return RopewalkError("capture-not-sealed", "Captured rows could not be sealed yet.", why=str(error)[:300])
+    """Return the problem; `Unavailable` where the disk or the store may be better at the next try."""
+    if isinstance(error, RopewalkError):
+        return error
+    kind = Unavailable if isinstance(error, OSError) else RopewalkError
+    return kind("capture-not-sealed", "Captured rows could not be sealed yet.", why=str(error)[:300])
 
 
 def recover(site: Site) -> list[Segment]:
@@ -135,6 +216,7 @@ def recover(site: Site) -> list[Segment]:
 
     found: list[Segment] = []
     for folder in sorted((site.hidden / FOLDER).glob("*/")):
+        clear(site, folder.name)
         for journal in left_behind(folder):
             try:
                 segment = seal(site, folder.name, journal)
@@ -172,15 +254,9 @@ def read(  # noqa: D417 - the spans are told in one line
     """
     import polars as pl
 
-    tables = _tables(
-        site,
-        endpoint,
-        columns,
-        since_us=since_us,
-        until_us=until_us,
-        event_since_us=event_since_us,
-        event_until_us=event_until_us,
-    )
+    spans = {"since_us": since_us, "until_us": until_us}
+    with reading(site):
+        tables = _tables(site, endpoint, columns, **spans, event_since_us=event_since_us, event_until_us=event_until_us)
     whole = pl.concat(tables, how="diagonal_relaxed").lazy()
     for name, low, high in (("at_us", since_us, until_us), ("event_us", event_since_us, event_until_us)):
         if low is not None:
@@ -194,6 +270,35 @@ def read(  # noqa: D417 - the spans are told in one line
         there = whole.collect_schema().names()
         whole = whole.select([name for name in columns if name in there])
     return whole.collect()
+
+
+def each(
+    site: Site, endpoint: str, *, since_us: int | None = None, columns: tuple[str, ...] | None = None
+) -> Iterator[pl.DataFrame]:
+    """Yield captured predictions table by table, each row once, in no order; memory is that of the largest table.
+
+    Args:
+        site: the project.
+        endpoint: whose predictions.
+        since_us: earliest arrival; tables may hold older rows too.
+        columns: only these, besides `id`, `at_us`, `event_us` and `release`.
+
+    Raises:
+        Corrupt: a segment's bytes are not the ones that were sealed.
+    """
+    with reading(site):
+        journals = _journals(folder_of(site, endpoint))
+        with site.db.read() as reader:
+            known = segments(reader, endpoint, since_us=since_us)
+            fresh = [
+                frames
+                for name, frames in journals.items()
+                if not reader.value("endpoints.sealed", path=f"{endpoint}/{name}")
+            ]
+        for segment in known:
+            yield _table(site, segment, columns)
+        for frames in fresh:
+            yield _chosen(frame_of(frames), columns)
 
 
 def _tables(site: Site, endpoint: str, columns: tuple[str, ...] | None, **spans: int | None) -> list[pl.DataFrame]:
@@ -251,11 +356,13 @@ def find(site: Site, prediction_id: str) -> dict[str, Any] | None:
     """
     import polars as pl
 
-    folders = sorted((site.hidden / FOLDER).glob("*/"))
-    journals = [frame_of(frames) for folder in folders for frames in _journals(folder).values()]
-    with site.db.read() as reader:
-        candidates = segments_with(reader, prediction_id)
-    for table in (*(_table(site, segment, None) for segment in candidates), *journals):
+    with reading(site):
+        folders = sorted((site.hidden / FOLDER).glob("*/"))
+        journals = [frame_of(frames) for folder in folders for frames in _journals(folder).values()]
+        with site.db.read() as reader:
+            candidates = segments_with(reader, prediction_id)
+        tables = (*(_table(site, segment, None) for segment in candidates), *journals)
+    for table in tables:
         hit = table.filter(pl.col("id") == prediction_id)
         if hit.height:
             # Columns that only other releases of the same file have are no part of this row.

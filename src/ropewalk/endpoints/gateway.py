@@ -125,8 +125,7 @@ class Doorway:
             if route.traffic.canary:
                 weights[name, route.traffic.canary] = share
         if self._capture is not None:
-            failing = float(self._capture.problem is not None)
-            yield "ropewalk_capture_failing", "1 while captured rows cannot be sealed.", {("", ""): failing}
+            yield from self._capture.gauges()
         yield "ropewalk_traffic_share", "Share of the traffic, 0 to 1.", weights
 
     # --------------------------------------------------------------------------------------------- answers

@@ -47,7 +47,7 @@ class Journal:
         self.path = path
         self.rows = 0
         self.bytes = 0
-        self._handle = _opened(path)
+        self._handle = open_locked(path)
 
     def append(self, frame: dict[str, Any], rows: int) -> None:
         """Write one batch with one system call: 4 bytes length, 4 bytes CRC-32, MessagePack, big-endian.
@@ -73,8 +73,12 @@ class Journal:
         os.close(self._handle)
 
 
-def _opened(path: Path) -> int:
-    """Make the file and lock it; once more if somebody took it for left behind before it was locked."""
+def open_locked(path: Path) -> int:
+    """Make a file and lock it; once more if somebody took it for left behind before it was locked.
+
+    Raises:
+        OSError: it is there, or the disk refuses it.
+    """
     while True:
         handle = os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_APPEND, 0o600)
         fcntl.flock(handle, fcntl.LOCK_EX)
@@ -83,9 +87,14 @@ def _opened(path: Path) -> int:
         os.close(handle)
 
 
-def left_behind(folder: Path) -> Iterator[Path]:
-    """Yield the journals whose writers are gone, oldest first; each is locked while it is looked at."""
-    for path in sorted(folder.glob(f"*{ENDING}")):
+def left_behind(folder: Path, ending: str = ENDING) -> Iterator[Path]:
+    """Yield the journals whose writers are gone, oldest first; each is locked while it is looked at.
+
+    Args:
+        folder: where they lie.
+        ending: of other files that are locked as long as their writers live.
+    """
+    for path in sorted(folder.glob(f"*{ending}")):
         try:
             handle = os.open(path, os.O_RDONLY)
         except FileNotFoundError:

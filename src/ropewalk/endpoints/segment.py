@@ -130,10 +130,10 @@ def seal(site: Site, endpoint: str, journal: Path) -> Segment | None:
         sealed = reader.value("endpoints.sealed", path=relative)
     if contents.frames and not sealed:
         table = frame_of(contents.frames)
-        _write(table, path)
-        segment = _describe(site, table, endpoint, relative, path)
+        write_table(table, path)
+        segment = describe(site, table, endpoint, path)
         body: dict[str, object] = {**asdict(segment), "damaged": contents.damaged}
-        site.db.write(lambda tx: _register(tx, site, segment, body))
+        site.db.write(lambda tx: register(tx, site, segment, body))
     if contents.damaged:
         journal.rename(journal.with_suffix(".damaged"))
     else:
@@ -141,14 +141,22 @@ def seal(site: Site, endpoint: str, journal: Path) -> Segment | None:
     return segment
 
 
-def _describe(site: Site, table: pl.DataFrame, endpoint: str, relative: str, path: Path) -> Segment:
+def describe(site: Site, table: pl.DataFrame, endpoint: str, path: Path) -> Segment:
+    """Return the segment that a written table is.
+
+    Args:
+        site: the project.
+        table: its rows, at least one.
+        endpoint: whose predictions.
+        path: the file, in the endpoint's folder.
+    """
     columns = {name: table.get_column(name) for name in ("id", "at_us", "event_us")}
     low: dict[str, Any] = {name: column.min() for name, column in columns.items()}
     high: dict[str, Any] = {name: column.max() for name, column in columns.items()}
     return Segment(
         digest=digest_of_file(path),
         endpoint=endpoint,
-        path=relative,
+        path=f"{endpoint}/{path.name}",
         rows=table.height,
         bytes=path.stat().st_size,
         first_id=low["id"],
@@ -161,8 +169,12 @@ def _describe(site: Site, table: pl.DataFrame, endpoint: str, relative: str, pat
     )
 
 
-def _write(table: pl.DataFrame, path: Path) -> None:
-    """Write Parquet under a temporary name, fsync, rename, fsync the folder."""
+def write_table(table: pl.DataFrame, path: Path) -> None:
+    """Write Parquet under a temporary name, fsync, rename, fsync the folder.
+
+    Raises:
+        OSError: the disk refused it.
+    """
     incoming = path.with_name(f"{path.stem}.{os.getpid()}.tmp")
     try:
         with incoming.open("wb") as file:
@@ -179,7 +191,8 @@ def _write(table: pl.DataFrame, path: Path) -> None:
         os.close(handle)
 
 
-def _register(tx: Transaction, site: Site, segment: Segment, body: dict[str, object]) -> None:
+def register(tx: Transaction, site: Site, segment: Segment, body: dict[str, object]) -> None:
+    """Make a written segment known, with its entry in the ledger; once, whoever comes twice."""
     if tx.run("endpoints.segment_insert", **asdict(segment)) == 1:
         site.record(tx, "segment.sealed", f"segment:{segment.digest}", body)
 

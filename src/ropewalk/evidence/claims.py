@@ -9,6 +9,7 @@ from hashlib import sha256
 from typing import Any
 
 from ropewalk.evidence.claim import GONE, Claim, Difference, Words, kinds_of, name_of, state_of
+from ropewalk.evidence.moved import merged
 from ropewalk.evidence.starts import STARTS, pruned
 from ropewalk.ledger.chain import Entry
 from ropewalk.refs import canonical
@@ -33,6 +34,10 @@ def _standing(entry: Entry, facts: Words) -> Words:
 
 def _tagged(entry: Entry, facts: Words) -> Words:
     return {"hash": "", **facts, GONE: entry.kind == "model.untagged"}
+
+
+def _segment(entry: Entry, facts: Words) -> Words:
+    return {**facts, GONE: entry.kind == "segment.forgotten"}
 
 
 def _tag_row(row: Row) -> Words:
@@ -196,9 +201,10 @@ CLAIMS = (
     Claim(
         what="segment",
         query="evidence.segments",
-        kinds=("segment.sealed",),
+        kinds=kinds_of("segment", "sealed", "compacted", "forgotten"),
         key=("digest",),
         words=("endpoint", "path", "rows", "bytes", *_SPAN, "sealed_us"),
+        said=_segment,
     ),
     Claim(
         what="alert",
@@ -255,7 +261,7 @@ class Claims:
         """Note what an entry says; one whose body was damaged says nothing, the chain names it."""
         for what in _PURGED.get(entry.kind, ()):
             self._said[what].pop((name_of(entry),), None)
-        for what, name in pruned(entry):
+        for what, name in (*pruned(entry), *merged(entry)):
             self._said[what].pop((name,), None)
         claims = self._by_kind.get(entry.kind)
         if claims is None:

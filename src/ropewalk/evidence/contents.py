@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, cast
 
 from ropewalk.endpoints.journal import ENDING, read_journal
+from ropewalk.endpoints.making import NOTE
 from ropewalk.endpoints.segment import FOLDER
 from ropewalk.errors import RopewalkError
 from ropewalk.evidence.finding import Finding, OnProgress
@@ -78,7 +79,8 @@ def check_segments(site: Site, files: list[tuple[str, str]], on_progress: OnProg
 def check_capture(site: Site) -> Iterator[Finding]:
     """Name journals that are damaged and Parquet files that nobody sealed.
 
-    A journal that is being written, or was left by a killed gateway, is as it should be; so is its half-made segment.
+    A journal that is being written, or was left by a killed gateway, is as it should be; so is its half-made segment,
+    one that is being made of others, and one whose rows are in another now and that goes soon.
     """
     root = site.hidden / FOLDER
     alone: list[str] = []
@@ -87,11 +89,12 @@ def check_capture(site: Site) -> Iterator[Finding]:
         if file.suffix == ENDING:
             if _is_damaged(file):
                 yield Finding(what=f"journal {path}", why="its bytes do not match their checksums")
-        elif file.suffix == ".parquet" and not file.with_suffix(ENDING).exists():
+        elif file.suffix == ".parquet" and not any(file.with_suffix(one).exists() for one in (ENDING, NOTE)):
             alone.append(path)
     # Asked last and anew: a gateway that is running writes the row of a segment before its journal goes.
     with site.db.read(seconds_max=None) as rows:
-        sealed = {str(row["path"]) for row in rows.rows("evidence.segment_files")}
+        known = (*rows.rows("evidence.segment_files"), *rows.rows("evidence.segment_leavings"))
+        sealed = {str(row["path"]) for row in known}
     for path in alone:
         if path not in sealed:
             yield Finding(what=f"file {FOLDER}/{path}", why="it lies among the segments, nobody sealed it")

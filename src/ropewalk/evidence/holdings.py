@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 
 from ropewalk.blobs.bucket import Bucket
 from ropewalk.errors import RopewalkError
+from ropewalk.evidence.moved import moved
 from ropewalk.ledger.chain import Entry
 from ropewalk.models.manifest import read_manifest
 from ropewalk.pipelines import outcomes
@@ -53,9 +54,11 @@ class Mentions:
 
     def __init__(self) -> None:
         self._first: dict[str, tuple[int, str]] = {}
+        self._moved: set[str] = set()
 
     def hear(self, entry: Entry) -> None:
-        """Note which files an entry names, in its body or as what it is about."""
+        """Note which files an entry names, in its body or as what it is about, and which are no more by its word."""
+        self._moved.update(moved(entry))
         for word, digest in _MENTION.findall(entry.body):
             if digest not in self._first and _names_a_file(entry.kind, word):
                 self._first[digest] = (entry.seq, entry.kind)
@@ -70,7 +73,7 @@ class Mentions:
     def missing(self, known: set[str]) -> Iterator[tuple[str, str]]:
         """Yield digest and reason of each file that is not among the known ones."""
         for digest, (seq, kind) in self._first.items():
-            if digest not in known:
+            if digest not in known and digest not in self._moved:
                 yield digest, f"it is gone; entry {seq} ({kind}) names it"
 
 

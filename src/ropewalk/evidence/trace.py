@@ -12,6 +12,7 @@ from ropewalk.clock import iso
 from ropewalk.data import frames
 from ropewalk.data import snapshot as snapshots
 from ropewalk.endpoints.capture import find
+from ropewalk.endpoints.making import reading
 from ropewalk.endpoints.segment import Segment, segment_bytes, segments_with
 from ropewalk.endpoints.unreleased import is_unreleased, version_of
 from ropewalk.errors import NotFound
@@ -88,7 +89,7 @@ def trace(site: Site, prediction: str) -> Trace:
         Corrupt: a link's bytes are not the ones that were recorded.
     """
     row = captured(site, prediction)
-    with site.db.read(seconds_max=None) as rows:
+    with reading(site), site.db.read(seconds_max=None) as rows:
         if is_unreleased(str(row["release"])):
             return Trace(id=prediction, links=_unreleased(site, rows, prediction, row))
         found = release.get(rows, str(row["release"]))
@@ -160,9 +161,15 @@ def _observation(site: Site, rows: Reader, prediction: str, row: Mapping[str, An
         title=f"Prediction {prediction}",
         told=told,
         digest=segment.digest if segment else "",
-        entry=_entry(rows, f"segment:{segment.digest}", "segment.sealed") if segment else 0,
+        entry=_made(rows, segment) if segment else 0,
         facts=facts,
     )
+
+
+def _made(rows: Reader, segment: Segment) -> int:
+    """Return the entry that made a segment known: sealed from a journal, or compacted from others."""
+    subject = f"segment:{segment.digest}"
+    return _entry(rows, subject, "segment.sealed") or _entry(rows, subject, "segment.compacted")
 
 
 def _holder(site: Site, rows: Reader, prediction: str) -> Segment | None:

@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import TypeVar
 
+from ropewalk.endpoints.making import reading
 from ropewalk.errors import NotFound, RopewalkError
 from ropewalk.evidence import contents
 from ropewalk.evidence.batches import Batches
@@ -90,7 +91,7 @@ def verify(
         findings += [Finding(what="database", why=one) for one in site.db.damage()]
     head, head_findings = _head(site, checker)  # before the rows: a head never runs ahead of the chain then
     findings += head_findings
-    with site.db.read(seconds_max=None) as rows:
+    with reading(site), site.db.read(seconds_max=None) as rows:
         book = Book(site, rows, checker, on_progress)
         if only & {"ledger", "rows"}:
             findings += book.read(head)

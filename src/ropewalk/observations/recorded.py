@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from io import BytesIO
 from typing import TYPE_CHECKING
 
+from ropewalk.endpoints.making import reading
 from ropewalk.endpoints.segment import segment_bytes, segments
 from ropewalk.observations import labels
 from ropewalk.refs import uuid7_time_us
@@ -75,7 +76,7 @@ def read(
     import polars as pl
 
     keep = _kept(generation, releases, {"at_us": (since_us, None), "event_us": (event_since_us, event_until_us)})
-    with site.db.read() as reader:
+    with reading(site), site.db.read() as reader:
         known = segments(
             reader, endpoint, since_us=since_us, event_since_us=event_since_us, event_until_us=event_until_us
         )

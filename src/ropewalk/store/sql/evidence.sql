@@ -50,6 +50,8 @@ select release as id, seq, decision, step, weight_bp, evidence, reason from roll
 -- name: segments
 select digest, endpoint, path, rows, bytes, first_id, last_id, first_us, last_us, event_first_us, event_last_us, sealed_us
 from segments;
+-- name: segment_leavings
+select path from segment_leavings;
 -- name: segment_files
 select digest, path from segments order by path;
 -- name: label_batches
@@ -104,3 +106,8 @@ select run_id as id, pipeline, key, method, trials, seed, goal, space from sweep
 select sweep, number, state, run, value, error from trials where state <> 'waiting' or run <> '';
 -- name: trial_args
 select sweep, number, args from trials;
+-- name: traffic_of_release
+select endpoint, generation, at_us, champion, canary, canary_weight_bp, shadow, previous
+from traffic where endpoint in (
+    select endpoint from traffic where champion = :release or canary = :release or shadow = :release
+) order by endpoint, generation;
