@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import socket
+import socketserver
+import threading
 import urllib.request
 
 import pytest
@@ -86,3 +88,41 @@ def test_a_server_that_does_not_come_up_says_what_its_log_says(project):
 def test_a_free_port_can_be_listened_on():
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", free_port()))
+
+
+class Impatient(socketserver.StreamRequestHandler):
+    """Answers a batch of predictions and says goodbye, as a server does where nothing came for long."""
+
+    def handle(self):
+        for number in range(16):
+            length = 0
+            while (line := self.rfile.readline().lower()) != b"\r\n":
+                if not line:
+                    return
+                if line.startswith(b"content-length:"):
+                    length = int(line.split()[1])
+            self.rfile.read(length)
+            body = b'{"release": "churn/1", "predictions": [{"id": "%d"}]}' % number
+            self.wfile.write(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n%s" % (len(body), body))
+
+    def finish(self):
+        super().finish()
+        self.connection.close()
+        self.server.gone.set()
+
+
+def test_a_connection_that_the_server_closed_meanwhile_is_opened_anew():
+    with socketserver.ThreadingTCPServer(("127.0.0.1", 0), Impatient) as server:
+        server.gone = threading.Event()
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        sender = Sender("127.0.0.1", server.server_address[1], "churn", connections=1)
+
+        def slowly():
+            yield from asked({}, 16)
+            assert server.gone.wait(30)
+            yield from asked({}, 8)
+
+        sender.play(slowly())
+        server.shutdown()
+
+    assert (sender.tally.answered, dict(sender.tally.refused)) == (24, {})

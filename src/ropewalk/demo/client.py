@@ -134,19 +134,24 @@ class Sender:
 
 
 class _Lane:
-    """One keep-alive connection."""
+    """One keep-alive connection, opened anew where the server has closed it because nothing came for long."""
 
-    def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, host: str) -> None:
+    def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, address: tuple[str, int]) -> None:
         self._reader = reader
         self._writer = writer
-        self._host = host
+        self._address = address
+        self._host = f"{address[0]}:{address[1]}"
 
     @classmethod
     async def open(cls, host: str, port: int) -> _Lane:
         reader, writer = await asyncio.open_connection(host, port)
-        return cls(reader, writer, f"{host}:{port}")
+        return cls(reader, writer, (host, port))
 
     async def post(self, path: str, body: object) -> tuple[int, Any]:
+        await asyncio.sleep(0)  # whatever the loop has not read yet, a goodbye too, is read before it is asked
+        if self._reader.at_eof():
+            self._writer.close()
+            self._reader, self._writer = await asyncio.open_connection(*self._address)
         data = msgspec.json.encode(body)
         head = (
             f"POST {path} HTTP/1.1\r\nHost: {self._host}\r\n"
