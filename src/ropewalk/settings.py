@@ -8,6 +8,7 @@ from typing import Annotated, Any, Literal
 import msgspec
 from msgspec import Meta
 
+from ropewalk.deploy import Deploy
 from ropewalk.errors import Invalid
 from ropewalk.parts import Capture, Count, Part, Positive, Stream
 from ropewalk.refs import is_name
@@ -263,11 +264,9 @@ class Compute(Part, frozen=True, kw_only=True):
 
 
 class Blobs(Part, frozen=True, kw_only=True):
-    """Where bytes are kept.
+    """Where bytes are kept: `url` is `s3://BUCKET/PREFIX`, `gs://BUCKET/PREFIX` or `az://ACCOUNT/CONTAINER/PREFIX`.
 
-    Attributes:
-        url: `s3://BUCKET/PREFIX`, `gs://BUCKET/PREFIX` or `az://ACCOUNT/CONTAINER/PREFIX`; empty for the project's own
-            folder. ROPEWALK_BLOBS_URL goes before it.
+    Empty for the project's own folder. ROPEWALK_BLOBS_URL goes before it.
     """
 
     url: str = ""
@@ -329,6 +328,7 @@ class Settings(Part, frozen=True, kw_only=True):
     serve: Serve = Serve()
     capture: Capture = Capture()
     streams: tuple[Stream, ...] = ()
+    deploy: Deploy = Deploy()
     webhooks: Webhooks = Webhooks()
     starts_keep_days: Annotated[int, Meta(ge=1, le=36_500)] = 365
     blobs: Blobs = Blobs()

@@ -102,7 +102,7 @@ COMMANDS = (
     ),
     Command(
         name="export",
-        summary="write the pipeline out for Airflow, Argo, Kubeflow, Prefect; or runs as MLflow keeps them",
+        summary="write plain files: a pipeline for orchestrators, a release for containers, runs for MLflow",
         group=TRAIN,
         module="export",
     ),

@@ -1,13 +1,15 @@
-"""`ropewalk serve` answers with a model version at once, unreleased, on this machine alone."""
+"""`ropewalk serve` answers with a model version at once, unreleased, or with a release in a folder of its own."""
 
 from __future__ import annotations
 
 import argparse
+import os
 import shlex
 from typing import TYPE_CHECKING
 
 from ropewalk.cli.output import Output
 from ropewalk.cli.parse import port
+from ropewalk.errors import Invalid
 
 if TYPE_CHECKING:
     from ropewalk.models.versions import ModelVersion
@@ -15,7 +17,10 @@ if TYPE_CHECKING:
 EXAMPLE = """
 ropewalk serve
 ropewalk serve churn/3 --port 0        # this version, at any free port
+ropewalk serve --bundle exports/bundle/churn-1          # what `ropewalk export bundle` wrote; needs no project
+ropewalk serve --bundle /srv/ropewalk/bundle --host 0.0.0.0      # as in a container: others may ask, nobody is asked
 """
+BUNDLE, HOST = "ROPEWALK_BUNDLE", "ROPEWALK_HOST"
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
@@ -28,10 +33,29 @@ def arguments(parser: argparse.ArgumentParser) -> None:
         help="NAME, NAME/VERSION or NAME@ALIAS; the project's newest version, and those to come, when left out",
     )
     parser.add_argument("--port", type=port, default=None, help="0 takes a free one; ropewalk.toml's when left out")
+    parser.add_argument(
+        "--bundle", default=os.environ.get(BUNDLE, ""), metavar="FOLDER", help=f"a release's folder; or {BUNDLE}"
+    )
+    parser.add_argument(
+        "--host", default=os.environ.get(HOST, ""), metavar="ADDRESS", help=f"with --bundle: for others too; or {HOST}"
+    )
+    parser.add_argument("--probe", action="store_true", help="ask the server of this machine whether it is ready")
 
 
-def handle(options: argparse.Namespace, out: Output) -> None:
+def handle(options: argparse.Namespace, out: Output) -> int | None:
     """Serve until SIGTERM or Ctrl-C, then answer what is under way and leave."""
+    if options.probe or options.bundle:
+        from ropewalk.cli import packed
+
+        return packed.probe(options, out) if options.probe else packed.serve(options, out)
+    if options.host:
+        raise Invalid(
+            "host-not-loopback",
+            "An unreleased model answers on this machine alone.",
+            where="--host",
+            why="it has not walked the line",
+            fix="ropewalk ship, then: ropewalk export bundle, and ropewalk serve --bundle FOLDER --host ADDRESS",
+        )
     from ropewalk.cli import logline
     from ropewalk.cli.up import listen
     from ropewalk.console.app import build
@@ -64,6 +88,7 @@ def handle(options: argparse.Namespace, out: Output) -> None:
     out.line("stopped")
     out.result({"url": url, "endpoint": endpoint, "model": found.ref})
     out.next(shlex.join(["ropewalk", "ship", found.ref]), "ropewalk status")
+    return None
 
 
 def _say(found: ModelVersion, url: str, endpoint: str, row: dict[str, object], *, follows: bool, out: Output) -> None:

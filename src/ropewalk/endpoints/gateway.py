@@ -40,6 +40,7 @@ class Doorway:
         capture: where predictions are written down, or None (staging).
         command: argv of a worker.
         on_ready: called when the first releases stand and requests may come.
+        hosts: names by which callers may reach it besides loopback; the address of `serve` when empty, `*` for any.
     """
 
     def __init__(
@@ -51,6 +52,7 @@ class Doorway:
         capture: Capture | None,
         command: tuple[str, ...] = COMMAND,
         on_ready: Callable[[], None] | None = None,
+        hosts: tuple[str, ...] = (),
     ) -> None:
         self.board = Switchboard(source, self._lane)
         self.meters = Meters(self._gauges)
@@ -61,7 +63,13 @@ class Doorway:
         self._capture = capture
         self._command = command
         self._on_ready = on_ready
-        self._guarded = Guard(self._answer, hosts=(serve.host,), body_bytes_max=serve.body_bytes_max, tell=tell)
+        self._guarded = Guard(
+            self._answer,
+            hosts=hosts or (serve.host,),
+            ports_any=bool(hosts),
+            body_bytes_max=serve.body_bytes_max,
+            tell=tell,
+        )
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Speak ASGI."""

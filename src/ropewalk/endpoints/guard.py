@@ -48,7 +48,8 @@ class Guard:
 
     Args:
         app: what is guarded.
-        hosts: names that may stand in `Host` besides loopback; with a port of their own, else with the socket's.
+        hosts: names that may stand in `Host` besides loopback; with a port of their own, else with the socket's. With
+            `*` any name may: for servers that know neither user nor cookie, behind a cluster's own door.
         ports_any: whether a proxy stands before the server, so that the ports that callers name are not the socket's.
         body_bytes_max: the cap, or a function from the request's path to its cap (0 is no cap: streamed uploads).
         body_seconds_max: longest wait for the next piece of a body, and for all of them but for the time that
@@ -71,6 +72,7 @@ class Guard:
         given = frozenset(host.lower() for host in hosts)
         self._ported = frozenset(host for host in given if _PORTED.search(host))
         self._hosts = frozenset(_LOOPBACK) | (given - self._ported)
+        self._any = "*" in given
         self._ports_any = ports_any
         self._cap = body_bytes_max
         self._seconds = body_seconds_max
@@ -113,7 +115,7 @@ class Guard:
         scheme = str(scope.get("scheme", "http")).replace("ws", "http")
         own_port = str((scope.get("server") or ("", 0))[1] or _DEFAULT_PORT[scheme])
         ported = self._ports_any or (port or str(_DEFAULT_PORT[scheme])) == own_port
-        if not (name in self._hosts and ported) and host not in self._ported:
+        if not (self._any or (name in self._hosts and ported)) and host not in self._ported:
             return _refused("host-foreign", "This host name is not served here.", "Host", host)
         origin = headers.get(b"origin")
         if origin is not None and origin.decode("latin-1").lower() != f"{scheme}://{host}":

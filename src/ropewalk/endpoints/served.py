@@ -79,8 +79,17 @@ class Served:
         }
 
 
-def read_served(blobs: Bucket, release: str, bundle_digest: str, environment: str) -> Served:
+def read_served(
+    blobs: Bucket, release: str, bundle_digest: str, environment: str, *, example: dict[str, Any] | None = None
+) -> Served:
     """Return what a bundle serves, every part of it verified by its digest.
+
+    Args:
+        blobs: where its parts are.
+        release: id by which it answers.
+        bundle_digest: which.
+        environment: whose configuration counts.
+        example: a real row; one of the golden rows when None.
 
     Raises:
         NotFound: a blob is missing.
@@ -89,6 +98,9 @@ def read_served(blobs: Bucket, release: str, bundle_digest: str, environment: st
     bundle: Bundle = read_bundle(blobs, bundle_digest)
     manifest = read_manifest(blobs, bundle.manifest)
     contract = from_json(blobs.get(bundle.contract)).without_target()
+    if example is None:
+        names = [column.name for column in contract.columns]
+        example = example_of(blobs, manifest.parts.get("golden.parquet", ""), names)
     return Served(
         release=release,
         bundle=bundle_digest,
@@ -100,7 +112,7 @@ def read_served(blobs: Bucket, release: str, bundle_digest: str, environment: st
         contract=contract,
         check=row_checker(contract),
         columnar=compiled(contract, manifest.signature.inputs),
-        example=example_of(blobs, manifest.parts.get("golden.parquet", ""), [one.name for one in contract.columns]),
+        example=example,
         allow_pickle=bundle.environment(environment).allow_pickle,
         code=bundle.code,
     )

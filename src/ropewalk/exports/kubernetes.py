@@ -34,7 +34,12 @@ def resources(node: Node) -> Resources:
 
 def cpu(node: Node) -> str:
     """Return a step's processors as Kubernetes writes them: whole, or in thousandths."""
-    return f"{node.cpu:g}" if node.cpu == int(node.cpu) else f"{max(1, round(node.cpu * 1000))}m"
+    return processors(node.cpu)
+
+
+def processors(count: float) -> str:
+    """Return a number of processors as Kubernetes writes it: whole, or in thousandths."""
+    return f"{count:g}" if count == int(count) else f"{max(1, round(count * 1000))}m"
 
 
 def memory(node: Node) -> str:

@@ -47,6 +47,16 @@ def render(template: str, exported: Exported, wanted: Wanted, facts: Mapping[str
         wanted: how.
         facts: what the target adds.
     """
+    return fill(template, {"exported": exported, "wanted": wanted, "header": header(exported, wanted), **facts})
+
+
+def fill(template: str, facts: Mapping[str, Any]) -> str:
+    """Return a file's text.
+
+    Args:
+        template: `TARGET/FILE`, in the folder of templates.
+        facts: what it says.
+    """
     environment = jinja2.Environment(
         loader=jinja2.PackageLoader("ropewalk.exports", "templates"),
         undefined=jinja2.StrictUndefined,
@@ -57,9 +67,8 @@ def render(template: str, exported: Exported, wanted: Wanted, facts: Mapping[str
     )
     environment.filters["py"] = literal
     environment.filters["quoted"] = quoted
-    text = environment.get_template(f"{template}.jinja").render(
-        exported=exported, wanted=wanted, header=header(exported, wanted), **facts
-    )
+    environment.filters["jmeter"] = jmeter
+    text = environment.get_template(f"{template}.jinja").render(**facts)
     return text.rstrip("\n") + "\n"
 
 
@@ -72,7 +81,7 @@ def header(exported: Exported, wanted: Wanted) -> tuple[str, ...]:
         "Add --check to the command to be told whether it is what the pipeline is now.",
         *beside,
     ]
-    return tuple(_printable(line) for line in lines)
+    return tuple(printable(line) for line in lines)
 
 
 def schedule_said(exported: Exported) -> str:
@@ -84,7 +93,7 @@ def schedule_said(exported: Exported) -> str:
     alone = {"skip": "skips a start while the one before runs", "cancel-running": "a new start ends the one before"}
     said = [spec.when, missed.get(spec.catch_up, "missed starts are not made up for")]
     said.append(alone.get(spec.overlap, "starts wait for the one before" if spec.overlap == QUEUE else spec.overlap))
-    return _printable("; ".join(said))
+    return printable("; ".join(said))
 
 
 def literal(value: object) -> str:
@@ -97,6 +106,11 @@ def quoted(value: object) -> str:
     return json.dumps(value, ensure_ascii=True, allow_nan=False)
 
 
-def _printable(text: str) -> str:
+def jmeter(text: str) -> str:
+    """Return a text in which JMeter sees no variables."""
+    return text.replace("\\", "\\\\").replace("${", "\\${")
+
+
+def printable(text: str) -> str:
     """Return a text for a comment, on one line."""
     return "".join(letter if letter.isprintable() else " " for letter in text)

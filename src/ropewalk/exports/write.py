@@ -26,6 +26,32 @@ class Written:
     diff: tuple[str, ...]
 
 
+def put(path: Path, data: str | bytes, *, check: bool = False) -> Written:
+    """Write a file of text or of bytes, or say how it differs.
+
+    Args:
+        path: where.
+        data: what is to stand there.
+        check: write nothing.
+    """
+    if isinstance(data, str):
+        return (compare if check else write)(path, data)
+    found = _bytes(path, data)
+    if found.changed and not check:
+        _replace(path, data)
+    return found
+
+
+def _bytes(path: Path, data: bytes) -> Written:
+    try:
+        before = path.read_bytes()
+    except FileNotFoundError:
+        before = None
+    changed = before != data
+    was = "is not there" if before is None else f"has {len(before)} other bytes"
+    return Written(path=path, text="", changed=changed, diff=(f"{path.name} {was}",) if changed else ())
+
+
 def compare(path: Path, text: str) -> Written:
     """Say how a file differs from what would be written; nothing is written."""
     try:
@@ -45,8 +71,12 @@ def write(path: Path, text: str) -> Written:
     """Write a file whole or not at all; who reads it meanwhile reads the old one."""
     found = compare(path, text)
     if found.changed:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        part = path.with_name(f".{path.name}.part")
-        part.write_text(text, encoding="utf-8")
-        part.replace(path)
+        _replace(path, text.encode())
     return found
+
+
+def _replace(path: Path, data: bytes) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    part = path.with_name(f".{path.name}.part")
+    part.write_bytes(data)
+    part.replace(path)
