@@ -12,8 +12,20 @@ from ropewalk.errors import Invalid, NotFound
 if TYPE_CHECKING:
     import polars as pl
 
-READERS = {".parquet": "read_parquet", ".csv": "read_csv", ".ndjson": "read_ndjson", ".json": "read_json"}
-WRITERS = {".parquet": "write_parquet", ".csv": "write_csv", ".ndjson": "write_ndjson", ".json": "write_json"}
+READERS = {
+    ".parquet": "read_parquet",
+    ".csv": "read_csv",
+    ".ndjson": "read_ndjson",
+    ".json": "read_json",
+    ".arrow": "read_ipc",
+}
+WRITERS = {
+    ".parquet": "write_parquet",
+    ".csv": "write_csv",
+    ".ndjson": "write_ndjson",
+    ".json": "write_json",
+    ".arrow": "write_ipc",
+}
 
 
 def read_frame(path: Path) -> pl.DataFrame:
@@ -25,14 +37,7 @@ def read_frame(path: Path) -> pl.DataFrame:
     """
     import polars as pl
 
-    if not path.is_file():
-        raise NotFound(
-            "data-file-not-found",
-            "There is no such file.",
-            where=str(path),
-            why="rows are a file, or a snapshot's digest as `ropewalk data` prints it",
-            fix=f"ls {shlex.quote(str(_nearest(path)))}",
-        )
+    require_readable(path)
     _known(path)
     try:
         return getattr(pl, READERS[path.suffix])(path)
@@ -59,6 +64,22 @@ def write_frame(frame: pl.DataFrame, path: Path) -> None:
         incoming.replace(path)
     finally:
         incoming.unlink(missing_ok=True)
+
+
+def require_readable(path: Path) -> None:
+    """Pass only where there is such a file.
+
+    Raises:
+        NotFound: there is none.
+    """
+    if not path.is_file():
+        raise NotFound(
+            "data-file-not-found",
+            "There is no such file.",
+            where=str(path),
+            why="rows are a file, or a snapshot's digest as `ropewalk data` prints it",
+            fix=f"ls {shlex.quote(str(_nearest(path)))}",
+        )
 
 
 def require_writable(path: Path) -> None:

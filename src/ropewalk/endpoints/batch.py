@@ -88,6 +88,16 @@ def score_model(
         raise Invalid(
             "columns-missing", "The frame lacks columns of the model.", why=f"missing: {', '.join(missing[:20])}"
         )
+    load = load_of(site, manifest_digest, code=code, engine=engine, allow_pickle=allow_pickle, allowed=allowed)
+    with confined(load) as connection:
+        outputs = _ask(connection, frame, fields)
+    return pl.DataFrame([pl.Series(name, values, strict=False) for name, values in outputs.items()])
+
+
+def load_of(
+    site: Site, manifest_digest: str, *, code: str, engine: str = "auto", allow_pickle: bool, allowed: tuple[str, ...]
+) -> dict[str, object]:
+    """Return the message that has a worker load a model; arguments as for `score_model`."""
     load: dict[str, object] = {
         "blobs": str(site.blobs.nearby(files_of(site.blobs, manifest_digest)).resolve()),
         "manifest": manifest_digest,
@@ -97,9 +107,25 @@ def score_model(
     }
     if code:
         load["code_folder"] = str(code_folder(site.blobs, site.hidden, code).resolve())
-    with _worker(load) as connection:
-        outputs = _ask(connection, frame, fields)
-    return pl.DataFrame([pl.Series(name, values, strict=False) for name, values in outputs.items()])
+    return load
+
+
+def ask_columns(connection: socket.socket, columns: dict[str, list[Any]], rows: int) -> dict[str, list[Any]]:
+    """Return the outputs of some rows by name.
+
+    Args:
+        connection: as `confined` gives it.
+        columns: the model's, of so many values each.
+        rows: how many; ROWS_A_MESSAGE at most.
+
+    Raises:
+        RopewalkError: the model failed on them; its process ended (`worker-died`).
+    """
+    frames.send(connection, {"op": "predict", "id": 1, "columns": columns, "rows": rows})
+    answer = frames.receive(connection)
+    if answer is None or answer.get("error"):
+        raise failure(answer)
+    return answer["outputs"]
 
 
 def _ask(connection: socket.socket, frame: pl.DataFrame, fields: tuple[Field, ...]) -> dict[str, list[Any]]:
@@ -112,11 +138,7 @@ def _ask(connection: socket.socket, frame: pl.DataFrame, fields: tuple[Field, ..
             field.name: _values(piece.get_column(field.name), field) if field.name in piece.columns else empty
             for field in fields
         }
-        frames.send(connection, {"op": "predict", "id": at, "columns": columns, "rows": piece.height})
-        answer = frames.receive(connection)
-        if answer is None or answer.get("error"):
-            raise failure(answer)
-        for name, values in answer["outputs"].items():
+        for name, values in ask_columns(connection, columns, piece.height).items():
             outputs.setdefault(name, []).extend(values)
     return outputs
 
@@ -137,8 +159,16 @@ def _text(at: datetime) -> str:
 
 
 @contextmanager
-def _worker(load: dict[str, object]) -> Generator[socket.socket]:
-    """Start a worker, have it load the model, and end it with the block."""
+def confined(load: dict[str, object]) -> Generator[socket.socket]:
+    """Start a worker, have it load the model, and end it with the block.
+
+    Args:
+        load: as `load_of` gives it.
+
+    Raises:
+        Unavailable: it did not load or answer in time, or ended in the middle of a message.
+        RopewalkError: it could not load the model.
+    """
     ours, theirs = socket.socketpair()
     ours.settimeout(ANSWER_SECONDS_MAX)
     with tempfile.TemporaryFile() as words, ours:
@@ -159,11 +189,9 @@ def _worker(load: dict[str, object]) -> Generator[socket.socket]:
             yield ours
         except TimeoutError as error:
             process.kill()
-            raise Unavailable(
-                "worker-too-slow", "The model did not answer in time.", why=f"waited {ANSWER_SECONDS_MAX:g} s"
-            ) from error
+            raise too_slow() from error
         except (BrokenPipeError, ConnectionResetError) as error:
-            raise Unavailable("worker-died", "The model's process ended.", fix="run the same command again") from error
+            raise died() from error
         finally:
             with suppress(OSError):
                 frames.send(ours, {"op": "stop"})
@@ -172,3 +200,13 @@ def _worker(load: dict[str, object]) -> Generator[socket.socket]:
             except subprocess.TimeoutExpired:
                 process.kill()
                 process.wait()
+
+
+def too_slow() -> Unavailable:
+    """Return the error of a model that hangs."""
+    return Unavailable("worker-too-slow", "The model did not answer in time.", why=f"waited {ANSWER_SECONDS_MAX:g} s")
+
+
+def died() -> Unavailable:
+    """Return the error of a worker that went away while it was asked."""
+    return Unavailable("worker-died", "The model's process ended.", fix="run the same command again")

@@ -20,6 +20,9 @@ _MENTION = re.compile(r'(?:"([a-z_]+)":)?"(sha256:[0-9a-f]{64})"')
 # Words of ledger bodies that hold a digest of something that is no file: a fingerprint, or a digest over rows.
 NO_FILE = frozenset(
     {
+        ("batch.begun", "digest"),
+        ("batch.done", "input"),
+        ("batch.done", "output"),
         ("release.begun", "intent"),
         ("release.approve", "evidence"),
         ("release.reject", "evidence"),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ropewalk.errors import Invalid, Unavailable
+from ropewalk.errors import Invalid, RopewalkError, Unavailable
 
 
 def unstorable(where: str, why: str) -> Invalid:
@@ -49,4 +49,14 @@ def unreachable(where: str, why: str) -> Unavailable:
         where=where,
         why=why,
         fix="send the same request again in some seconds; see that the server runs and that [store] url names it",
+    )
+
+
+def query_refused(why: str) -> RopewalkError:
+    """Return the error of a user's query that its database refuses."""
+    return Invalid(
+        "batch-query-refused",
+        "The database refuses the query.",
+        why=" ".join(why.split())[:300],
+        fix="give one SELECT",
     )

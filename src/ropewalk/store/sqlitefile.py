@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Generator, Iterable, Mapping
+from collections.abc import Generator, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, cast
 
 from ropewalk.store.database import Row, Value
+from ropewalk.store.refusals import query_refused
 from ropewalk.store.sqlite import BUSY_SECONDS, translate
 
 
@@ -56,6 +57,19 @@ class SqliteFile:
         """Return all rows of a query."""
         with self._open() as connection:
             return cast("list[Row]", connection.execute(query).fetchall())
+
+    def stream(self, query: str) -> Iterator[tuple[tuple[str, ...], tuple[Value, ...]]]:
+        """Yield the names of the columns and the values of each row of a query that may change nothing."""
+        with self._open() as connection:
+            connection.execute("pragma query_only = on")
+            connection.row_factory = None
+            try:
+                cursor = connection.execute(query)
+            except sqlite3.Error as error:
+                raise query_refused(str(error)) from error
+            names = tuple(column[0] for column in cursor.description or ())
+            for row in cursor:
+                yield names, row
 
     def copy(self, target: Path) -> None:
         """Copy a consistent state into a new file while others read and write."""

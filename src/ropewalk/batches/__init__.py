@@ -1,0 +1,1 @@
+"""Scoring of whole files and tables: what was asked, how far it is, and what came out."""

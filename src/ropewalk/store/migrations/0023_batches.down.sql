@@ -1,0 +1,2 @@
+drop table batch_parts;
+drop table batches;
