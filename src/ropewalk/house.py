@@ -230,7 +230,7 @@ def doors(house: House) -> Doors:
 
 
 def recorded(site: Site, endpoint: str, rows: int) -> pl.DataFrame:
-    """Return the newest captured inputs of an endpoint, oldest first; what nobody asked is left out."""
+    """Return the newest captured rows of an endpoint with their answers, oldest first; shadows are left out."""
     import polars as pl
 
     from ropewalk.endpoints.capture import read
@@ -245,7 +245,8 @@ def recorded(site: Site, endpoint: str, rows: int) -> pl.DataFrame:
             since_us = segment.first_us
             break
     table = read(site, endpoint, since_us=since_us)
-    wanted = [name for name in table.columns if name == "event_us" or name.startswith("in.")]
+    own = ("at_us", "event_us", "latency_us", "status")
+    wanted = [name for name in table.columns if name in own or name.startswith(("in.", "out."))]
     return table.filter(pl.col("role") != "shadow").tail(rows).select(wanted)
 
 
@@ -311,6 +312,7 @@ def _require_environment(settings: Settings, name: str) -> None:
 
 def loops(house: House) -> list[Loop]:
     """Return the loops that read the end of the line and move its beginning; the caller starts and stops them."""
+    from ropewalk.loops.batches import Batches
     from ropewalk.loops.climb import Climb
     from ropewalk.loops.compact import Compact
     from ropewalk.loops.deliver import Deliver
@@ -328,6 +330,7 @@ def loops(house: House) -> list[Loop]:
     return [
         Climb(site).loop(CLIMB_SECONDS),
         Watch(site, house.settings).loop(),
+        Batches(site, hidden=_hidden(house)).loop(),
         Schedules(site, Ways(declared=Declared(site.root), starts=starts(house))).loop(),
         Rescue(site).loop(),
         Sweep(site).loop(),
@@ -347,7 +350,11 @@ def starts(house: House, *, only: Callable[[Fire], bool] = lambda _: True) -> St
     def start(found: Fire, halt: threading.Event) -> str:
         with house.site.db.read() as rows:
             pipeline = schedules.get(rows, found.schedule).pipeline
-        hidden = STORES if house.guest and host_of(house.site.root) is None else ()  # its host's are not its own
-        return run_apart(house.site, pipeline, found, halt, hidden=hidden)
+        return run_apart(house.site, pipeline, found, halt, hidden=_hidden(house))
 
     return Starts(house.site, start, only=only)
+
+
+def _hidden(house: House) -> tuple[str, ...]:
+    """Return the variables that are another project's, in whose process this one is open."""
+    return STORES if house.guest and host_of(house.site.root) is None else ()

@@ -16,6 +16,7 @@ from ropewalk.refs import is_name
 FILE = "ropewalk.toml"
 LOCAL: Literal["local"] = "local"
 Percent = Annotated[float, Meta(ge=0, le=100)]
+Share = Annotated[float, Meta(ge=0, le=1)]
 
 
 class Gate(Part, frozen=True, kw_only=True):
@@ -82,7 +83,7 @@ class Environment(Part, frozen=True, kw_only=True):
 
 
 class Qa(Part, frozen=True, kw_only=True):
-    """Stage 7: bounded load and budgets. Times in milliseconds unless named otherwise."""
+    """Stage 7: bounded load and budgets, in milliseconds; the rehearsal's are in the guide rehearsal.md."""
 
     p50_ms: Positive = 20.0
     p99_ms: Positive = 200.0
@@ -90,6 +91,10 @@ class Qa(Part, frozen=True, kw_only=True):
     load_connections: Annotated[int, Meta(ge=1, le=64)] = 8
     rehearsal_rows: Count = 1000
     rehearsal_speed: Positive = 1000.0
+    rehearsal_errors: Share = 0.0
+    rehearsal_changed: Share = 1.0
+    rehearsal_shift: Annotated[float, Meta(ge=0)] = 0.0
+    rehearsal_latency: Annotated[float, Meta(ge=0)] = 0.0
 
 
 class Canary(Part, frozen=True, kw_only=True):
@@ -273,11 +278,7 @@ class Blobs(Part, frozen=True, kw_only=True):
 
 
 class Workspaces(Part, frozen=True, kw_only=True):
-    """The projects behind this one's door.
-
-    Attributes:
-        open_max: how many of them may be open at once; the one that rested longest is closed for the next.
-    """
+    """The projects behind this one's door; beyond `open_max` the one that rested longest is closed."""
 
     open_max: Annotated[int, Meta(ge=1, le=1000)] = 32
 

@@ -16,13 +16,14 @@ from typing import Any
 import polars as pl
 import pytest
 
+from observations.captured import sealed
 from ropewalk.batches.pieces import records_of
 from ropewalk.cli import main
 from ropewalk.endpoints.staging import serve_bundle
-from ropewalk.house import open_house
+from ropewalk.house import House, open_house, score
 from ropewalk.models.golden import read_golden
 from ropewalk.models.manifest import read_manifest
-from ropewalk.refs import digest_of_file
+from ropewalk.refs import digest_of_file, uuid7
 from ropewalk.releases import release
 from ropewalk.releases.bundle import read_bundle
 from ropewalk.releases.caller import Caller
@@ -108,6 +109,76 @@ def test_the_guide_says_what_happens(project, monkeypatch, capsys):
             said = capsys.readouterr()
             found = [" ".join(line.split()) for line in (said.out + said.err).splitlines()]
             assert [line for line in wanted if " ".join(line.split()) not in found] == [], f"{command}\n{said}"
+
+
+def test_the_guide_on_rehearsals_says_what_happens(project, monkeypatch, capsys):
+    monkeypatch.chdir(project)
+    text = (Path(__file__).parents[2] / "docs" / "guides" / "rehearsal.md").read_text()
+    (console,) = re.findall(r"^```console\n(.*?)^```", text, re.MULTILINE | re.DOTALL)
+    (settings,) = re.findall(r"^```toml\n(.*?)^```", text, re.MULTILINE | re.DOTALL)
+    command, *wanted = console.removeprefix("$ ").rstrip().splitlines()
+    assert main(shlex.split(command)[1:]) == 1
+    assert "error[rehearsal-empty]" in capsys.readouterr().err
+
+    rows = golden(project).head(3)
+    with open_house(project) as house:
+        outputs = score(house)(_bundle(house), rows).to_dict(as_series=False)
+        frame = {
+            "id": [uuid7(house.site.clock.now_us()) for _ in range(3)],
+            "at_us": [house.site.clock.now_us() + at * 1000 for at in range(3)],
+            "endpoint": "churn",
+            "release": "churn/1",
+            "role": "champion",
+            "pair": None,
+            "key": None,
+            "status": "ok",
+            "event_us": 1,
+            "error": None,
+            "latency_us": 1000,
+            "generation": 1,
+            "warnings": 0,
+            "in": {name: [record[name] for record in records_of(rows, rows.columns)] for name in rows.columns},
+            "out": outputs,
+        }
+        sealed(house.site, frame, 3, "churn")
+    toml = project / "ropewalk.toml"
+    toml.write_text(toml.read_text().replace("[qa]", settings))
+    status = main(shlex.split(command)[1:])
+
+    said = capsys.readouterr().out
+    found = [" ".join(line.split()) for line in said.splitlines()]
+    assert status == 0, said
+    assert all(any(line.startswith(one) for line in found) for one in wanted), said
+    assert "Passed" in (project / "rehearsal.html").read_text()
+
+
+def _bundle(house: House) -> str:
+    with house.site.db.read() as rows:
+        return release.get(rows, "churn/1").bundle
+
+
+def test_the_guide_on_clients_says_what_happens(project, monkeypatch, capsys):
+    monkeypatch.chdir(project)
+    text = (Path(__file__).parents[2] / "docs" / "guides" / "clients.md").read_text()
+    (console,) = re.findall(r"^```console\n(.*?)^```", text, re.MULTILINE | re.DOTALL)
+    (python,) = re.findall(r"^```python\n(.*?)^```", text, re.MULTILINE | re.DOTALL)
+    for part in re.split(r"^\$ ", console, flags=re.MULTILINE)[1:]:
+        command, *wanted = part.rstrip().splitlines()
+        capsys.readouterr()
+        assert main(shlex.split(command)[1:]) == 0
+        assert wanted[0] in capsys.readouterr().out
+
+    with open_house(project) as house:
+        with house.site.db.read() as reader:
+            bundle = release.get(reader, "churn/1").bundle
+        with serve_bundle(house.site, bundle) as url:
+            ran = subprocess.run(
+                [sys.executable, "-c", python.replace("http://127.0.0.1:8470", url)],
+                cwd=project, capture_output=True, text=True, check=False,
+            )  # fmt: skip
+
+    assert ran.returncode == 0, ran.stderr
+    assert re.fullmatch(r"[0-9a-f-]{36} \d\n422 contract-broken \w+\n", ran.stdout), ran.stdout
 
 
 @pytest.mark.fault

@@ -104,13 +104,13 @@ def capture(
     return ids
 
 
-def sealed(site: Site, frame: dict[str, object], rows: int) -> Segment:
+def sealed(site: Site, frame: dict[str, object], rows: int, endpoint: str = ENDPOINT) -> Segment:
     """Write a frame through a journal into a sealed segment."""
-    folder = folder_of(site, ENDPOINT)
+    folder = folder_of(site, endpoint)
     folder.mkdir(parents=True, exist_ok=True)
     journal = Journal(folder / f"{uuid7(site.clock.now_us())}{ENDING}")
     journal.append(frame, rows)
     journal.close()
-    segment = seal(site, ENDPOINT, journal.path)
+    segment = seal(site, endpoint, journal.path)
     assert segment is not None
     return segment

@@ -134,6 +134,7 @@ class Small:
     Attributes:
         site: the project.
         slow_seconds: the endpoint waits so long before each answer.
+        meet: requests are answered when so many of them are there.
         wrong_by: the endpoint (not the worker) answers with another offset.
         takes_anything: the endpoint does not look at its input.
         recorded: what was captured.
@@ -142,6 +143,7 @@ class Small:
 
     site: Site
     slow_seconds: float = 0.0
+    meet: threading.Barrier | None = None
     wrong_by: float = 0.0
     takes_anything: bool = False
     recorded: pl.DataFrame | None = None
@@ -213,6 +215,8 @@ def handler_of(small: Small, model: dict[str, float]) -> type[BaseHTTPRequestHan
             body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
             if small.slow_seconds:
                 threading.Event().wait(small.slow_seconds)
+            if small.meet is not None:
+                small.meet.wait(60)
             try:
                 asked = json.loads(body)["records"]
             except (ValueError, KeyError, TypeError, RecursionError):

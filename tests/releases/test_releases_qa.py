@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 import json
+import threading
 
 import polars as pl
 import pytest
 
-from releases.small_line import Small, make_project, make_version, rows, settings_of
+from releases.small_line import Small, answer, make_project, make_version, rows, settings_of
 from ropewalk.errors import Refused
+from ropewalk.models.manifest import read_manifest
+from ropewalk.models.versions import latest
 from ropewalk.releases import outcome, release
+from ropewalk.releases.build import assemble, gather
 from ropewalk.releases.caller import Caller
 from ropewalk.releases.line import ship
 from ropewalk.releases.load import run_load
-from ropewalk.releases.rehearsal import paced, rehearse
+from ropewalk.releases.rehearsal import Rehearsed, paced, rehearse
+from ropewalk.releases.rehearsalpage import to_html
 from ropewalk.settings import Qa
 from ropewalk.site import Site
 
@@ -78,7 +83,7 @@ def test_a_good_one_passes_and_its_evidence_has_the_figures(small: Small) -> Non
     ship(small.site, settings_of(), doors=small.doors())
 
     said = found_by_qa(small)
-    assert [problem for _, problem in said["functional"]] == [""] * 7
+    assert [problem for _, problem in said["functional"]] == [""] * 8
     assert said["load"]["statuses"].keys() == {"200"}
     assert (said["rehearsal"]["rows"], said["rehearsal"]["errors"]) == (30, 0)
     assert small.site.blobs.has(said["recorded"])
@@ -92,10 +97,6 @@ def test_recorded_rows_that_the_candidate_refuses_stop_the_line(small: Small) ->
 
 
 def test_recorded_rows_are_played_in_order_and_rhythm_within_five_seconds(small: Small) -> None:
-    from ropewalk.models.manifest import read_manifest
-    from ropewalk.models.versions import latest
-    from ropewalk.releases.build import assemble, gather
-
     site = small.site
     with site.db.read() as reader:
         manifest = read_manifest(site.blobs, latest(reader, "flights").manifest)
@@ -111,10 +112,11 @@ def test_recorded_rows_are_played_in_order_and_rhythm_within_five_seconds(small:
 def test_rows_that_swapped_places_on_their_way_are_played_in_the_order_of_their_events() -> None:
     rows = captured(2000).sample(fraction=1.0, shuffle=True, seed=4)
 
-    played, waits, speed = paced(rows, 1.0)
+    played, offsets, speed = paced(rows, 1.0)
 
     assert played["event_us"].is_sorted()
-    assert sum(waits) == pytest.approx(5.0)
+    assert offsets == sorted(offsets)
+    assert (offsets[0], offsets[-1]) == (0.0, pytest.approx(5.0))
     assert speed == pytest.approx(1999 / 5)
 
 
@@ -131,3 +133,72 @@ def test_an_endpoint_that_does_not_answer_fails_the_load_without_an_exception() 
 
     assert found.requests == found.errors > 0
     assert "nothing was answered under load" in found.problems
+
+
+def played(small: Small, recorded: pl.DataFrame, speed: float = 1e9, **plan: float) -> Rehearsed:
+    site = small.site
+    with site.db.read() as reader:
+        manifest = read_manifest(site.blobs, latest(reader, "flights").manifest)
+        bundle = assemble(site, settings_of(), gather(reader, site, "flights", 1))
+    with small.serve(bundle, "staging") as url:
+        return rehearse(url, "/endpoints/flights/predict", recorded, manifest, speed, plan=Qa(**plan))
+
+
+def answered(count: int = 30) -> pl.DataFrame:
+    """Rows as they are captured: with their answers, three of them to each request."""
+    inputs = rows(count, seed=9)
+    said = answer({"slope": 2.0, "offset": 0.0}, inputs)
+    return captured(count).with_columns(
+        (pl.int_range(pl.len()) // 3 * SECOND_US).alias("at_us"),
+        pl.lit(2000).alias("latency_us"),
+        *(said[name].alias(f"out.{name}") for name in said.columns),
+    )
+
+
+def test_a_rehearsal_sends_requests_as_they_came_and_compares_every_answer(small: Small) -> None:
+    same = played(small, answered())
+    small.wrong_by = 0.5
+    other = played(small, answered(), rehearsal_changed=0.01, rehearsal_shift=0.01)
+    judged_by_none = played(small, answered())
+
+    assert (same.rows, same.requests, same.compared, same.changed, same.recorded_p99_ms) == (30, 10, 30, 0, 2.0)
+    assert same.shifts == {"probability": (0.0, 0.0)}
+    assert same.problems == ()
+    mean, most = other.shifts["probability"]
+    assert 0 < mean < most
+    assert other.changed > 0
+    assert f"{other.changed} of 30 recorded rows get another label; rehearsal_changed allows 1.00%" in other.problems
+    assert f"probability moves by {mean:.4g} in the mean; rehearsal_shift allows 0.01" in other.problems
+    assert judged_by_none.problems == ()
+
+
+def test_a_rehearsal_judges_latency_and_errors_by_their_thresholds(small: Small) -> None:
+    bad = answered().with_columns(
+        pl.when(pl.int_range(pl.len()) < 3).then(None).otherwise(pl.col("in.carrier")).alias("in.carrier")
+    )
+    strict, mild = played(small, bad), played(small, bad, rehearsal_errors=0.1)
+    small.slow_seconds = 0.02
+    slow = played(small, answered(6), rehearsal_latency=1.5)
+
+    assert "3 of 30 recorded rows are refused, which production answered" in strict.problems[0]
+    assert (mild.refused, mild.problems) == (3, ())
+    assert "1.5 times of what was recorded is 3.0 ms" in slow.problems[0]
+
+
+def test_requests_go_out_at_their_times_whether_the_ones_before_were_answered_or_not(small: Small) -> None:
+    small.meet = threading.Barrier(6)
+
+    found = played(small, answered(18), speed=50.0)
+
+    assert (found.requests, found.errors, found.speed) == (6, 0, 50.0)
+
+
+def test_the_page_of_a_rehearsal_tells_figures_and_problems_and_escapes_what_others_wrote() -> None:
+    found = Rehearsed(rows=2, requests=1, compared=2, changed=1, shifts={"p": (0.1, 0.2)}, problems=("<b>bad</b>",))
+
+    page = to_html(found, "churn/4 <on> churn")
+
+    assert "&lt;b&gt;bad&lt;/b&gt;" in page
+    assert "churn/4 &lt;on&gt; churn" in page
+    assert "1 of 2 rows" in page
+    assert "0.1 in the mean, 0.2 at most" in page

@@ -114,7 +114,9 @@ def _native(door: Door, schemas: Schemas) -> dict[str, Any]:
         "summary": door.summary,
         "operationId": _name(door.method, door.path),
         "parameters": [*_in_path(door.path), *asked],
-        "responses": _responses(_content(schemas[id(door.result)]), "Problem"),
+        "responses": _responses(
+            _content({}, BYTES) if door.result is None else _content(schemas[id(door.result)]), "Problem"
+        ),
         "x-action": door.action,
     }
     if door.body is not None:

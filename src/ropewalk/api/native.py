@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import msgspec
 
-from ropewalk.api import approvals, deliveries, hooks, schedules
+from ropewalk.api import approvals, batches, deliveries, hooks, schedules
 from ropewalk.api.routes import Ask, Door, whole_number
 from ropewalk.clock import from_iso
 from ropewalk.errors import Invalid, NotFound
@@ -289,5 +289,6 @@ DOORS = (
     *approvals.DOORS,
     *deliveries.DOORS,
     *schedules.DOORS,
+    *batches.DOORS,
     *hooks.DOORS,
 )

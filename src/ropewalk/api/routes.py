@@ -56,7 +56,7 @@ class Door:
         path: with `{name}` or `{name:path}` for values.
         summary: what it does, for the document.
         answer: does it; sync, runs in a thread.
-        result: type of the answer, for the document.
+        result: type of the answer, for the document; None for bytes, which come as a response of their own.
         action: what the caller's role has to allow.
         query: names and meanings of the query values.
         body: type of the JSON body, or None.
@@ -104,7 +104,8 @@ async def _serve(house: House, door: Door, request: Request) -> Response:
             headers=request.headers,
             raw=raw,
         )
-        return json_response(await run_in_threadpool(door.answer, ask))
+        found = await run_in_threadpool(door.answer, ask)
+        return found if isinstance(found, Response) else json_response(found)
     except RopewalkError as error:
         return problem_response(error)
 

@@ -217,6 +217,11 @@ def open_ones(reader: Reader) -> list[Batch]:
     return reader.all(Batch, "batches.open")
 
 
+def stale(reader: Reader, before_us: int) -> list[Batch]:
+    """Return some of those that have failed before a time, and that nobody has tried again."""
+    return reader.all(Batch, "batches.stale", before_us=before_us)
+
+
 def parts(reader: Reader, name: str) -> list[Part]:
     """Return the parts of a batch that are scored, in order."""
     return reader.all(Part, "batches.parts", batch=name)

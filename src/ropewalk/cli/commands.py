@@ -130,7 +130,22 @@ COMMANDS = (
     ),
     Command(name="up", summary="serve endpoint, API and console, and run the loops", group=SERVE, module="up"),
     Command(
-        name="batch", summary="score a file's rows: the bits that the endpoint answers", group=SERVE, module="batch"
+        name="batch",
+        summary="score a file or a query of any size: the bits that the endpoint answers",
+        group=SERVE,
+        module="batch",
+    ),
+    Command(
+        name="rehearse",
+        summary="play recorded traffic to a release on staging, and compare",
+        group=DELIVER,
+        module="rehearse",
+    ),
+    Command(
+        name="client",
+        summary="write a typed client of an endpoint: Python or TypeScript",
+        group=SERVE,
+        module="client",
     ),
     Command(name="user", summary="say who may enter the server, in which roles", group=SERVE, module="user"),
     Command(name="token", summary="make, list and revoke tokens for programs", group=SERVE, module="token"),

@@ -7,6 +7,7 @@ import shlex
 from typing import TYPE_CHECKING, Any
 
 from ropewalk.console.charts import split_bar
+from ropewalk.console.tryit import fields
 from ropewalk.console.words import at, share, shortened
 from ropewalk.endpoints import unreleased
 from ropewalk.endpoints.capture import read
@@ -98,14 +99,10 @@ def one(house: House, rows: Reader, name: str, base: str) -> dict[str, Any]:
     shown = card(house, rows, name)
     served = _served(house, rows, str(shown["champion"]))
     example = served.example if served else {}
-    kinds = {column.name: column.type for column in served.contract.columns} if served else {}
     body = json.dumps({"records": [example]})
     return {
         "endpoint": shown,
-        "fields": [
-            {"name": field, "value": "" if value is None else value, "type": kinds.get(field, "string")}
-            for field, value in example.items()
-        ],
+        "fields": fields(served),
         "curl": f"curl -s {base}/endpoints/{name}/predict -H 'Content-Type: application/json' -d {shlex.quote(body)}",
         "history": [
             {

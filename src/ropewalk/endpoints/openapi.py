@@ -10,7 +10,7 @@ from html import escape
 import msgspec
 
 from ropewalk import __version__
-from ropewalk.data.contract import Column
+from ropewalk.data.contract import Column, Contract
 from ropewalk.endpoints import openapiforms
 from ropewalk.endpoints.openapiparts import PROBLEM, TYPES, Json, get, headers, media, problems
 from ropewalk.endpoints.plain import KEY_LETTERS_MAX, RECORDS_MAX
@@ -108,12 +108,18 @@ def _paths(name: str, served: Served, tensors: Json) -> dict[str, Json]:
     }
 
 
-def _schemas(name: str, served: Served) -> dict[str, Json]:
-    columns = {column.name: _column(column) for column in served.contract.columns}
-    required = [column.name for column in served.contract.columns if not column.nullable]
-    record: Json = {"type": "object", "properties": columns, "additionalProperties": not served.contract.closed}
+def record_schema(contract: Contract) -> Json:
+    """Return the schema of one row."""
+    columns = {column.name: _column(column) for column in contract.columns}
+    required = [column.name for column in contract.columns if not column.nullable]
+    record: Json = {"type": "object", "properties": columns, "additionalProperties": not contract.closed}
     if required:
         record["required"] = required
+    return record
+
+
+def _schemas(name: str, served: Served) -> dict[str, Json]:
+    record = record_schema(served.contract)
     key: Json = {"type": "string", "maxLength": KEY_LETTERS_MAX}
     outputs: Json = {one.name: {} if one.name == "label" else TYPES[one.type] for one in served.outputs}
     listed = {"type": "array", "items": {"$ref": f"#/components/schemas/{name}.Record"}}

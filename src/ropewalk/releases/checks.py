@@ -78,16 +78,23 @@ def _generated_tests(walk: Walk, manifest: Manifest) -> tuple[str, list[str], di
     """Run the generated tests through the sandboxed worker."""
     walk.doing(STAGE, "generated tests")
     site, bundle = walk.site, walk.bundle()
+    answers: list[pl.DataFrame] = []
+
+    def predict(rows: pl.DataFrame) -> pl.DataFrame:
+        answers.append(walk.doors.predict(walk.release.bundle, rows))
+        return answers[-1]
+
     tried = run_generated(
         manifest,
         contract.from_json(site.blobs.get(bundle.contract)),
         read_golden(site.blobs, manifest),
-        lambda rows: walk.doors.predict(walk.release.bundle, rows),
+        predict,
     )
     problems = [f"{one.name}: {one.problem}" for one in tried if one.problem]
     evidence = {
         "contract": bundle.contract,
         "golden": manifest.parts["golden.parquet"],
+        "answers": frames.write(site.blobs, answers[0]).digest,  # of the golden rows, for the gate of parity
         "tried": [[one.name, one.problem] for one in tried],
     }
     return f"{len(tried)} generated ones", problems, {"generated": evidence}

@@ -12,6 +12,7 @@ from ropewalk.releases.caller import Caller
 from ropewalk.releases.described import describe
 from ropewalk.releases.functional import predictions, run_functional
 from ropewalk.releases.load import run_load
+from ropewalk.releases.parity import run_parity
 from ropewalk.releases.records import records_of
 from ropewalk.releases.rehearsal import rehearse
 from ropewalk.releases.traffic import endpoint_name
@@ -53,7 +54,10 @@ def qa_stage(walk: Walk) -> Found:
         if described is None:
             return failed(problem, evidence, "ropewalk serve shows why")
         walk.doing(STAGE, "functional")
-        tried = run_functional(caller, described, manifest, golden)
+        tried = (
+            *run_functional(caller, described, manifest, golden),
+            run_parity(walk.site, walk.release.id, caller, described, golden.inputs),
+        )
     problems = [f"{one.name}: {one.problem}" for one in tried if one.problem]
     walk.doing(STAGE, f"load, {plan.load_connections} connections for {plan.load_seconds:g} s")
     bodies: list[object] = [{"records": [record]} for record in records_of(golden.inputs.head(LOAD_BODIES))]
@@ -62,7 +66,7 @@ def qa_stage(walk: Walk) -> Found:
     walk.doing(STAGE, "rehearsal")
     endpoint = endpoint_name(walk.release.name, walk.release.environment)
     recorded = walk.doors.recorded(endpoint, plan.rehearsal_rows)
-    rehearsed = rehearse(url, described.path, recorded, manifest, plan.rehearsal_speed)
+    rehearsed = rehearse(url, described.path, recorded, manifest, plan.rehearsal_speed, plan=plan)
     problems += rehearsed.problems
     evidence |= {
         "functional": [[one.name, one.problem] for one in tried],

@@ -29,6 +29,7 @@ create table batches (
 );
 create index batches_by_key on batches (key, id);
 create index batches_open on batches (id) where state in ('waiting', 'running');
+create index batches_failed on batches (at_us) where state = 'failed';
 
 -- A piece of a batch that is scored and lies complete on the disk, under the digest of its bytes.
 create table batch_parts (

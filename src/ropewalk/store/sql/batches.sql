@@ -19,6 +19,10 @@ from batches where id < :before order by id desc limit :count;
 select id, key, release, bundle, environment, source, survey, target, policy, state, cancel, rows, scored, aside,
     output, note, actor, host, boot, pid, born, expires_us, fence, begun_us, at_us
 from batches where state in ('waiting', 'running') order by id;
+-- name: stale
+select id, key, release, bundle, environment, source, survey, target, policy, state, cancel, rows, scored, aside,
+    output, note, actor, host, boot, pid, born, expires_us, fence, begun_us, at_us
+from batches where state = 'failed' and at_us < :before_us order by at_us limit 20;
 -- name: take
 update batches set state = 'running', cancel = 0, policy = :policy, note = '', host = :host, boot = :boot, pid = :pid,
     born = :born, expires_us = :expires_us, fence = fence + 1, at_us = :at_us
