@@ -62,7 +62,7 @@ def test_a_batch_is_asked_for_scored_after_a_restart_and_fetched(project: Path):
         over = http.post(f"/api/v1/batches/{name}/cancel")
 
     assert again.json()["id"] == name
-    assert (bad.status_code, bad.json()["code"]) == (422, "batch-source-missing")
+    assert (bad.status_code, bad.json()["code"]) == (400, "batch-source-missing")
     assert (gone.status_code, gone.json()["code"]) == (404, "batch-not-found")
     assert (done["state"], done["rows"], done["scored"], done["aside"]) == ("done", 501, 501, 1), done
     assert [one["id"] for one in listed] == [name]

@@ -134,7 +134,7 @@ def test_the_guide_on_rehearsals_says_what_happens(project, monkeypatch, capsys)
             "status": "ok",
             "event_us": 1,
             "error": None,
-            "latency_us": 1000,
+            "latency_us": 10_000_000,
             "generation": 1,
             "warnings": 0,
             "in": {name: [record[name] for record in records_of(rows, rows.columns)] for name in rows.columns},

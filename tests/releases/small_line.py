@@ -158,6 +158,13 @@ class Small:
             recorded=lambda endpoint, count: empty if self.recorded is None else self.recorded.tail(count),
         )
 
+    def hold(self) -> None:
+        """Wait before an answer as long as it is said."""
+        if self.slow_seconds:
+            threading.Event().wait(self.slow_seconds)
+        if self.meet is not None:
+            self.meet.wait(60)
+
     @contextmanager
     def serve(self, bundle: str, environment: str) -> Iterator[str]:
         """Serve a bundle on a free port of loopback."""
@@ -213,10 +220,7 @@ def handler_of(small: Small, model: dict[str, float]) -> type[BaseHTTPRequestHan
 
         def do_POST(self) -> None:
             body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
-            if small.slow_seconds:
-                threading.Event().wait(small.slow_seconds)
-            if small.meet is not None:
-                small.meet.wait(60)
+            small.hold()
             try:
                 asked = json.loads(body)["records"]
             except (ValueError, KeyError, TypeError, RecursionError):

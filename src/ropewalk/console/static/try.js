@@ -44,8 +44,9 @@ function told(form, problems, wrong) {
   return others;
 }
 
+// `others` is what is wrong with no field of the form; what is wrong with a field stands beside it already.
 function failed(place, problem, others) {
-  const words = [problem.what, ...others, others.length ? "" : problem.why].filter(Boolean);
+  const words = [problem.what, ...others, problem.problems?.length ? "" : problem.why].filter(Boolean);
   place.replaceChildren(element("p", words.join(" "), "wrong"));
   if (problem.fix) place.append(element("p", problem.fix, "quiet small"));
 }
