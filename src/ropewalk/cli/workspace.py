@@ -24,7 +24,7 @@ ropewalk workspace show team-a
 ropewalk workspace rename team-a fraud
 ropewalk workspace archive team-a                          # closed, nothing is lost; restore opens it
 ropewalk workspace delete team-a --with-contents           # restore takes it back until it is purged
-ropewalk workspace purge team-a --yes                      # removes its rows and files for good
+ropewalk workspace purge team-a --yes                      # removes its rows and files for good; not from a bucket
 ropewalk --workspace team-a verify                         # any command, in a workspace
 """
 # Workspaces are the host's to keep, whichever of them is meant.
