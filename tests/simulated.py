@@ -15,8 +15,8 @@ from ropewalk.compute.pool import ONE, Answer, Ending, Job, Lost, Needs
 from ropewalk.errors import Interrupted, RopewalkError
 from ropewalk.pipelines.graph import Code, Graph, Node
 from ropewalk.pipelines.outcomes import Outcome
+from ropewalk.pipelines.trees import digest_of_tree
 from ropewalk.pipelines.turns import Turns
-from ropewalk.pipelines.values import digest_of_tree
 from ropewalk.testing.fakes import SetClock
 
 CODE = "sha256:" + "c" * 64

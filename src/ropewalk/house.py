@@ -5,7 +5,6 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Generator, Mapping
 from contextlib import closing, contextmanager
-from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -15,6 +14,7 @@ from ropewalk.clock import Clock, SystemClock
 from ropewalk.errors import Invalid, NotFound
 from ropewalk.ledger.head import write_head
 from ropewalk.ledger.sign import Signer
+from ropewalk.records import frozen
 from ropewalk.settings import FILE, Settings, read_settings
 from ropewalk.site import HIDDEN, Site, who
 from ropewalk.store.choose import make_schema, open_store
@@ -44,7 +44,7 @@ CLIMB_SECONDS = 0.5
 DATABASE = "ropewalk.db"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class House:
     """An open project.
 

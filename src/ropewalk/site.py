@@ -5,20 +5,20 @@ from __future__ import annotations
 import getpass
 import os
 import subprocess
-from dataclasses import dataclass
 from pathlib import Path
 
 from ropewalk.blobs.bucket import Bucket
 from ropewalk.clock import Clock
 from ropewalk.ledger import chain
 from ropewalk.ledger.sign import Signer
+from ropewalk.records import frozen
 from ropewalk.refs import canonical
 from ropewalk.store.database import Database, Transaction
 
 HIDDEN = ".ropewalk"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Site:
     """A project's folder and floor; made by the house alone, handed down as a parameter.
 

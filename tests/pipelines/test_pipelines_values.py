@@ -22,7 +22,8 @@ from ropewalk.blobs.folder import FolderBucket
 from ropewalk.errors import Corrupt, Invalid
 from ropewalk.pipelines.graph import select
 from ropewalk.pipelines.ownership import Ownership
-from ropewalk.pipelines.values import Shelf, digest_of_tree, libraries_of_tree
+from ropewalk.pipelines.trees import digest_of_tree, libraries_of_tree
+from ropewalk.pipelines.values import Shelf
 from ropewalk.refs import canonical
 
 

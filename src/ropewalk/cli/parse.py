@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import argparse
 import sys
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
 from ropewalk.cli import commands
 from ropewalk.errors import Invalid
+from ropewalk.records import frozen
 
 if TYPE_CHECKING:
     from _typeshed import SupportsWrite
@@ -20,7 +20,7 @@ COUNT_MAX = 1000
 PORT_MAX = 65535
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Request:
     """What was typed, understood.
 

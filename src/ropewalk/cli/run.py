@@ -77,9 +77,9 @@ def placed(house: House, options: argparse.Namespace) -> House:
     Raises:
         Invalid: an address was typed for a pool that has none.
     """
-    from dataclasses import replace
-
     from msgspec.structs import replace as changed
+
+    from ropewalk.records import replace
 
     compute = house.settings.compute
     compute = changed(compute, pool=options.pool or compute.pool, address=options.address or compute.address)

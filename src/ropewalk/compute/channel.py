@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
-import socket
 import struct
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    import socket
 
 _LENGTH = struct.Struct(">I")
 FRAME_BYTES_MAX = 256 << 20

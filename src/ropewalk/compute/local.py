@@ -6,7 +6,6 @@ import os
 import select
 import selectors
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -29,6 +28,8 @@ class _Worker:
     """One process with our end of its socket."""
 
     def __init__(self, module: str, *, cwd: Path, log: Path, environ: Mapping[str, str], mark: str) -> None:
+        import socket  # a run that finds everything in the cache starts nobody
+
         ours, theirs = socket.socketpair()
         with theirs, log.open("ab") as out:
             # -P: the project's live folder stays off the path; -u: what was printed before a kill is in the log.

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import signal
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal, Protocol
 
+from ropewalk.records import frozen, made
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+
+@frozen
 class Needs:
     """What a job takes of a machine while it runs, or what a pool has to give.
 
@@ -27,7 +28,7 @@ class Needs:
 ONE = Needs()
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Job:
     """Something for a worker to do.
 
@@ -45,10 +46,10 @@ class Job:
     log: Path | None = None
     timeout_seconds: float | None = None
     needs: Needs = ONE
-    secrets: Mapping[str, str] = field(default_factory=dict[str, str], repr=False)
+    secrets: Mapping[str, str] = made(default_factory=dict[str, str], repr=False)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Answer:
     """The job ended and the worker said something.
 
@@ -61,7 +62,7 @@ class Answer:
     message: Mapping[str, Any]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Lost:
     """The worker is gone before it answered.
 

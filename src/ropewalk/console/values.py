@@ -19,7 +19,7 @@ from ropewalk.console.preview import TABLE_BYTES_MAX, preview
 from ropewalk.console.words import size
 from ropewalk.errors import RopewalkError
 from ropewalk.pipelines.graph import Tree, is_list, is_map
-from ropewalk.pipelines.values import leaves
+from ropewalk.pipelines.trees import leaves
 from ropewalk.refs import is_digest, short
 
 PARTS_MAX = 12

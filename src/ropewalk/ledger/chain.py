@@ -7,11 +7,11 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from typing import Any
 
 from ropewalk.errors import Corrupt, RopewalkError
 from ropewalk.ledger.sign import Checker, Signer
+from ropewalk.records import frozen, values_of
 from ropewalk.refs import PREFIX, canonical, digest_of
 from ropewalk.store.database import Reader, Transaction
 
@@ -21,7 +21,7 @@ _TEXT = {str}
 _SEQ_MIN, _SEQ_MAX = -(1 << 63), (1 << 63) - 1
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Entry:
     """One fact, as it was written with its change.
 
@@ -52,7 +52,7 @@ class Entry:
         return json.loads(self.body)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Break:
     """The first place where the chain does not hold.
 
@@ -104,7 +104,7 @@ def append(tx: Transaction, signer: Signer, *, at_us: int, actor: str, kind: str
         hash=hash_,
         signature=signer.sign(hash_.encode()),
     )
-    tx.run("ledger.insert", **{name: getattr(entry, name) for name in Entry.__slots__})
+    tx.run("ledger.insert", **values_of(entry))
     return entry
 
 

@@ -9,7 +9,7 @@ from ropewalk.pipelines import outcomes
 from ropewalk.pipelines.graph import Node
 from ropewalk.pipelines.keys import Keyed
 from ropewalk.pipelines.outcomes import Outcome
-from ropewalk.pipelines.values import frames_of
+from ropewalk.pipelines.trees import frames_of
 from ropewalk.runs import keep
 from ropewalk.runs.log import LogEntry
 from ropewalk.runs.run import Run

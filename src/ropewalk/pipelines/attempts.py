@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -12,11 +11,12 @@ from ropewalk.pipelines import failures
 from ropewalk.pipelines.graph import Graph, Node, Tree
 from ropewalk.pipelines.keys import Keyed
 from ropewalk.pipelines.outcomes import Outcome, StepRecord
+from ropewalk.records import frozen
 from ropewalk.refs import canonical
 from ropewalk.runs.run import Run
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Begun:
     """An attempt at a node.
 
@@ -42,7 +42,7 @@ class Begun:
         return f"{self.node.id}#{self.places[0]}" if self.places else self.node.id
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Ended:
     """An attempt that ended, with what is to be stored of it; everything large is among the blobs already.
 

@@ -5,11 +5,11 @@ from __future__ import annotations
 import bisect
 import dis
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
 from types import CodeType
 from typing import Any, cast
 
 from ropewalk.pipelines.asked import ATTRIBUTES, GLOBALS, asked_of
+from ropewalk.records import frozen
 
 _SILENT = frozenset({"NOP", "CACHE", "RESUME", "PRECALL", "EXTENDED_ARG"})
 # Marks of `from __future__ import ...`: what they change is in the instructions.
@@ -19,7 +19,7 @@ _ANNOTATED, _CLOSED = 0x04, 0x08  # flags of MAKE_FUNCTION
 _LOCALS = frozenset({"locals", "vars", "dir", "eval", "exec", "f_locals"})
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Import:
     """An import inside a function.
 
@@ -34,7 +34,7 @@ class Import:
     names: tuple[str, ...]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Scan:
     """A code object as the fingerprint sees it.
 

@@ -7,10 +7,10 @@ import inspect
 import re
 from collections.abc import Callable, Iterable, Mapping
 from contextvars import ContextVar
-from dataclasses import dataclass, field
 from typing import Any, Literal, ParamSpec, Protocol, TypedDict, TypeVar, Unpack, cast, overload
 
 from ropewalk.errors import Invalid
+from ropewalk.records import frozen, made
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -22,7 +22,7 @@ _SIZE = re.compile(r"(\d+(?:\.\d+)?)\s*(?:([KMGT])i?B?|B)?")
 _UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0, None: 1.0}
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class StepOptions:
     """How a step is run; none of it changes what the step gives, `reads` apart.
 
@@ -51,7 +51,7 @@ class StepOptions:
     secrets: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class PipelineOptions:
     """What is said of a pipeline besides its body.
 
@@ -64,7 +64,7 @@ class PipelineOptions:
 
     schedule: str = ""
     sweep: str | list[str] | tuple[str, ...] = ""
-    trigger: Mapping[str, Any] = field(default_factory=dict[str, Any])
+    trigger: Mapping[str, Any] = made(default_factory=dict[str, Any])
 
 
 class Trigger(TypedDict, total=False):

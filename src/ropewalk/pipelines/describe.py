@@ -6,7 +6,6 @@ import os
 import threading
 from collections.abc import Generator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +16,7 @@ from ropewalk.pipelines import failures
 from ropewalk.pipelines.early import environ, workers
 from ropewalk.pipelines.graph import Code, Graph, Node
 from ropewalk.pipelines.remembered import Remembered
+from ropewalk.records import frozen
 from ropewalk.refs import canonical, digest_of
 from ropewalk.settings import FILE
 from ropewalk.site import Site
@@ -29,7 +29,7 @@ _KINDS: dict[str, type[RopewalkError]] = {
 }
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Described:
     """A pipeline whose graph is known.
 

@@ -6,17 +6,16 @@ import os
 import re
 from collections.abc import Generator, Iterable, Mapping
 from contextlib import contextmanager
-from dataclasses import replace
 from fnmatch import fnmatchcase
 from typing import Any
 
-from ropewalk.compute.cluster import RayPool
 from ropewalk.compute.local import LocalPool
 from ropewalk.errors import Invalid
 from ropewalk.pipelines.describe import Described, described, environ_of
 from ropewalk.pipelines.early import WORKER
 from ropewalk.pipelines.graph import Graph
 from ropewalk.pipelines.variables import VARIABLE
+from ropewalk.records import replace
 from ropewalk.settings import FILE, LOCAL, Compute
 from ropewalk.site import Site
 
@@ -61,6 +60,8 @@ def described_for(
             why=f"wanted auto, local, HOST:PORT or ray://HOST:PORT, found {compute.address[:80]!r}",
             fix=f"edit {FILE}, or type --address HOST:PORT",
         )
+    from ropewalk.compute.cluster import RayPool
+
     with described(site, target, args, workers_max=1, early=early) as opened:
         told = {**opened.project, "snapshot": opened.code.digest, "libraries": libraries_of(opened.graph)}
     with RayPool(

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Any, Literal
+
+from ropewalk.records import frozen
 
 Kind = Literal["root", "follow", "value", "library", "project", "files", "effects", "note"]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Ref:
     """A thing that is referred to.
 
@@ -25,7 +26,7 @@ class Ref:
     kind: Kind
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Facts:
     """What one thing is.
 

@@ -7,7 +7,6 @@ import importlib.util
 import platform
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import suppress
-from dataclasses import replace
 from types import CellType, FunctionType, ModuleType
 from typing import Any, cast
 
@@ -22,6 +21,7 @@ from ropewalk.pipelines.ownership import Ownership
 from ropewalk.pipelines.told import NOT_SEEN, told
 from ropewalk.pipelines.variables import VARIABLE, is_secret
 from ropewalk.pipelines.walk import Walk
+from ropewalk.records import replace
 from ropewalk.refs import canonical, digest_of, short
 from ropewalk.source.environment import is_library, library_version
 

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from typing import Any, TypeGuard
 
+from ropewalk.records import frozen
 from ropewalk.refs import canonical, digest_of
 
 REF = "$ref"
@@ -24,7 +24,7 @@ def is_list(tree: Tree) -> TypeGuard[list[Any]]:
     return isinstance(tree, list)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Code:
     """What a step's code is, by the parts that it really uses.
 
@@ -40,7 +40,7 @@ class Code:
     reads: tuple[str, ...]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Node:
     """One call of a step.
 
@@ -83,7 +83,7 @@ class Node:
         return tuple(dict.fromkeys(path[0] for path in refs(list(self.inputs.values()))))
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Graph:
     """A pipeline's calls in the order they were recorded, which is an order they can run in.
 

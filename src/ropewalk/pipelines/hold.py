@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Protocol
 
 from ropewalk import leases
 from ropewalk.pipelines.graph import Graph
+from ropewalk.records import frozen
 from ropewalk.runs import run as runs
 from ropewalk.runs.run import Run
 from ropewalk.site import Site
@@ -54,7 +54,7 @@ class RunHold:
         site.db.write(lambda tx: runs.renew(tx, self._run.id, lease))
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Part:
     """What a walk over some steps of a run has to know of the whole.
 

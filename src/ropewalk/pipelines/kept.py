@@ -3,20 +3,20 @@
 from __future__ import annotations
 
 import json
-from dataclasses import MISSING, dataclass, fields
 from typing import Any
 
 from ropewalk.blobs.bucket import Bucket
 from ropewalk.pipelines import outcomes
 from ropewalk.pipelines.attempts import Begun
 from ropewalk.pipelines.graph import Graph, Node
+from ropewalk.records import fields_of, frozen, usual_of
 from ropewalk.store.database import Reader, Transaction
 
-_USUAL = {item.name: item.default for item in fields(Node) if item.default is not MISSING}
-_NAMES = tuple(item.name for item in fields(Node))
+_USUAL = usual_of(Node)
+_NAMES = fields_of(Node)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Tried:
     """An attempt at a step that failed, after which the step was tried again.
 

@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from typing import Any
 
 from ropewalk.pipelines.graph import Node, Tree, resolve
-from ropewalk.pipelines.values import digest_of_tree, libraries_of_tree, shown
+from ropewalk.pipelines.trees import digest_of_tree, libraries_of_tree, shown
+from ropewalk.records import frozen, made
 from ropewalk.refs import canonical, digest_of, short
 from ropewalk.source.environment import library_version
 
 FORMAT = 2
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Keyed:
     """A node whose inputs are all there.
 
@@ -29,7 +29,7 @@ class Keyed:
     key: str
     inputs: Mapping[str, Tree]
     facts: Mapping[str, Mapping[str, str]]
-    reads: Mapping[str, str] = field(default_factory=dict[str, str])
+    reads: Mapping[str, str] = made(default_factory=dict[str, str])
     salt: str = ""
 
 

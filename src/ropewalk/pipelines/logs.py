@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
 from pathlib import Path
 
 from ropewalk.blobs.bucket import Bucket
+from ropewalk.records import frozen
 from ropewalk.refs import is_digest
 from ropewalk.store.database import Reader
 
@@ -15,7 +15,7 @@ INLINE_BYTES_MAX = 4 << 10
 CUT = b"\n... %d bytes are left out here ...\n"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class StepLog:
     """What one step printed.
 

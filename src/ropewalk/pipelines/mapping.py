@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import replace
 from typing import Any
 
 from ropewalk.compute.pool import Answer, Ending
@@ -12,6 +11,7 @@ from ropewalk.pipelines.attempts import Begun, Ended
 from ropewalk.pipelines.graph import Node
 from ropewalk.pipelines.maps import MapWalk
 from ropewalk.pipelines.outcomes import Outcome
+from ropewalk.records import replace
 from ropewalk.refs import canonical
 from ropewalk.runs.run import Run
 from ropewalk.site import Site

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from typing import Any
 
 from ropewalk.blobs.bucket import Bucket
@@ -12,7 +11,8 @@ from ropewalk.errors import Invalid, NotFound
 from ropewalk.pipelines import outcomes
 from ropewalk.pipelines.graph import Node, Tree, is_list, is_map
 from ropewalk.pipelines.keys import Keyed, base_of
-from ropewalk.pipelines.values import digest_of_tree
+from ropewalk.pipelines.trees import digest_of_tree
+from ropewalk.records import frozen
 from ropewalk.refs import canonical
 from ropewalk.store.database import Reader, Transaction
 
@@ -23,7 +23,7 @@ PART_ITEMS_MAX = 2_000
 PARTS_MAX = 64
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class MapRow:
     """What is kept of a map.
 

@@ -12,6 +12,7 @@ from ropewalk.leases import Lease, is_alive
 from ropewalk.pipelines import outcomes
 from ropewalk.pipelines.describe import Described
 from ropewalk.pipelines.graph import Graph
+from ropewalk.records import fields_of, values_of
 from ropewalk.runs import keep
 from ropewalk.runs import run as runs
 from ropewalk.runs.log import LogEntry
@@ -73,7 +74,7 @@ class StepLease:
 
     def alive(self, now_us: int) -> bool:
         """Say whether the holder still lives."""
-        values = {name: getattr(self, name) for name in Lease.__slots__}
+        values = {name: getattr(self, name) for name in fields_of(Lease)}
         return bool(self.host) and is_alive(Lease(**values), now_us)
 
 
@@ -230,7 +231,7 @@ def take_step(tx: Transaction, site: Site, run: Run, node: str) -> StepHold | St
     if before is not None and before.alive(now_us):
         return before
     lease = leases.take(now_us, before.fence + 1 if before is not None else 1)
-    held = {name: getattr(lease, name) for name in Lease.__slots__}
+    held = values_of(lease)
     failures = before.failures if before is not None else 0
     mine = StepLease(run_id=run.id, node=node, failures=failures, **held)
     if tx.run("pipelines.take_step_lease", **{name: getattr(mine, name) for name in StepLease.__slots__}) != 1:

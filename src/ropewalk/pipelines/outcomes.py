@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
 from typing import Any
 
 from ropewalk.blobs.bucket import Bucket
 from ropewalk.errors import Corrupt, NotFound
 from ropewalk.pipelines.graph import Tree
-from ropewalk.pipelines.values import leaves
+from ropewalk.pipelines.trees import leaves
+from ropewalk.records import frozen, replace, values_of
 from ropewalk.refs import canonical, digest_of, is_digest
 from ropewalk.store.database import Reader, Transaction
 
@@ -20,7 +20,7 @@ INLINE_BYTES_MAX = 16 << 10
 _BLOBS = ("$frame", "$series", "$npy_blob", "$blob", "$skops", "$pickle")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Outcome:
     """What a step gave for a key.
 
@@ -51,7 +51,7 @@ class Outcome:
     at_us: int
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class StepRecord:
     """What a run did with one node.
 
@@ -105,7 +105,7 @@ def find(reader: Reader, key: str) -> Outcome | None:
 
 def keep(tx: Transaction, outcome: Outcome) -> Outcome:
     """Store an outcome unless its key has one; return the one that is stored."""
-    values = {name: getattr(outcome, name) for name in Outcome.__slots__}
+    values = values_of(outcome)
     if tx.run("pipelines.keep_outcome", **values):
         return outcome
     stored = find(tx, outcome.key)
@@ -126,7 +126,7 @@ def parts_of(reader: Reader, code: str) -> dict[str, str]:
 
 def keep_step(tx: Transaction, record: StepRecord) -> bool:
     """Store what a run did with a node; a finished one and one of a newer holder stay as they are."""
-    return bool(tx.run("pipelines.keep_step", **{name: getattr(record, name) for name in StepRecord.__slots__}))
+    return bool(tx.run("pipelines.keep_step", **values_of(record)))
 
 
 def steps_of(reader: Reader, run_id: str, *, running: bool) -> tuple[StepRecord, ...]:

@@ -5,16 +5,16 @@ from __future__ import annotations
 import types
 import typing
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from enum import Enum
 from typing import Any
 
 from ropewalk.pipelines.arguments import annotation_of, wanted_of
+from ropewalk.records import frozen
 
 WHOLE, NUMBER, SEVERAL, CHOICE, ANY = "whole number", "number", "several", "choice", "any"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Parameter:
     """One parameter of a pipeline.
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 from ropewalk.errors import Corrupt, Invalid, NotFound
@@ -15,13 +14,14 @@ from ropewalk.pipelines.outcomes import Outcome
 from ropewalk.pipelines.reads import DeclaredFiles
 from ropewalk.pipelines.reasons import Before, reasons
 from ropewalk.pipelines.told import notes_of
+from ropewalk.records import frozen
 from ropewalk.site import Site
 from ropewalk.store.database import Reader
 
 HIT, RUN, UNKNOWN = "hit", "run", "unknown"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Planned:
     """What would happen to one node.
 
@@ -46,7 +46,7 @@ class Planned:
     notes: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Plan:
     """What a command would do.
 
@@ -92,7 +92,7 @@ def plan(site: Site, target: str, args: Mapping[str, Any]) -> Plan:
     return Plan(pipeline=graph.pipeline, args=graph.args, code=opened.code.digest, nodes=tuple(nodes))
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Hit:
     """A node whose outcome is kept.
 

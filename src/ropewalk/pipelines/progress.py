@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from ropewalk.pipelines.outcomes import StepRecord
+from ropewalk.records import frozen
 from ropewalk.runs.run import Run
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Progress:
     """Something happened to a node.
 
@@ -31,7 +30,7 @@ class Progress:
     total: int
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class RunResult:
     """A run that has finished.
 

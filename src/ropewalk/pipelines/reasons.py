@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
 
 from ropewalk.pipelines.changes import changes
 from ropewalk.pipelines.told import NOT_SEEN, differing
 from ropewalk.pipelines.variables import VARIABLE
+from ropewalk.records import frozen
 
 _PLAIN = ("library ", "module ", "python", "the whole", "the project's", "reading of code")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Before:
     """A node as it was when it was last finished.
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any
 
 from ropewalk.errors import Invalid
@@ -14,11 +13,12 @@ from ropewalk.pipelines.graph import Code, Node
 from ropewalk.pipelines.ownership import Ownership
 from ropewalk.pipelines.placeholder import Placeholder
 from ropewalk.pipelines.values import Shelf
+from ropewalk.records import frozen
 
 NODES_MAX = 100_000
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Call:
     """A node with the function that it calls, as only this process has it.
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import platform
 import sys
 import threading
 from collections.abc import Iterator, Mapping
@@ -66,7 +65,7 @@ class Remembered:
             __version__,
             self._words,
             [project[name] for name in ("tree", "files", "globals")],
-            [sys.executable, sys.path[1:], platform.python_version(), _installed()],
+            [sys.executable, sys.path[1:], sys.version, _installed()],
             digest_of(canonical(variables)),
         ]
         return digest_of(canonical(facts))

@@ -22,6 +22,7 @@ from ropewalk.pipelines.ownership import Ownership
 from ropewalk.pipelines.parameters import parameters_of
 from ropewalk.pipelines.record import Call, GraphRecorder
 from ropewalk.pipelines.values import Shelf
+from ropewalk.records import values_of
 from ropewalk.refs import canonical
 from ropewalk.runs.log import Collector, collecting
 
@@ -184,4 +185,4 @@ def _json_able(value: Any) -> Any:  # noqa: ANN401 - any argument
 
 def plain_node(node: Node) -> dict[str, Any]:
     """Return a node as JSON for the way between processes."""
-    return {name: getattr(node, name) for name in Node.__slots__} | {"inputs": dict(node.inputs)}
+    return values_of(node) | {"inputs": dict(node.inputs)}

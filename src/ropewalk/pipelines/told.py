@@ -5,9 +5,12 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterable
+from typing import TYPE_CHECKING
 
-from ropewalk.pipelines.bytecode import Scan
 from ropewalk.refs import short
+
+if TYPE_CHECKING:  # who looks outcomes up reads no code
+    from ropewalk.pipelines.bytecode import Scan
 
 LETTERS_MAX = 400
 # Begins the name of a part that says what the fingerprint does not see; it is a note and no difference.

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import random
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import replace
+from typing import TYPE_CHECKING
 
 from ropewalk import leases
 from ropewalk.compute.pool import ONE, Answer, Ending, Job, Needs
@@ -23,10 +22,14 @@ from ropewalk.pipelines.outcomes import CACHED, DONE, FAILED, RUNNING, SKIPPED, 
 from ropewalk.pipelines.plan import Hit, Judge
 from ropewalk.pipelines.progress import Progress
 from ropewalk.pipelines.secrets import secrets_of
+from ropewalk.records import replace
 from ropewalk.refs import canonical
 from ropewalk.runs.run import Run
 from ropewalk.site import Site
 from ropewalk.store.database import Transaction
+
+if TYPE_CHECKING:
+    import random
 
 RENEW_SECONDS = leases.LEASE_SECONDS / 3
 BACKOFF_SECONDS_MAX = 60.0
@@ -74,7 +77,7 @@ class Turns:
         self._shape = part.whole.shape()
         self._on_progress = on_progress
         self._timer = timer
-        self._chance = chance or random.Random()  # noqa: S311 - no secret hangs on it
+        self._chance = chance
         self._judge = Judge(site, opened.graph, salt=part.salt)
         self._records = Records(part.whole, run, site.root, site.hidden / "logs" / run.id)
         self._frontier = Frontier(opened.graph)
@@ -351,7 +354,7 @@ class Turns:
             wait = 0.0
         elif attempt <= node.retries:
             wait = min(node.backoff_seconds * 2 ** (attempt - 1), BACKOFF_SECONDS_MAX) if attempt else 0.0
-            wait *= 1 + self._chance.random() / 2
+            wait *= 1 + self._drawn() / 2
         else:
             outcomes.keep_step(tx, self._records.step(begun, FAILED, ended_us=ended.ended_us, error=text))
             self._failed.append(ended)
@@ -363,6 +366,13 @@ class Turns:
             self._frontier.give_back(node)
         self._later[node.id] = self._timer() + wait
         self._tell(node, "retrying", f"{failures.headline(failure)}; again in {wait:.3g} s", ended.seconds)
+
+    def _drawn(self) -> float:
+        if self._chance is None:
+            import random  # few runs fail
+
+            self._chance = random.Random()  # noqa: S311 - no secret hangs on it
+        return self._chance.random()
 
     def skip_rest(self, tx: Transaction) -> None:
         """Write down which nodes a failed run never came to."""

@@ -6,9 +6,8 @@ import base64
 import datetime as dt
 import decimal
 import io
-import json
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path, PurePath
 from types import FunctionType
 from typing import Any, cast
@@ -20,7 +19,7 @@ from ropewalk.pipelines.graph import REF, Tree, is_list, is_map
 from ropewalk.pipelines.ownership import Ownership
 from ropewalk.pipelines.pickles import dump, libraries_of, load
 from ropewalk.pipelines.placeholder import Placeholder
-from ropewalk.refs import canonical, digest_of
+from ropewalk.refs import canonical
 
 BYTES_INLINE_MAX = 4096
 DEPTH_MAX = 100
@@ -251,48 +250,3 @@ _READERS: dict[str, Callable[[Any], Any]] = {
     "$path": Path,
     "$text": lambda held: "".join(map(chr, held)),
 }
-
-
-def digest_of_tree(tree: Tree) -> str:
-    """Return the digest of a value: of its tree, and so of every blob in it."""
-    return digest_of(canonical(tree))
-
-
-def leaves(tree: Tree) -> Iterator[dict[str, Any]]:
-    """Yield the tagged parts of a tree that are not containers."""
-    if is_list(tree):
-        for item in tree:
-            yield from leaves(item)
-    elif is_map(tree):
-        held = next((tree[tag] for tag in ("$tuple", "$set", "$frozenset", "$dict") if tag in tree), None)
-        if held is None:
-            yield tree
-        else:
-            yield from leaves(held)
-
-
-def frames_of(tree: Tree) -> list[str]:
-    """Return the digests of the frames in a value, each once, in order."""
-    found = (leaf.get("$frame") or leaf.get("$series") for leaf in leaves(tree))
-    return list(dict.fromkeys(digest for digest in found if digest))
-
-
-def libraries_of_tree(tree: Tree) -> set[str]:
-    """Return the libraries whose objects a value holds: what they do belongs to the step that takes them."""
-    found: set[str] = set()
-    for leaf in leaves(tree):
-        if "$frame" in leaf:
-            found.add("pandas" if leaf["of"] == "pandas" else "polars")
-        elif "$series" in leaf:
-            found.add("polars")
-        elif "$npy" in leaf or "$npy_blob" in leaf:
-            found.add("numpy")
-        elif "$pickle" in leaf or "$skops" in leaf:
-            found.update(leaf["libraries"])
-    return found
-
-
-def shown(tree: Tree, letters_max: int = 60) -> str:
-    """Return a value in few letters, for people."""
-    text = json.dumps(tree, ensure_ascii=False)
-    return text if len(text) <= letters_max else f"{text[: letters_max - 1]}…"

@@ -16,7 +16,7 @@ from ropewalk.pipelines.opened import Opened, unheard
 from ropewalk.pipelines.ownership import Ownership
 from ropewalk.pipelines.secrets import refuse_in_value
 from ropewalk.pipelines.session import Session, plain_node
-from ropewalk.pipelines.values import digest_of_tree
+from ropewalk.pipelines.trees import digest_of_tree
 from ropewalk.runs.log import Collector, collecting
 
 

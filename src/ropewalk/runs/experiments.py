@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 
 from ropewalk.errors import Conflict, Invalid, NotFound
+from ropewalk.records import frozen
 from ropewalk.runs.keys import check_tag_key, check_text
 from ropewalk.site import Site
 from ropewalk.store.database import Reader, Transaction
@@ -20,7 +20,7 @@ TAG_LETTERS_MAX = 20_000
 ID_MAX = (1 << 63) - 1
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Experiment:
     """One experiment.
 

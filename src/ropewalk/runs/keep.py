@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable
-from dataclasses import dataclass
 from typing import Any
 
+from ropewalk.records import frozen
 from ropewalk.refs import canonical
 from ropewalk.runs import points
 from ropewalk.runs.log import LogEntry, changed
@@ -17,7 +17,7 @@ RESERVED = "mlflow."
 _TABLES = {"param": "runs.params", "tag": "runs.tags"}
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Point:
     """One point of a metric.
 
@@ -48,7 +48,7 @@ class Point:
         )
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Fact:
     """A parameter, tag, artifact, model or frame of a run.
 

@@ -7,13 +7,13 @@ import threading
 from collections.abc import Generator, Mapping, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, cast
 
 from ropewalk.blobs.bucket import Bucket
 from ropewalk.clock import Clock
 from ropewalk.errors import Conflict, Invalid
+from ropewalk.records import frozen
 from ropewalk.runs.keys import KEY_LETTERS_MAX, PARAM_LETTERS_MAX, TAG_LETTERS_MAX, check_key, check_text, stays
 
 Kind = Literal["metric", "param", "tag", "artifact", "model", "data"]
@@ -22,7 +22,7 @@ _ONCE = frozenset({"param", "artifact", "model"})
 _UNSPEAKABLE = {"NaN": math.nan, "Infinity": math.inf, "-Infinity": -math.inf}
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class LogEntry:
     """One thing that was said.
 

@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import cast
 
-from msgspec import json
-
 from ropewalk.errors import Invalid
+from ropewalk.records import frozen
 from ropewalk.runs.keys import check_key
 from ropewalk.store.database import Reader, Row, Transaction, Value
 
@@ -18,7 +16,7 @@ Point = tuple[str, float, int, int]
 """Name, value (NaN and infinities too), milliseconds since the epoch, step."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Owner:
     """The run that points, parameters and tags are written for.
 
@@ -124,5 +122,7 @@ def value_of(row: Row) -> float:
 
 
 def _known(reader: Reader, owner: Owner, node: str, keys: Iterable[str]) -> dict[str, int]:
+    from msgspec import json  # a run without metrics has no use for it
+
     found = reader.value("runs.series_of", run=owner.number, node=node, keys=json.encode(list(keys)).decode())
     return json.decode(str(found), type=dict[str, int])

@@ -13,6 +13,7 @@ from typing import Any
 from ropewalk.blobs.bucket import Bucket
 from ropewalk.data import snapshot
 from ropewalk.errors import Conflict
+from ropewalk.records import values_of
 from ropewalk.refs import digest_of_file, short
 from ropewalk.runs.artifacts import artifacts, run_models
 from ropewalk.runs.log import check_path
@@ -122,7 +123,7 @@ def _write(blobs: Bucket, digest: str, target: Path) -> None:
 
 
 def _write_environment(blobs: Bucket, run: Run, part: Path) -> None:
-    facts: dict[str, Any] = {name: getattr(run, name) for name in Run.__slots__}
+    facts: dict[str, Any] = values_of(run)
     facts["args"] = run.arguments()
     if run.environment:
         environment: dict[str, Any] = json.loads(blobs.get(run.environment))

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from ropewalk.errors import Conflict, Interrupted, Invalid, NotFound
 from ropewalk.leases import Lease
+from ropewalk.records import fields_of, replace, values_of
 from ropewalk.refs import canonical, uuid7
 from ropewalk.runs import experiments, record
 from ropewalk.runs.points import Owner
@@ -103,14 +103,14 @@ def fresh_id(site: Site) -> str:
 def _begun(commit: Commit, lease: Lease) -> dict[str, Any]:
     """Return what a run that has just begun keeps of git's view of the code and of its holder."""
     seen = {"commit_sha": commit.sha, "branch": commit.branch, "author": commit.author, "dirty": int(commit.dirty)}
-    held = {field: getattr(lease, field) for field in Lease.__slots__}
+    held = values_of(lease)
     open_ = dict.fromkeys(("ended_us", "deleted_us", "reopened_us"))
     return {"state": RUNNING, "error": "", **open_, **seen, **held}
 
 
 def begin(tx: Transaction, site: Site, run: Run, tags: Mapping[str, str]) -> Run:
     """Write a new run down with its tags, in rows and ledger; return it with its number."""
-    values = {field: getattr(run, field) for field in Run.__slots__ if field != "number"}
+    values = {field: getattr(run, field) for field in fields_of(Run) if field != "number"}
     number = int(str(tx.value("runs.insert", **values)))
     owner = Owner(number=number, experiment=run.experiment, started_us=run.started_us)
     tx.many("runs.tag", [owner.row(key, "") | {"value": value} for key, value in tags.items()])

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
 from typing import Any
 
 from ropewalk.leases import Lease, is_alive
+from ropewalk.records import frozen
 
 SCHEDULED = "scheduled"
 RUNNING = "running"
@@ -32,7 +32,7 @@ PARENT_TAG = "mlflow.parentRunId"
 REMOTE = "remote"  # kind of a run that a client drives over the protocol: it moves as its client says
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Run:
     """One run as it stands now.
 

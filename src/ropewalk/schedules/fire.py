@@ -9,6 +9,7 @@ from typing import Any
 
 from ropewalk.errors import Conflict, Interrupted, NotFound
 from ropewalk.leases import Lease
+from ropewalk.records import fields_of
 from ropewalk.refs import canonical, uuid7
 from ropewalk.site import Site
 from ropewalk.store.database import Reader, Transaction
@@ -94,7 +95,7 @@ class Fire:
     @property
     def lease(self) -> Lease:
         """Who runs it, or ran it last."""
-        return Lease(**{name: getattr(self, name) for name in Lease.__slots__})
+        return Lease(**{name: getattr(self, name) for name in fields_of(Lease)})
 
     @property
     def subject(self) -> str:

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import subprocess
-from dataclasses import dataclass
 from pathlib import Path
+
+from ropewalk.records import frozen
 
 DIFF_BYTES_MAX = 16 << 20
 _FORMAT = "%H%x00%an <%ae>%x00%B"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Commit:
     """Where in its history the code stands.
 

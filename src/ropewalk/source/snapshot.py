@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
-import tempfile
-from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import cast
 
 from ropewalk.blobs.bucket import Bucket
 from ropewalk.errors import Corrupt, Invalid
+from ropewalk.records import frozen
 from ropewalk.refs import PREFIX, canonical, digest_of
 from ropewalk.site import HIDDEN, Site
 from ropewalk.source.commit import Commit, output_of, read_commit, start_git
@@ -24,7 +22,7 @@ MODELS = (
 _NOT_CODE = frozenset({"__pycache__", "node_modules", "venv", "env", "build", "dist", "site-packages"})
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class CodeSnapshot:
     """The code that runs, by content.
 
@@ -179,6 +177,9 @@ def materialize(blobs: Bucket, digest: str, into: Path) -> Path:
     """
     if into.is_dir():
         return into
+    import shutil
+    import tempfile
+
     into.parent.mkdir(parents=True, exist_ok=True)
     part = Path(tempfile.mkdtemp(dir=into.parent, prefix=".part-"))
     try:
@@ -205,6 +206,8 @@ def code_folder(site: Site, snapshot: CodeSnapshot) -> Path:
     """
     into = site.hidden / "code" / snapshot.tree.removeprefix(PREFIX)[:16]
     if into.is_dir() and not _is_whole(into, snapshot):
+        import shutil
+
         shutil.rmtree(into)
     return materialize(site.blobs, snapshot.digest, into)
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from functools import cache
 from itertools import chain
 
+from ropewalk.records import frozen
 from ropewalk.store.database import Value
 
 POUR_ROWS = (100, 10, 1)
@@ -20,7 +20,7 @@ _MORE = re.compile(r":\w|\breturning\b", re.IGNORECASE)
 _TARGET = re.compile(r"\s*insert\s+into\s+(\w+)\s*\(([^)]*)\)", re.IGNORECASE)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Insert:
     """An insert of which each value is a parameter.
 

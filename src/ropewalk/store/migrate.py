@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
 from ropewalk.errors import Conflict, Invalid
+from ropewalk.records import frozen
 from ropewalk.refs import digest_of
 from ropewalk.store.dialect import identities, postgres_schema
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Migration:
     """One numbered step of the schema; its texts are taken apart when somebody wants them, which is seldom.
 

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 
 from ropewalk.clock import Clock
+from ropewalk.records import frozen
 from ropewalk.store.link import Link
 from ropewalk.store.migrate import Migration, downwards, pending
 
@@ -16,7 +16,7 @@ NOTES = (
 _NOTE = "insert into migrations (number, name, digest, at_us) values (:number, :name, :digest, :at_us)"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Loss:
     """What a walk down takes away.
 

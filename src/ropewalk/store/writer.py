@@ -7,12 +7,12 @@ import queue
 import threading
 from collections.abc import Callable
 from concurrent.futures import Future
-from dataclasses import dataclass
 from time import monotonic
 from typing import Any, TypeVar, cast
 
 from ropewalk.clock import Clock
 from ropewalk.errors import RopewalkError, Unavailable
+from ropewalk.records import frozen
 from ropewalk.refs import canonical
 from ropewalk.store.database import Transaction
 from ropewalk.store.link import Link
@@ -26,7 +26,7 @@ WAITING_MAX = 4096
 PACE_SHARE = 0.2
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Job:
     """What a caller wants done and where it waits."""
 

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from pathlib import Path
 
+from ropewalk.records import frozen
 from ropewalk.site import HIDDEN
 from ropewalk.workspaces.names import DEFAULT
 from ropewalk.workspaces.workspace import Workspace
@@ -13,7 +13,7 @@ SCHEMA = "ropewalk_ws_"
 _SETTINGS = "ropewalk.toml"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Beside:
     """Where the host keeps its own, beside which new workspaces are kept.
 

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, fields
 
 from ropewalk.errors import Invalid
+from ropewalk.records import frozen, values_of
 
 LIMIT_MAX = 1 << 62
 _SIZE = re.compile(r"(\d{1,19})\s*(|B|KB|MB|GB|TB|KiB|MiB|GiB|TiB)")
@@ -17,7 +17,7 @@ _UNITS = {
 }
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Quota:
     """The limits of a workspace.
 
@@ -36,13 +36,12 @@ class Quota:
     tokens_max: int = 0
 
     def __post_init__(self) -> None:
-        for one in fields(self):
-            value = getattr(self, one.name)
+        for name, value in values_of(self).items():
             if not 0 <= value <= LIMIT_MAX:
                 raise Invalid(
                     "quota-invalid",
                     "This cannot be a quota.",
-                    where=one.name,
+                    where=name,
                     why=f"a quota is a whole number from 0 (none) to {LIMIT_MAX}, found {value}",
                     fix="ropewalk workspace quota team-a --runs 1000",
                 )

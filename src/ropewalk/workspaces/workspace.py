@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import secrets
-from dataclasses import dataclass, fields, replace
-
 from ropewalk.errors import Conflict, Invalid, NotFound, Refused, Unavailable
+from ropewalk.records import fields_of, frozen, replace, values_of
 from ropewalk.site import Site
 from ropewalk.store.database import Reader, Transaction
 from ropewalk.workspaces.names import DEFAULT, require_name
@@ -22,7 +20,7 @@ DESCRIPTION_LETTERS_MAX = 4000
 FOLDERS = "workspaces"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Workspace:
     """A project behind the host's door.
 
@@ -56,7 +54,7 @@ class Workspace:
     @property
     def quota(self) -> Quota:
         """Its limits."""
-        return Quota(**{one.name: getattr(self, one.name) for one in fields(Quota)})
+        return Quota(**{name: getattr(self, name) for name in fields_of(Quota)})
 
 
 # The host's own project, where its row is missing: rows that a backup of an older release brought back.
@@ -124,6 +122,8 @@ def add(
     _require_description(description)
     _require_free(tx, site, name, host)
     taken = _taken(tx, folder)
+    import secrets  # every command knows of workspaces, few make one
+
     now, new = site.clock.now_us(), secrets.token_hex(6)
     own = f"{FOLDERS}/{name}" if f"{FOLDERS}/{name}" not in taken else f"{FOLDERS}/{name}.{new}"
     made = Workspace(
@@ -137,7 +137,7 @@ def add(
         changed_us=now,
         **_limits(quota or Quota()),
     )
-    tx.run("workspaces.insert", **{one.name: getattr(made, one.name) for one in fields(made)})
+    tx.run("workspaces.insert", **values_of(made))
     body = {"name": name, "description": description, "folder": made.folder, **_limits(made.quota)}
     site.record(tx, "workspace.created", f"workspace:{new}", body)
     return made
@@ -330,7 +330,7 @@ def _require_description(text: str) -> None:
 
 def _change(tx: Transaction, site: Site, changed: Workspace, kind: str) -> Workspace:
     changed = replace(changed, changed_us=site.clock.now_us())
-    values = {one.name: getattr(changed, one.name) for one in fields(changed) if one.name not in ("own", "created_us")}
+    values = {name: value for name, value in values_of(changed).items() if name not in ("own", "created_us")}
     tx.run("workspaces.change", **values)
     body = {"name": changed.name, "description": changed.description, "state": changed.state}
     site.record(tx, kind, f"workspace:{changed.id}", {**body, "folder": changed.folder, **_limits(changed.quota)})
@@ -338,4 +338,4 @@ def _change(tx: Transaction, site: Site, changed: Workspace, kind: str) -> Works
 
 
 def _limits(quota: Quota) -> dict[str, int]:
-    return {one.name: int(getattr(quota, one.name)) for one in fields(quota)}
+    return {name: int(value) for name, value in values_of(quota).items()}
