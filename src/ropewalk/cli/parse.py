@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
@@ -33,6 +34,21 @@ class Request:
     command: commands.Command
     options: argparse.Namespace
     json: bool
+
+
+class Formatter(argparse.RawDescriptionHelpFormatter):
+    """As argparse's, which would import every archive format with `shutil` to learn how wide the terminal is."""
+
+    def __init__(self, prog: str) -> None:
+        super().__init__(prog, width=_columns() - 2)
+
+
+def _columns() -> int:
+    told = os.environ.get("COLUMNS", "")
+    try:
+        return int(told) if told.isdigit() and int(told) else os.get_terminal_size(sys.stdout.fileno()).columns or 80
+    except (ValueError, OSError):
+        return 80
 
 
 class Parser(argparse.ArgumentParser):
@@ -82,7 +98,7 @@ def read(words: list[str]) -> Request:
         prog=f"ropewalk {command.name}",
         description=f"{command.summary[:1].upper()}{command.summary[1:]}.",
         epilog="example:\n" + "".join(f"  {line}\n" for line in handler.EXAMPLE.strip().splitlines()),
-        formatter_class=argparse.RawDescriptionHelpFormatter,
+        formatter_class=Formatter,
         allow_abbrev=False,
     )
     _everywhere(parser, given)
@@ -152,7 +168,7 @@ def project_folder_of(here: Path) -> Path:
 
 
 def _general() -> Parser:
-    parser = Parser(prog="ropewalk", add_help=False, allow_abbrev=False)
+    parser = Parser(prog="ropewalk", add_help=False, allow_abbrev=False, formatter_class=Formatter)
     _everywhere(parser, argparse.Namespace(project="", workspace="", json=False))
     return parser
 
