@@ -18,7 +18,7 @@ from ropewalk.pipelines import outcomes
 from ropewalk.pipelines.closing import end_run
 from ropewalk.pipelines.kept import nodes_of
 from ropewalk.pipelines.onestep import Asked, StepResult, run_step
-from ropewalk.pipelines.orchestrated import SILENT_SECONDS, StepLease, find, step_lease
+from ropewalk.pipelines.orchestrated import SILENT_SECONDS, StepLease, step_lease
 from ropewalk.runs import keep
 from ropewalk.runs import run as runs
 
@@ -42,7 +42,8 @@ def value(project, done: StepResult) -> object:
 
 def run_of(project, key: str = "airflow:plain/1") -> runs.Run:
     with project.site.db.read() as rows:
-        return runs.get(rows, find(rows, PLAIN, key).run_id)
+        (row,) = rows.rows("pipelines.runs_of_pipeline", pipeline=PLAIN, count=1)
+        return runs.get(rows, str(row["id"]))
 
 
 def command(root: Path, *words: str, key: str = "airflow:plain/1", **environ: str) -> subprocess.CompletedProcess[str]:

@@ -41,7 +41,7 @@ def end_run(
 
 def _close(tx: Transaction, site: Site, opened: Described, key: str, on_finish: OnFinish) -> Run:
     graph = opened.graph
-    found = find(tx, graph.pipeline, key)
+    found = find(tx, graph, key)
     if found is None:
         raise NotFound(
             "orchestrated-run-unknown",

@@ -5,7 +5,6 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Mapping
 from contextlib import suppress
-from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +21,7 @@ from ropewalk.pipelines.outcomes import CACHED, DONE, FAILED, StepRecord
 from ropewalk.pipelines.plan import Judge
 from ropewalk.pipelines.progress import Progress
 from ropewalk.pipelines.turns import Turns
+from ropewalk.records import frozen, replace
 from ropewalk.runs import run as runs
 from ropewalk.runs.run import Run
 from ropewalk.site import Site
@@ -31,7 +31,7 @@ from ropewalk.store.database import Transaction
 LOOK_SECONDS = 1.0
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Asked:
     """What an orchestrator asks for.
 
@@ -48,7 +48,7 @@ class Asked:
     structure: str = ""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class StepResult:
     """What came of a step.
 
@@ -112,7 +112,8 @@ def run_step(
             return StepResult(run=run, step=taken, hit=True)
         log = site.hidden / "logs" / run.id / f"{name}.log"
         on_log(log, log.stat().st_size if log.exists() else 0)
-        return _One(site, opened, asked, node, taken, on_progress=on_progress, on_finish=on_finish).go()
+        held = _One(site, opened, asked, node, taken, on_progress=on_progress, on_finish=on_finish)
+        return held.go(lambda lease: (on_wait(lease), wait(LOOK_SECONDS)))
 
 
 def _taken(
@@ -167,12 +168,16 @@ class _One:
         self._on_progress = on_progress
         self._on_finish = on_finish
 
-    def go(self) -> StepResult:
-        """Run it, or take what is kept; whatever happens, the step is given back."""
+    def go(self, wait: Callable[[StepLease], object]) -> StepResult:
+        """Run it, or take what is kept; whatever happens, the step is given back.
+
+        Args:
+            wait: waits a moment, told who makes the same outcome for another run.
+        """
         try:
             if self._hold.lease.fence > 1:
                 family.end_orphans()  # a holder that was killed could not end what its step had started
-            self._walk()
+            self._walk(wait)
         except KeyboardInterrupt:
             self._give_back()
             raise self._stopped() from None
@@ -188,7 +193,7 @@ class _One:
         row = self._row()
         return StepResult(run=run, step=row, hit=row.state == CACHED)
 
-    def _walk(self) -> None:
+    def _walk(self, wait: Callable[[StepLease], object]) -> None:
         graph, node, run = self._opened.graph, self._node, self._hold.run
         salt = salt_of(graph, self._asked.key)
         judge = Judge(self._site, graph, salt=salt)
@@ -199,7 +204,10 @@ class _One:
         if missing:
             raise _not_there(node, run, missing, self._asked)
         # Its inputs are known, and whether it is tried again is not ours to say.
-        alone = replace(node, inputs=dict(judge.key(node, values).inputs), retries=0)
+        keyed = judge.key(node, values)
+        while (other := self._site.db.write(lambda tx: self._hold.take_key(tx, self._site, keyed.key))) is not None:
+            wait(other)
+        alone = replace(node, inputs=dict(keyed.inputs), retries=0)
         part = Part(
             whole=graph,
             salt=salt,

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import re
-from dataclasses import dataclass, replace
 
 from ropewalk import leases
 from ropewalk.errors import Interrupted, Invalid
@@ -12,7 +11,7 @@ from ropewalk.leases import Lease, is_alive
 from ropewalk.pipelines import outcomes
 from ropewalk.pipelines.describe import Described
 from ropewalk.pipelines.graph import Graph
-from ropewalk.records import fields_of, values_of
+from ropewalk.records import fields_of, frozen, replace, values_of
 from ropewalk.runs import keep
 from ropewalk.runs import run as runs
 from ropewalk.runs.log import LogEntry
@@ -27,13 +26,14 @@ TAG = "ropewalk.orchestrator"
 _KEY = re.compile(r"[a-z][a-z0-9-]{0,31}:[^\s\x00-\x1f\x7f]{1,400}")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Orchestrated:
     """Which run stands for one of an orchestrator's.
 
     Attributes:
         pipeline: `FILE.py:FUNCTION`.
         key: `ORCHESTRATOR:ITS RUN'S ID`.
+        args: canonical JSON of the pipeline's arguments after defaults.
         run_id: the newest run that does it.
         graph: digest of what that run was begun with: arguments, calls, code.
         at_us: microseconds since the epoch.
@@ -41,12 +41,13 @@ class Orchestrated:
 
     pipeline: str
     key: str
+    args: str
     run_id: str
     graph: str
     at_us: int
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class StepLease:
     """Who runs a step of such a run, or ran it last.
 
@@ -89,6 +90,7 @@ class StepHold:
     def __init__(self, run: Run, lease: StepLease) -> None:
         self.run = run
         self.lease = lease
+        self._key, self._key_fence = "", 0
 
     def check(self, tx: Transaction) -> None:
         """Pass only while the run goes on and the step is ours."""
@@ -97,24 +99,50 @@ class StepHold:
         if now is None or now.fence != self.lease.fence:
             raise self._lost(now)
 
+    def take_key(self, tx: Transaction, site: Site, key: str) -> StepLease | None:
+        """Become who makes the outcome of a key; where another run's living process is that, return its lease."""
+        self.check(tx)
+        if outcomes.find(tx, key) is not None:
+            return None
+        now_us = site.clock.now_us()
+        before = tx.get(StepLease, "pipelines.key_lease", key=key)
+        if before is not None and before.alive(now_us):
+            self._prolong(tx, site)
+            return before
+        mine = leases.take(now_us, before.fence + 1 if before is not None else 1)
+        named = {"key": key, "run_id": self.run.id, "node": self.lease.node}
+        if tx.run("pipelines.take_key_lease", **named, **values_of(mine)) != 1:
+            return tx.get(StepLease, "pipelines.key_lease", key=key)
+        self._key, self._key_fence = key, mine.fence
+        return None
+
     def renew(self, site: Site) -> None:
         """Make the step's lease last longer, and the run's."""
-        now_us = site.clock.now_us()
 
         def work(tx: Transaction) -> None:
             self.check(tx)
-            spoken(tx, site, self.run)
-            expires_us = leases.take(now_us, self.lease.fence).expires_us
-            tx.run("pipelines.renew_step_lease", **self._named(), expires_us=expires_us)
+            self._prolong(tx, site)
 
         site.db.write(work)
+
+    def _prolong(self, tx: Transaction, site: Site) -> None:
+        spoken(tx, site, self.run)
+        expires_us = leases.take(site.clock.now_us(), self.lease.fence).expires_us
+        tx.run("pipelines.renew_step_lease", **self._named(), expires_us=expires_us)
+        if self._key:
+            tx.run("pipelines.renew_key_lease", **self._named_key(), expires_us=expires_us)
 
     def release(self, tx: Transaction, *, failed: bool = False) -> int:
         """Give the step back; return how often it has failed by now. Who holds it no longer changes nothing."""
         now = step_lease(tx, self.run.id, self.lease.node)
         failures = (now.failures if now is not None else 0) + failed
         tx.run("pipelines.end_step_lease", **self._named(), failures=failures)
+        if self._key:
+            tx.run("pipelines.end_key_lease", **self._named_key())
         return failures
+
+    def _named_key(self) -> dict[str, str | int]:
+        return {"key": self._key, "run_id": self.run.id, "node": self.lease.node, "fence": self._key_fence}
 
     def _named(self) -> dict[str, str | int]:
         return {"run_id": self.run.id, "node": self.lease.node, "fence": self.lease.fence}
@@ -154,9 +182,9 @@ def salt_of(graph: Graph, key: str) -> str:
     return f"{graph.pipeline} {key}"
 
 
-def find(reader: Reader, pipeline: str, key: str) -> Orchestrated | None:
-    """Return which run stands for an orchestrator's, or None."""
-    return reader.get(Orchestrated, "pipelines.orchestrated", pipeline=pipeline, key=key)
+def find(reader: Reader, graph: Graph, key: str) -> Orchestrated | None:
+    """Return which run stands for an orchestrator's with these arguments, or None."""
+    return reader.get(Orchestrated, "pipelines.orchestrated", pipeline=graph.pipeline, key=key, args=graph.args)
 
 
 def step_lease(reader: Reader, run_id: str, node: str) -> StepLease | None:
@@ -173,6 +201,8 @@ def living(reader: Reader, run_id: str, now_us: int) -> list[StepLease]:
 def open_run(tx: Transaction, site: Site, opened: Described, key: str, environment: str) -> Run:
     """Return the run that stands for an orchestrator's: begun by the first step that asks, the same for all others.
 
+    With other arguments the same run of the orchestrator is another run of ours; neither knows of the other.
+
     What was interrupted is gone on with. Where the code has changed since, or the run has failed, a new run begins,
     which finds in the cache what the one before it did.
 
@@ -186,7 +216,7 @@ def open_run(tx: Transaction, site: Site, opened: Described, key: str, environme
     Raises:
         Interrupted: somebody cancelled it.
     """
-    found = find(tx, opened.graph.pipeline, key)
+    found = find(tx, opened.graph, key)
     if found is None:
         return _begin(tx, site, opened, key, environment)
     run = runs.get(tx, found.run_id)
@@ -234,7 +264,7 @@ def take_step(tx: Transaction, site: Site, run: Run, node: str) -> StepHold | St
     held = values_of(lease)
     failures = before.failures if before is not None else 0
     mine = StepLease(run_id=run.id, node=node, failures=failures, **held)
-    if tx.run("pipelines.take_step_lease", **{name: getattr(mine, name) for name in StepLease.__slots__}) != 1:
+    if tx.run("pipelines.take_step_lease", **values_of(mine)) != 1:
         now = step_lease(tx, run.id, node)
         assert now is not None, "somebody else was quicker"
         return now
@@ -262,7 +292,7 @@ def _begin(tx: Transaction, site: Site, opened: Described, key: str, environment
         outcomes.keep_code(tx, digest, item.parts)
     entries = [LogEntry.from_plain(values) for values in graph.entries]
     keep.apply(tx, run.id, entries, at_us=site.clock.now_us())
-    facts = {"run_id": run.id, "graph": graph.whole(), "at_us": site.clock.now_us()}
+    facts = {"args": graph.args, "run_id": run.id, "graph": graph.whole(), "at_us": site.clock.now_us()}
     tx.run("pipelines.keep_orchestrated", pipeline=graph.pipeline, key=key, **facts)
     return run
 
