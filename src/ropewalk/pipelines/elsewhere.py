@@ -7,7 +7,7 @@ import re
 from collections.abc import Generator, Iterable, Mapping
 from contextlib import contextmanager
 from fnmatch import fnmatchcase
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ropewalk.compute.local import LocalPool
 from ropewalk.errors import Invalid
@@ -18,6 +18,9 @@ from ropewalk.pipelines.variables import VARIABLE
 from ropewalk.records import replace
 from ropewalk.settings import FILE, LOCAL, Compute
 from ropewalk.site import Site
+
+if TYPE_CHECKING:
+    from ropewalk.compute.cluster import RayPool
 
 _LIBRARY = "library "
 _ADDRESS = re.compile(r"auto|local|(ray://)?(\[[0-9a-fA-F:.]+\]|[^\s:/\[\]]+):\d{1,5}")
@@ -60,21 +63,25 @@ def described_for(
             why=f"wanted auto, local, HOST:PORT or ray://HOST:PORT, found {compute.address[:80]!r}",
             fix=f"edit {FILE}, or type --address HOST:PORT",
         )
-    from ropewalk.compute.cluster import RayPool
-
     with described(site, target, args, workers_max=1, early=early) as opened:
         told = {**opened.project, "snapshot": opened.code.digest, "libraries": libraries_of(opened.graph)}
-    with RayPool(
+    with _cluster(site, opened.graph, compute, workers_max) as pool:
+        pool.connect()
+        yield replace(opened, project=told, pool=pool)
+
+
+def _cluster(site: Site, graph: Graph, compute: Compute, workers_max: int | None) -> RayPool:
+    from ropewalk.compute.cluster import RayPool
+
+    return RayPool(
         WORKER,
         address=compute.address,
         cwd=site.root,
         log=site.hidden / "logs" / "workers.log",
         workers_max=workers_max,
-        environ=sent(opened.graph, compute.environ, os.environ) | environ_of(site),
+        environ=sent(graph, compute.environ, os.environ) | environ_of(site),
         anywhere="://" in site.blobs.address.partition(" ")[0],
-    ) as pool:
-        pool.connect()
-        yield replace(opened, project=told, pool=pool)
+    )
 
 
 def libraries_of(graph: Graph) -> dict[str, str]:

@@ -1,5 +1,6 @@
 // Follows a step's log while it runs: what is new is added at the end, what is too old leaves at the top.
 const PERIOD_MS = 700;
+const REST_MS_MAX = 30000;
 const LINES_MAX = 5000;
 const NEAR = 40;
 
@@ -25,6 +26,8 @@ function add(text) {
   return Boolean(found.dataset.over);
 }
 
+let rest = PERIOD_MS;
+
 async function beat() {
   let over = false;
   if (!document.hidden) {
@@ -34,12 +37,14 @@ async function beat() {
       if (!answer.ok) throw new Error(`${answer.status}`);
       over = add(await answer.text());
       note.hidden = true;
+      rest = PERIOD_MS;
     } catch {
       note.hidden = false;
+      rest = Math.min(2 * rest, REST_MS_MAX); // nobody is helped by a server that is asked all the time
     }
   }
   if (over) document.getElementById("log-told").textContent = "The step has ended; this is all that it printed.";
-  else setTimeout(beat, PERIOD_MS);
+  else setTimeout(beat, rest);
 }
 
 if (log) {
