@@ -14,7 +14,7 @@ from exports.ordered import text_of
 from ropewalk import leases
 from ropewalk.pipelines.closing import end_run
 from ropewalk.pipelines.onestep import Asked, StepResult, run_step
-from ropewalk.pipelines.orchestrated import StepLease, require_key
+from ropewalk.pipelines.orchestrated import StepLease, require_key, step_lease
 
 PLAIN = "pipeline.py:plain"
 
@@ -63,7 +63,7 @@ def test_two_runs_that_want_the_same_step_at_once_run_it_once(project):
     assert (done.step.state, done.hit) == ("cached", True)
     assert notes(root) == {"load": 1, "fit": 1}
     with project.site.db.read() as rows:
-        assert rows.get(StepLease, "pipelines.key_lease", key=done.step.key) is None
+        assert step_lease(rows, f"outcome {done.step.key}", "fit") is None
 
 
 def test_who_died_over_a_step_keeps_no_other_run_from_it(project):
@@ -71,8 +71,8 @@ def test_who_died_over_a_step_keeps_no_other_run_from_it(project):
     (project.site.root / "fail-in-fit").touch()
     key = one(project, "fit").step.key
     dead = {"host": leases.take(0, 1).host, "boot": leases.boot_id(), "pid": 1, "born": 1, "expires_us": 1 << 60}
-    dead |= {"run_id": "another", "node": "fit", "fence": 4}
-    project.site.db.write(lambda tx: tx.run("pipelines.take_key_lease", key=key, **dead))
+    dead |= {"run_id": f"outcome {key}", "node": "fit", "fence": 4, "failures": 0}
+    project.site.db.write(lambda tx: tx.run("pipelines.take_step_lease", **dead))
 
     one(project, "load", 2)
     done = one(project, "fit", 2)
@@ -80,7 +80,7 @@ def test_who_died_over_a_step_keeps_no_other_run_from_it(project):
     assert done.step.key == key
     assert done.step.state == "done"
     with project.site.db.read() as rows:
-        assert rows.get(StepLease, "pipelines.key_lease", key=key) is None
+        assert step_lease(rows, f"outcome {key}", "fit") is None
 
 
 def test_no_two_runs_of_airflow_have_one_name(exported):

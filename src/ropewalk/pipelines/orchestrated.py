@@ -12,6 +12,7 @@ from ropewalk.pipelines import outcomes
 from ropewalk.pipelines.describe import Described
 from ropewalk.pipelines.graph import Graph
 from ropewalk.records import fields_of, frozen, replace, values_of
+from ropewalk.refs import digest_of, short
 from ropewalk.runs import keep
 from ropewalk.runs import run as runs
 from ropewalk.runs.log import LogEntry
@@ -32,8 +33,7 @@ class Orchestrated:
 
     Attributes:
         pipeline: `FILE.py:FUNCTION`.
-        key: `ORCHESTRATOR:ITS RUN'S ID`.
-        args: canonical JSON of the pipeline's arguments after defaults.
+        key: `ORCHESTRATOR:ITS RUN'S ID`, a space, and the beginning of the digest of the pipeline's arguments.
         run_id: the newest run that does it.
         graph: digest of what that run was begun with: arguments, calls, code.
         at_us: microseconds since the epoch.
@@ -41,7 +41,6 @@ class Orchestrated:
 
     pipeline: str
     key: str
-    args: str
     run_id: str
     graph: str
     at_us: int
@@ -105,14 +104,14 @@ class StepHold:
         if outcomes.find(tx, key) is not None:
             return None
         now_us = site.clock.now_us()
-        before = tx.get(StepLease, "pipelines.key_lease", key=key)
+        before = step_lease(tx, _apart(key), self.lease.node)
         if before is not None and before.alive(now_us):
             self._prolong(tx, site)
             return before
         mine = leases.take(now_us, before.fence + 1 if before is not None else 1)
-        named = {"key": key, "run_id": self.run.id, "node": self.lease.node}
-        if tx.run("pipelines.take_key_lease", **named, **values_of(mine)) != 1:
-            return tx.get(StepLease, "pipelines.key_lease", key=key)
+        named = {"run_id": _apart(key), "node": self.lease.node, "failures": 0}
+        if tx.run("pipelines.take_step_lease", **named, **values_of(mine)) != 1:
+            return step_lease(tx, _apart(key), self.lease.node)
         self._key, self._key_fence = key, mine.fence
         return None
 
@@ -130,7 +129,7 @@ class StepHold:
         expires_us = leases.take(site.clock.now_us(), self.lease.fence).expires_us
         tx.run("pipelines.renew_step_lease", **self._named(), expires_us=expires_us)
         if self._key:
-            tx.run("pipelines.renew_key_lease", **self._named_key(), expires_us=expires_us)
+            tx.run("pipelines.renew_step_lease", **self._named_key(), expires_us=expires_us)
 
     def release(self, tx: Transaction, *, failed: bool = False) -> int:
         """Give the step back; return how often it has failed by now. Who holds it no longer changes nothing."""
@@ -138,11 +137,11 @@ class StepHold:
         failures = (now.failures if now is not None else 0) + failed
         tx.run("pipelines.end_step_lease", **self._named(), failures=failures)
         if self._key:
-            tx.run("pipelines.end_key_lease", **self._named_key())
+            tx.run("pipelines.drop_step_lease", **self._named_key())
         return failures
 
     def _named_key(self) -> dict[str, str | int]:
-        return {"key": self._key, "run_id": self.run.id, "node": self.lease.node, "fence": self._key_fence}
+        return {"run_id": _apart(self._key), "node": self.lease.node, "fence": self._key_fence}
 
     def _named(self) -> dict[str, str | int]:
         return {"run_id": self.run.id, "node": self.lease.node, "fence": self.lease.fence}
@@ -184,7 +183,17 @@ def salt_of(graph: Graph, key: str) -> str:
 
 def find(reader: Reader, graph: Graph, key: str) -> Orchestrated | None:
     """Return which run stands for an orchestrator's with these arguments, or None."""
-    return reader.get(Orchestrated, "pipelines.orchestrated", pipeline=graph.pipeline, key=key, args=graph.args)
+    return reader.get(Orchestrated, "pipelines.orchestrated", pipeline=graph.pipeline, key=_with_args(graph, key))
+
+
+def _with_args(graph: Graph, key: str) -> str:
+    """Return what one run of the orchestrator with these arguments is called: no key has a space in it."""
+    return f"{key} {short(digest_of(graph.args.encode()))}"
+
+
+def _apart(key: str) -> str:
+    """Return what stands for a run in the lease of who makes the outcome of a key: no run is called so."""
+    return f"outcome {key}"
 
 
 def step_lease(reader: Reader, run_id: str, node: str) -> StepLease | None:
@@ -292,8 +301,8 @@ def _begin(tx: Transaction, site: Site, opened: Described, key: str, environment
         outcomes.keep_code(tx, digest, item.parts)
     entries = [LogEntry.from_plain(values) for values in graph.entries]
     keep.apply(tx, run.id, entries, at_us=site.clock.now_us())
-    facts = {"args": graph.args, "run_id": run.id, "graph": graph.whole(), "at_us": site.clock.now_us()}
-    tx.run("pipelines.keep_orchestrated", pipeline=graph.pipeline, key=key, **facts)
+    facts = {"run_id": run.id, "graph": graph.whole(), "at_us": site.clock.now_us()}
+    tx.run("pipelines.keep_orchestrated", pipeline=graph.pipeline, key=_with_args(graph, key), **facts)
     return run
 
 

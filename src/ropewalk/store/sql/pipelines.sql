@@ -104,12 +104,10 @@ where s.run_id = :run_id and s.state = 'cached';
 select count(*) as steps, coalesce(sum(ended_us - started_us), 0) as took_us from steps
 where run_id = :run_id and state in ('done', 'failed') and ended_us is not null;
 -- name: orchestrated
-select pipeline, key, args, run_id, graph, at_us from orchestrated_runs
-where pipeline = :pipeline and key = :key and args = :args;
+select pipeline, key, run_id, graph, at_us from orchestrated_runs where pipeline = :pipeline and key = :key;
 -- name: keep_orchestrated
-insert into orchestrated_runs (pipeline, key, args, run_id, graph, at_us)
-values (:pipeline, :key, :args, :run_id, :graph, :at_us)
-on conflict (pipeline, key, args) do update set run_id = excluded.run_id, graph = excluded.graph, at_us = excluded.at_us;
+insert into orchestrated_runs (pipeline, key, run_id, graph, at_us) values (:pipeline, :key, :run_id, :graph, :at_us)
+on conflict (pipeline, key) do update set run_id = excluded.run_id, graph = excluded.graph, at_us = excluded.at_us;
 -- name: step_lease
 select run_id, node, host, boot, pid, born, expires_us, fence, failures from step_leases
 where run_id = :run_id and node = :node;
@@ -123,19 +121,8 @@ on conflict (run_id, node) do update set
     host = excluded.host, boot = excluded.boot, pid = excluded.pid, born = excluded.born,
     expires_us = excluded.expires_us, fence = excluded.fence
 where step_leases.fence < excluded.fence;
--- name: key_lease
-select run_id, node, host, boot, pid, born, expires_us, fence, 0 as failures from key_leases where key = :key;
--- name: take_key_lease
-insert into key_leases (key, run_id, node, host, boot, pid, born, expires_us, fence)
-values (:key, :run_id, :node, :host, :boot, :pid, :born, :expires_us, :fence)
-on conflict (key) do update set
-    run_id = excluded.run_id, node = excluded.node, host = excluded.host, boot = excluded.boot, pid = excluded.pid,
-    born = excluded.born, expires_us = excluded.expires_us, fence = excluded.fence
-where key_leases.fence < excluded.fence;
--- name: renew_key_lease
-update key_leases set expires_us = :expires_us where key = :key and run_id = :run_id and node = :node and fence = :fence;
--- name: end_key_lease
-delete from key_leases where key = :key and run_id = :run_id and node = :node and fence = :fence;
+-- name: drop_step_lease
+delete from step_leases where run_id = :run_id and node = :node and fence = :fence;
 -- name: renew_step_lease
 update step_leases set expires_us = :expires_us where run_id = :run_id and node = :node and fence = :fence;
 -- name: end_step_lease
