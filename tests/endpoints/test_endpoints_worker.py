@@ -225,7 +225,7 @@ from pathlib import Path
 from ropewalk.blobs.folder import FolderBucket
 from ropewalk.endpoints.frames import receive, send
 from ropewalk.models.manifest import read_manifest
-from ropewalk.models.opcodes import scan_part
+from ropewalk.models.parts import scan_part
 from ropewalk.models.predictor import prepare
 bucket = FolderBucket(Path(sys.argv[1]))
 for digest in sys.argv[2:4]:

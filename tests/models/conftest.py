@@ -66,8 +66,9 @@ def log(bucket: FolderBucket, clock: SetClock, monkeypatch: pytest.MonkeyPatch, 
     def run(model: Any, train: Any, target: str, name: str = "late", holdout: Any = None) -> tuple[str, Manifest]:
         with collecting(Collector(bucket, clock)) as collector:
             digest = log_model(model, name, train=train, holdout=holdout, target=target)
-        (entry,) = collector.entries
+        entry, tag = collector.entries
         assert (entry.kind, entry.key, entry.value) == ("model", name, {"manifest": digest})
+        assert (tag.kind, tag.key) == ("tag", f"ropewalk.engine.{name}")
         return digest, read_manifest(bucket, digest)
 
     return run

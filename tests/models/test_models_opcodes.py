@@ -13,7 +13,8 @@ from pathlib import Path
 
 import pytest
 
-from ropewalk.models.opcodes import globals_of, scan_part, scan_pickle
+from ropewalk.models.opcodes import globals_of, scan_pickle
+from ropewalk.models.parts import scan_part
 from ropewalk.models.trust import Trust, project_modules
 from ropewalk.testing.evil import call, evil_pickles, honest, whole
 

@@ -2,8 +2,8 @@
 
 import pytest
 
-from ropewalk.models.opcodes import scan_part
 from ropewalk.models.outside import NotProtobuf, outside_tensors
+from ropewalk.models.parts import scan_part
 
 onnx = pytest.importorskip("onnx")
 from onnx import TensorProto, helper  # noqa: E402 - only where onnx is installed

@@ -68,7 +68,7 @@ class Desk:
             allow_pickle=bool(message.get("allow_pickle", True)),
         )
         allowed = [str(name) for name in cast("Iterable[object]", message.get("allowed") or ())]
-        readable: list[Path] = []
+        readable: list[Path] = [*prepared.readable]
         if message.get("code_folder"):
             code = Path(message["code_folder"])
             sys.path.insert(0, str(code))

@@ -8,10 +8,11 @@ import json
 import pickle
 import zipfile
 from collections.abc import Iterable
-from typing import Any, cast
+from typing import Any, BinaryIO, cast
 
 from ropewalk.errors import Refused, missing_extra
-from ropewalk.models.opcodes import Finding, globals_of, scan_part, skops_globals
+from ropewalk.models.opcodes import Finding, globals_of
+from ropewalk.models.parts import scan_part, skops_globals
 from ropewalk.models.trust import EXACT, Trust, modern, trust_in
 
 SKOPS = "model.skops"
@@ -117,7 +118,7 @@ def load(part: str, data: bytes, allowed: Iterable[str] = ()) -> Any:  # noqa: A
         raise refusal(part, findings)
     if part == SKOPS:
         return _load_skops(data)
-    return _Careful(io.BytesIO(data), trust_in(texts)).load()
+    return careful(io.BytesIO(data), texts).load()
 
 
 def _load_skops(data: bytes) -> Any:  # noqa: ANN401 - a model of any library
@@ -143,10 +144,15 @@ def refusal(part: str, findings: tuple[Finding, ...]) -> Refused:
     )
 
 
+def careful(stream: BinaryIO, allowed: Iterable[str]) -> pickle.Unpickler:
+    """Return a reader of pickles that imports nothing but what is allowed; the first wall is `scan_part`."""
+    return _Careful(stream, trust_in(allowed))
+
+
 class _Careful(pickle.Unpickler):
     """Resolves only what the allow-list knows, and only things that live where they say."""
 
-    def __init__(self, stream: io.BytesIO, trust: Trust) -> None:
+    def __init__(self, stream: BinaryIO, trust: Trust) -> None:
         super().__init__(stream)
         self._trust = trust
 

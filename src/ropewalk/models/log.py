@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ropewalk.blobs.bucket import Bucket
-from ropewalk.errors import Invalid, Refused, RopewalkError, missing_extra
-from ropewalk.models import formats
+from ropewalk.errors import Invalid, Refused, RopewalkError
+from ropewalk.models import formats, frameworks, states
 from ropewalk.models.golden import GOLDEN_PART, PREFIX, batching_of, parity_of, pick, same
-from ropewalk.models.manifest import ONNX_PART, Manifest, Parity, write_manifest
+from ropewalk.models.manifest import FRAMEWORK_PARTS, ONNX_PART, SAFETENSORS, Manifest, Parity, write_manifest
+from ropewalk.models.measured import TAG, Measured, measure
 from ropewalk.models.native import NativeEngine
 from ropewalk.models.onnx import NUMBERS, NotConvertible, OnnxEngine, convert
-from ropewalk.models.predictor import Predictor
-from ropewalk.models.signature import Shape, shape_of
+from ropewalk.models.predictor import Predictor, native_model
+from ropewalk.models.signature import Shape, is_estimator, shape_of
 from ropewalk.refs import is_name
 from ropewalk.runs.log import LogEntry, current
 
@@ -24,7 +27,7 @@ if TYPE_CHECKING:
 
 LIBRARIES = (
     "scikit-learn", "numpy", "scipy", "skops", "skl2onnx", "onnx", "onnxruntime", "pandas", "polars", "xgboost",
-    "xgboost-cpu", "lightgbm", "torch", "onnxmltools",
+    "xgboost-cpu", "lightgbm", "torch", "tensorflow", "tensorflow-cpu", "mlflow", "onnxmltools",
 )  # fmt: skip
 
 
@@ -41,7 +44,8 @@ def log_model(
     Outside of a run it only checks its arguments and returns an empty text, so that `python pipeline.py` works.
 
     Args:
-        model: a fitted scikit-learn classifier (with `predict_proba`) or regressor, a Pipeline most often.
+        model: a fitted scikit-learn classifier (with `predict_proba`) or regressor, a Pipeline most often; an
+            instance of your own class with `predict`; a TorchScript module or exported program of torch, a Keras model.
         name: of the model: letters, digits, `.`, `_`, `-`.
         train: the rows it was fitted on, with the target; the contract and the drift profile are read off them.
         holdout: rows it has not seen, with the target; the quality gates measure on them.
@@ -50,22 +54,21 @@ def log_model(
     Raises:
         Invalid: a name, frame or model is not what is wanted.
         Refused: the model does not come back from its file giving the same answers.
-        Missing: scikit-learn is not installed.
+        Missing: a library that it needs is not installed.
     """
     if not is_name(name):
         raise Invalid("model-name-invalid", "This cannot be a model's name.", why=f"found {name[:80]!r}")
-    try:
-        import sklearn as _  # noqa: F401 - only to say which extra is missing
-    except ImportError:
-        raise missing_extra("scikit-learn", "sklearn") from None
+    model = frameworks.wrapped(model, train, target)
     shape = shape_of(model, train, target)
     check_answers(model, shape)
     collector = current()
     if collector is None:
         return ""
-    digest = build(collector.blobs, model, name, shape=shape, train=train, holdout=holdout, target=target)
-    collector.add(LogEntry(kind="model", key=name, value={"manifest": digest}, at_us=collector.clock.now_us()))
-    return digest
+    made = build(collector.blobs, model, name, shape=shape, train=train, holdout=holdout, target=target)
+    now_us = collector.clock.now_us()
+    collector.add(LogEntry(kind="model", key=name, value={"manifest": made.manifest}, at_us=now_us))
+    collector.add(LogEntry(kind="tag", key=TAG + name, value=made.measured.text, at_us=now_us))
+    return made.manifest
 
 
 def check_answers(model: Any, shape: Shape) -> None:  # noqa: ANN401
@@ -92,6 +95,20 @@ class _Native:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Built:
+    """A model that was kept.
+
+    Attributes:
+        manifest: the manifest's digest.
+        measured: which engine serves, and the figures that chose it; they change from one time to the next, so that
+            they are no part of the manifest.
+    """
+
+    manifest: str
+    measured: Measured
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class _Rows:
     """Golden inputs as a frame, and as the lists in which requests bring them."""
 
@@ -110,8 +127,9 @@ def build(
     holdout: Any,  # noqa: ANN401
     target: str,
     contract: bytes | None = None,
-) -> str:
-    """Write all parts of a model and its manifest; return the manifest's digest.
+    beside: Mapping[str, bytes] | None = None,
+) -> Built:
+    """Write all parts of a model and its manifest.
 
     Args:
         blobs: where the parts go.
@@ -122,6 +140,7 @@ def build(
         holdout: rows with the target, or None.
         target: column that is predicted.
         contract: what a request must be, as JSON; read off the rows when None.
+        beside: further parts by name.
     """
     from ropewalk.data import frames
 
@@ -131,6 +150,7 @@ def build(
     found = _forms(model, shape, _Rows(frame=chosen, columns=chosen.to_dict(as_series=False), count=chosen.height))
     parts = data_parts(blobs, shape, table, held, target=target, contract=contract)
     parts |= golden_part(blobs, chosen, found.answers)
+    parts |= {part: blobs.put(data) for part, data in (beside or {}).items()}
     parts[found.native.part] = blobs.put(found.native.data)
     if found.onnx:
         parts[ONNX_PART] = blobs.put(found.onnx)
@@ -147,14 +167,19 @@ def build(
         signature=shape.signature,
         batching=found.batching,
         libraries=libraries(),
+        engine=found.measured.engine,
     )
-    return write_manifest(blobs, manifest)
+    return Built(manifest=write_manifest(blobs, manifest), measured=found.measured)
 
 
 def _flavor(model: object) -> str:
-    """Return the library that made a model: `xgboost`, `lightgbm`, or `sklearn` for all that stands on it."""
+    """Return the library that made a model: `sklearn` for all that stands on it, `python` for a class of its own."""
+    if isinstance(model, frameworks.Framework):
+        return frameworks.FLAVORS[model.part]
     top = type(model).__module__.partition(".")[0]
-    return top if top in ("xgboost", "lightgbm") else "sklearn"
+    if top in ("xgboost", "lightgbm"):
+        return top
+    return "sklearn" if is_estimator(model) else "python"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -164,23 +189,35 @@ class _Forms:
     parity: Parity
     batching: dict[str, str]
     answers: dict[str, list[Any]]
+    measured: Measured
 
 
 def _forms(model: Any, shape: Shape, rows: _Rows) -> _Forms:  # noqa: ANN401
     """Return the model's file forms, how each may be batched, and the native answers to the golden rows."""
-    from threadpoolctl import threadpool_limits
-
-    with threadpool_limits(1):
+    with _one_thread():
         native = _native(model, shape, rows)
         batching = {"native": batching_of(native.engine, rows.columns, rows.count)}
         asked = Predictor(native.engine, shape, name="native", batching=batching["native"])
         answers = asked.predict(rows.columns, rows.count)
+    engines = {"native": asked}
     onnx, parity = _onnx(model, shape, rows, answers)
     if onnx:
         # A single row costs ONNX Runtime microseconds, so that a block would not pay.
         engine = OnnxEngine(onnx, shape)
         batching["onnx"] = batching_of(engine, rows.columns, rows.count, ways=("any", "one"))
-    return _Forms(native=native, onnx=onnx, parity=parity, batching=batching, answers=answers)
+        engines["onnx"] = Predictor(engine, shape, name="onnx", batching=batching["onnx"])
+    with _one_thread():
+        measured = measure(engines, rows.columns, rows.count)
+    return _Forms(native=native, onnx=onnx, parity=parity, batching=batching, answers=answers, measured=measured)
+
+
+def _one_thread() -> AbstractContextManager[object]:
+    """Return what holds libraries of matrices to one thread, where it is installed: it comes with scikit-learn."""
+    try:
+        from threadpoolctl import threadpool_limits
+    except ImportError:
+        return nullcontext()
+    return threadpool_limits(1)
 
 
 def data_parts(
@@ -234,17 +271,17 @@ def golden_part(blobs: Bucket, inputs: pl.DataFrame, answers: dict[str, list[Any
 
 
 def _native(model: Any, shape: Shape, rows: _Rows) -> _Native:  # noqa: ANN401
-    """Return the file form of the model that comes back with the same answers: skops if it does, else a pickle.
+    """Return the first file form of the model that comes back with the same answers: those without code come first.
 
     The answers are those of the model as it came back, fed with plain values as requests bring them.
     """
     reasons: list[str] = []
     live = NativeEngine(_copy(model), shape).answer(rows.columns, rows.count)
-    for part, save in ((formats.SKOPS, formats.save_skops), (formats.PICKLE, formats.save_pickle)):
+    for part, save in _file_forms(model):
         try:
             data = save(model)
-            named = formats.named_globals(part, data)
-            engine = NativeEngine(formats.load(part, data, named), shape)
+            named = _named(part, data)
+            engine = NativeEngine(_back(model, part, data, shape, named), shape)
             answers = engine.answer(rows.columns, rows.count)
         except Exception as error:  # noqa: BLE001 - the libraries' savers raise what they like; the next form is tried
             reasons.append(f"{part}: {_words(error)}")
@@ -262,6 +299,26 @@ def _native(model: Any, shape: Shape, rows: _Rows) -> _Native:  # noqa: ANN401
         why="; ".join(reasons),
         fix="build it from classes and functions of importable modules",
     )
+
+
+def _file_forms(model: Any) -> tuple[tuple[str, Callable[[Any], bytes]], ...]:  # noqa: ANN401
+    if isinstance(model, frameworks.Framework):
+        return ((model.part, lambda one: one.data),)
+    pickled = (formats.PICKLE, formats.save_pickle)
+    if is_estimator(model):
+        return (formats.SKOPS, formats.save_skops), pickled
+    return (SAFETENSORS, states.save_safetensors), pickled
+
+
+def _named(part: str, data: bytes) -> tuple[str, ...]:
+    if part == SAFETENSORS:
+        return states.safetensors_globals(data)
+    return () if part in FRAMEWORK_PARTS else formats.named_globals(part, data)
+
+
+def _back(model: Any, part: str, data: bytes, shape: Shape, named: tuple[str, ...]) -> Any:  # noqa: ANN401
+    """Return the model as it comes back from its file; a framework's was read from it a moment ago."""
+    return model if part in FRAMEWORK_PARTS else native_model(part, data, shape, named)
 
 
 def _copy(model: Any) -> Any:  # noqa: ANN401

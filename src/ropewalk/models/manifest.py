@@ -11,8 +11,13 @@ from ropewalk.errors import Corrupt
 from ropewalk.refs import canonical
 
 SCHEMA = 1
-NATIVE_PARTS = ("model.skops", "model.pkl")
+SAFETENSORS = "model.safetensors"
+TORCHSCRIPT, EXPORTED, SAVEDMODEL, PYFUNC = FRAMEWORK_PARTS = (
+    "model.torchscript", "model.pt2", "model.savedmodel.zip", "model.pyfunc.zip",
+)  # fmt: skip
+NATIVE_PARTS = ("model.skops", "model.pkl", SAFETENSORS, *FRAMEWORK_PARTS)
 ONNX_PART = "model.onnx"
+REQUIREMENTS = "requirements.txt"
 Class = bool | int | float | str
 
 
@@ -74,19 +79,22 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     Attributes:
         schema: number of this format.
         name: the model.
-        flavor: library that made it: `sklearn`, `xgboost`, `lightgbm` or `torch`.
+        flavor: library that made it: `sklearn`, `xgboost`, `lightgbm`, `torch`, `tensorflow`, `pyfunc`, `onnx`, or
+            `python` for a class of the project's.
         task: `binary`, `multiclass` or `regression`.
         frame: what the model is given: `polars`, `pandas` or `numpy`.
         target: column that it predicts.
         classes: labels in the order of the model's own; empty for a regression.
-        parts: digests by file name (`model.skops` or `model.pkl`, or neither for a network; `model.onnx`,
-            `golden.parquet`, `train.parquet`, `holdout.parquet`, `contract.json`, `profile.json`).
+        parts: digests by file name: one of `NATIVE_PARTS`, or none for a network; `model.onnx`, `requirements.txt` of a
+            pyfunc's own environment, `golden.parquet`, `train.parquet`, `holdout.parquet`, `contract.json`,
+            `profile.json`.
         globals: what the native part imports, sorted, as `module.name`.
         parity: of the ONNX part.
         signature: inputs and outputs.
         batching: by engine (`native`, `onnx`): `any` when a row's bits do not depend on its neighbours; `block` when
             they do not in blocks of one size; else `one`: rows are computed one by one.
         libraries: versions that made it.
+        engine: `onnx` or `native`: which form serves, as measured when it was made; empty for ONNX if there is one.
     """
 
     schema: int = SCHEMA
@@ -102,16 +110,17 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     signature: Signature
     batching: dict[str, str] = {}
     libraries: dict[str, str] = {}
+    engine: str = ""
 
     @property
     def native_part(self) -> str:
-        """Name of the native part: `model.skops` or `model.pkl`; empty for a network that is kept as ONNX alone."""
+        """Name of the native part, one of `NATIVE_PARTS`; empty for a network that is kept as ONNX alone."""
         return next((name for name in NATIVE_PARTS if name in self.parts), "")
 
     @property
     def needs_pickle(self) -> bool:
-        """Whether the native part is of the pickle family."""
-        return self.native_part.endswith(".pkl")
+        """Whether the native part is of the pickle family, or code, as a pyfunc is."""
+        return self.native_part.endswith(".pkl") or self.native_part == PYFUNC
 
 
 def write_manifest(blobs: Bucket, manifest: Manifest) -> str:
@@ -123,7 +132,7 @@ def files_of(blobs: Bucket, digest: str) -> Iterator[str]:
     """Yield the digests of the files that a process needs in which the model answers: the manifest, and its forms."""
     yield digest
     parts = read_manifest(blobs, digest).parts
-    yield from (parts[name] for name in (*NATIVE_PARTS, ONNX_PART) if name in parts)
+    yield from (parts[name] for name in (*NATIVE_PARTS, ONNX_PART, REQUIREMENTS) if name in parts)
 
 
 def read_manifest(blobs: Bucket, digest: str) -> Manifest:

@@ -34,8 +34,8 @@ class NativeEngine:
         shape = self._shape
         if shape.task == "regression":
             return {"prediction": _floats(self._model.predict(frame))}
-        chances = self._model.predict_proba(frame)
-        labels = self._model.predict(frame).tolist()
+        chances = _array_of(self._model.predict_proba(frame))
+        labels = _plain(self._model.predict(frame))
         if shape.task == "binary":
             return {"probability": _floats(chances[:, 1]), "label": labels}
         found: dict[str, list[Any]] = {"label": labels}
@@ -45,7 +45,17 @@ class NativeEngine:
 
 
 def _floats(values: Any) -> list[float]:  # noqa: ANN401 - a numpy array
-    return values.astype("float64").reshape(-1).tolist()
+    return _array_of(values).astype("float64").reshape(-1).tolist()
+
+
+def _plain(labels: Any) -> list[Any]:  # noqa: ANN401
+    return _array_of(labels).reshape(-1).tolist()
+
+
+def _array_of(values: Any) -> Any:  # noqa: ANN401 - of numpy, pandas or polars, or a list
+    import numpy as np
+
+    return np.asarray(values)
 
 
 def one_thread(model: object) -> None:

@@ -11,6 +11,7 @@ from importlib import import_module
 from typing import Any, cast
 
 from ropewalk.errors import Invalid, missing_extra
+from ropewalk.models.boosted import OPSETS, boosted_in, nameless, teach
 from ropewalk.models.signature import Shape
 
 Columns = Mapping[str, Sequence[object]]
@@ -47,6 +48,13 @@ def convert(model: Any, shape: Shape, *, numbers: str) -> bytes:  # noqa: ANN401
         real = types.DoubleTensorType if numbers == "float64" else types.FloatTensorType
         whole = types.Int64TensorType if numbers == "int64" else real
         kinds: dict[str, Any] = {"float": real, "bool": real, "int": whole, "string": types.StringTensorType}
+        boosted = boosted_in(model)
+        try:
+            if boosted:
+                teach(boosted)
+                model = nameless(model)
+        except ImportError:
+            raise NotConvertible('onnxmltools is not installed: pip install "ropewalk[onnx]"') from None
         inputs = shape.signature.inputs
         odd = [field.name for field in inputs if field.type not in kinds]
         if odd:
@@ -56,20 +64,22 @@ def convert(model: Any, shape: Shape, *, numbers: str) -> bytes:  # noqa: ANN401
         options: Any = None if shape.task == "regression" else {id(model): {"zipmap": False}}
         try:
             try:
-                made = _converted(skl2onnx, model, matrix if shape.frame == "numpy" else columns, options)
+                made = _converted(skl2onnx, model, matrix if shape.frame == "numpy" else columns, options, boosted)
             except Exception:
                 # An estimator that no transformer stands before takes one matrix, whatever frame it was fitted on.
                 if shape.frame == "numpy" or any(field.type == "string" for field in inputs):
                     raise
-                made = _converted(skl2onnx, model, matrix, options)
+                made = _converted(skl2onnx, model, matrix, options, boosted)
         except Exception as error:  # converters raise what they like; any of it means that there is no ONNX form
             raise NotConvertible(f"{type(error).__name__}: {' '.join(str(error).split())[:200]}") from error
     return made.SerializeToString(deterministic=True)
 
 
-def _converted(skl2onnx: Any, model: Any, columns: list[Any], options: Any) -> Any:  # noqa: ANN401
+def _converted(skl2onnx: Any, model: Any, columns: list[Any], options: Any, boosted: tuple[str, ...]) -> Any:  # noqa: ANN401
     with _whole_attributes():
-        return skl2onnx.convert_sklearn(model, initial_types=columns, options=options, name="model")
+        return skl2onnx.convert_sklearn(
+            model, initial_types=columns, options=options, name="model", target_opset=OPSETS if boosted else None
+        )
 
 
 @contextmanager

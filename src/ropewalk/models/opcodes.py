@@ -2,19 +2,12 @@
 
 from __future__ import annotations
 
-import bz2
-import gzip
 import io
-import json
-import lzma
 import pickletools
-import zipfile
-import zlib
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Any, cast
+from typing import cast
 
-from ropewalk.models.outside import NotProtobuf, outside_tensors
 from ropewalk.models.trust import Trust, trust_in
 
 _MARK = object()
@@ -31,7 +24,6 @@ _REFUSED = {
     "PERSID": "asks its reader for an object",
     "BINPERSID": "asks its reader for an object",
 }
-UNPACKED_BYTES_MAX = 1 << 31
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -139,10 +131,11 @@ def scan_pickle(data: bytes, allowed: Iterable[str] = ()) -> tuple[Finding, ...]
         data: one pickle, of any protocol; bytes after its end are a finding too.
         allowed: what counts beyond the defaults: `package.module.name`, or `module.*` for the project's own modules.
     """
-    return _scan(data, trust_in(allowed))
+    return scan_trusted(data, trust_in(allowed))
 
 
-def _scan(data: bytes, trust: Trust) -> tuple[Finding, ...]:
+def scan_trusted(data: bytes, trust: Trust) -> tuple[Finding, ...]:
+    """Return what `scan_pickle` does, for a trust that stands already."""
     try:
         found, refused, length = imports(data)
     except Unreadable as error:
@@ -167,121 +160,3 @@ def globals_of(data: bytes) -> tuple[str, ...]:
         Unreadable: the bytes are not a pickle.
     """
     return tuple(sorted({f"{item.module}.{item.name}" for item in imports(data)[0]}))
-
-
-def scan_part(name: str, data: bytes, allowed: Iterable[str] = ()) -> tuple[Finding, ...]:
-    """Return what is not allowed in a model file of any kind: pickle, joblib (also compressed), zip, skops, npy, ONNX.
-
-    A joblib file that keeps arrays between its opcodes cannot be read to its end, which is a finding. Formats without
-    code (Parquet, JSON, safetensors) give nothing; ONNX only when its tensors lie in other files.
-
-    Args:
-        name: the file's name; its ending counts where the bytes do not tell.
-        data: the file's bytes.
-        allowed: as for `scan_pickle`.
-    """
-    trust = trust_in(allowed)
-    try:
-        return tuple(_look(name, data, trust, depth=0))
-    except (OSError, EOFError, zlib.error, lzma.LZMAError, zipfile.BadZipFile) as error:
-        return (Finding(name="", position=-1, why=f"cannot be unpacked: {error}"),)
-
-
-_PACKED: tuple[tuple[bytes, Callable[[io.BytesIO], Any]], ...] = (
-    (b"\x1f\x8b", lambda stream: gzip.GzipFile(fileobj=stream)),
-    (b"BZh", bz2.BZ2File),
-    (b"\xfd7zXZ", lzma.LZMAFile),
-    (b"]\x00\x00", lzma.LZMAFile),
-)
-_ENDINGS = (".pkl", ".pickle", ".joblib", ".pt", ".pth", ".bin", ".dill", ".cloudpickle")
-
-
-def _look(name: str, data: bytes, trust: Trust, *, depth: int) -> Iterator[Finding]:
-    if depth > 3:  # noqa: PLR2004 - an archive in an archive in an archive is nobody's model
-        yield Finding(name="", position=-1, why="archives lie in archives too deep", part=name)
-        return
-    for magic, opened in _PACKED:
-        if data.startswith(magic):
-            inner = opened(io.BytesIO(data)).read(UNPACKED_BYTES_MAX + 1)
-            yield from _bounded(name, inner, trust, depth)
-            return
-    if data[:1] == b"x" and data[1:2] in (b"\x01", b"\x5e", b"\x9c", b"\xda"):
-        inner = zlib.decompressobj().decompress(data, UNPACKED_BYTES_MAX + 1)
-        yield from _bounded(name, inner, trust, depth)
-    elif data.startswith(b"PK\x03\x04"):
-        yield from _look_in_zip(data, trust, depth)
-    elif data.startswith(b"\x93NUMPY"):
-        yield from _look_in_array(name, data)
-    elif name.endswith(".onnx") and data[:1] != b"\x80":
-        yield from _look_in_onnx(name, data)
-    elif name.endswith(_ENDINGS) or (data[:1] == b"\x80" and data[1:2] in b"\x02\x03\x04\x05"):
-        for finding in _scan(data, trust):
-            yield Finding(name=finding.name, position=finding.position, why=finding.why, part=name if depth else "")
-
-
-def _bounded(name: str, inner: bytes, trust: Trust, depth: int) -> Iterator[Finding]:
-    if len(inner) > UNPACKED_BYTES_MAX:
-        yield Finding(name="", position=-1, why="grows beyond 2 GiB when it is unpacked", part=name)
-    else:
-        yield from _look(name.rpartition(".")[0] or name, inner, trust, depth=depth + 1)
-
-
-def _look_in_array(name: str, data: bytes) -> Iterator[Finding]:
-    header = data[8:4096].split(b"}", 1)[0]
-    if b"'O'" in header or b"|O" in header:
-        yield Finding(name="", position=-1, why="is an array of pickled objects", part=name)
-
-
-def _look_in_onnx(name: str, data: bytes) -> Iterator[Finding]:
-    if b"location" not in data:  # the key that every such tensor has; walking a forest of 20 MB would take seconds
-        return
-    try:
-        for tensor in outside_tensors(data):
-            yield Finding(name="", position=-1, why=f"keeps the tensor {tensor} in another file", part=name)
-    except NotProtobuf as error:
-        yield Finding(name="", position=-1, why=f"is not an ONNX file: {error}", part=name)
-
-
-def _look_in_zip(data: bytes, trust: Trust, depth: int) -> Iterator[Finding]:
-    with zipfile.ZipFile(io.BytesIO(data)) as archive:
-        for item in archive.infolist():
-            if item.file_size > UNPACKED_BYTES_MAX:
-                yield Finding(name="", position=-1, why="grows beyond 2 GiB when it is unpacked", part=item.filename)
-                continue
-            inner = archive.read(item)
-            if item.filename == "schema.json":
-                yield from _look_in_schema(inner, trust)
-            else:
-                yield from _look(item.filename, inner, trust, depth=depth + 1)
-
-
-def _look_in_schema(data: bytes, trust: Trust) -> Iterator[Finding]:
-    """Return what a skops schema names beyond the allow-list."""
-    for whole in sorted(skops_globals(data)):
-        module, _, name = whole.rpartition(".")
-        if not trust.allows(module, name):
-            yield Finding(name=whole, position=-1, why="is not on the allow-list", part="schema.json")
-    for loader in (b'"MethodNode"', b'"OperatorFuncNode"', b'"PartialNode"'):
-        if loader in data:
-            yield Finding(name=loader.decode().strip('"'), position=-1, why="binds a call", part="schema.json")
-
-
-def skops_globals(schema: bytes) -> set[str]:
-    """Return every global that a skops `schema.json` names, wherever it stands.
-
-    Raises:
-        ValueError: the bytes are not JSON.
-    """
-    found: set[str] = set()
-    waiting: list[object] = [json.loads(schema)]
-    while waiting:
-        node = waiting.pop()
-        if isinstance(node, dict):
-            fields = cast("dict[str, object]", node)
-            module, name = fields.get("__module__"), fields.get("__class__")
-            if isinstance(module, str) and isinstance(name, str):
-                found.add(f"{module}.{name}")
-            waiting.extend(fields.values())
-        elif isinstance(node, list):
-            waiting.extend(cast("list[object]", node))
-    return found

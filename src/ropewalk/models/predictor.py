@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from importlib import import_module
 from importlib.util import find_spec
+from pathlib import Path
 from typing import Any, Literal, Protocol
 
 from ropewalk.blobs.bucket import Bucket
 from ropewalk.errors import Invalid, NotFound, Refused, missing_extra
 from ropewalk.models.formats import load, refusal
-from ropewalk.models.manifest import ONNX_PART, Manifest, read_manifest
-from ropewalk.models.opcodes import scan_part
+from ropewalk.models.manifest import FRAMEWORK_PARTS, ONNX_PART, SAFETENSORS, Manifest, read_manifest
+from ropewalk.models.parts import scan_part
 from ropewalk.models.signature import Shape
 
 BLOCK_ROWS = 32
@@ -98,12 +100,21 @@ class Prepared:
         engine: `onnx` or `native`.
         part: name of the file that will be loaded.
         data: its bytes.
+        folder: where a part that is a folder is laid out; None for any other.
+        libraries: the folder of the model's own libraries, which go before all others; None where it has none.
     """
 
     manifest: Manifest
     engine: str
     part: str
     data: bytes
+    folder: Path | None = None
+    libraries: Path | None = None
+
+    @property
+    def readable(self) -> tuple[Path, ...]:
+        """What the model reads when it is opened, beside Python itself."""
+        return tuple(one for one in (self.folder, self.libraries) if one is not None)
 
     def open(self, allowed: Iterable[str] = ()) -> Predictor:
         """Import the libraries and load the model; call it confined.
@@ -125,11 +136,44 @@ class Prepared:
                 raise refusal(self.part, findings)
             engine: Engine = OnnxEngine(self.data, shape)
         else:
-            _import("sklearn", "sklearn")
+            if self.libraries is not None:
+                sys.path.insert(0, str(self.libraries))
+            if self.manifest.flavor in ("sklearn", "xgboost", "lightgbm"):
+                _import("sklearn", "sklearn")
             for library in {"numpy": (), "pandas": ("pandas",), "polars": ("polars",)}[self.manifest.frame]:
                 _import(library, "sklearn")
-            engine = NativeEngine(load(self.part, self.data, allowed), shape)
+            engine = NativeEngine(native_model(self.part, self.data, shape, allowed, folder=self.folder), shape)
         return Predictor(engine, shape, name=self.engine, batching=self.manifest.batching.get(self.engine, "one"))
+
+
+def native_model(
+    part: str, data: bytes, shape: Shape, allowed: Iterable[str] = (), *, folder: Path | None = None
+) -> Any:  # noqa: ANN401 - a model of any library
+    """Return the model of a native part, with `predict`; call it confined.
+
+    Args:
+        part: one of `NATIVE_PARTS`.
+        data: its bytes.
+        shape: what it takes and gives.
+        allowed: globals beyond the defaults, as for `formats.load`.
+        folder: where the part is laid out, if it is a folder.
+
+    Raises:
+        Refused: the file names something that is not allowed, or is none of its kind.
+        Missing: a library that the model needs is not installed.
+    """
+    if part == SAFETENSORS:
+        from ropewalk.models.states import load_safetensors
+
+        return load_safetensors(data, allowed)
+    if part not in FRAMEWORK_PARTS:
+        return load(part, data, allowed)
+    from ropewalk.models import frameworks
+
+    findings = scan_part(part, data, allowed)
+    if findings:
+        raise refusal(part, findings)
+    return frameworks.read(part, data, shape.classes, folder)
 
 
 def shape_in(manifest: Manifest) -> Shape:
@@ -143,7 +187,8 @@ def prepare(blobs: Bucket, manifest_digest: str, *, engine: Choice = "auto", all
     Args:
         blobs: where the parts lie.
         manifest_digest: names the model.
-        engine: `onnx`, `native`, or `auto`: ONNX where there is a part for it and onnxruntime is installed.
+        engine: `onnx`, `native`, or `auto`: as measured when the model was made, where that can be had: ONNX needs
+            onnxruntime, a pickle needs `allow_pickle`.
         allow_pickle: whether a model of the pickle family may be used.
 
     Raises:
@@ -153,8 +198,7 @@ def prepare(blobs: Bucket, manifest_digest: str, *, engine: Choice = "auto", all
     """
     manifest = read_manifest(blobs, manifest_digest)
     if engine == "auto":
-        runs = find_spec("onnxruntime") is not None or not manifest.native_part
-        engine = "onnx" if ONNX_PART in manifest.parts and runs else "native"
+        engine = _measured(manifest, allow_pickle=allow_pickle)
     if engine == "onnx":
         if ONNX_PART not in manifest.parts:
             raise NotFound("onnx-part-missing", "This model has no ONNX form.", why=manifest.parity.reason)
@@ -171,7 +215,23 @@ def prepare(blobs: Bucket, manifest_digest: str, *, engine: Choice = "auto", all
                 why="skops could not write this model, so it was kept as a pickle",
                 fix="set allow_pickle = true for the environment in ropewalk.toml, or train what skops can write",
             )
-    return Prepared(manifest=manifest, engine=engine, part=part, data=blobs.get(manifest.parts[part]))
+    data = blobs.get(manifest.parts[part])
+    if part not in FRAMEWORK_PARTS:
+        return Prepared(manifest=manifest, engine=engine, part=part, data=data)
+    from ropewalk.models import environments, folders, frameworks
+
+    libraries = environments.of_manifest(blobs, manifest)
+    folder = folders.laid_out(data) if part in frameworks.FOLDERS else None
+    return Prepared(manifest=manifest, engine=engine, part=part, data=data, folder=folder, libraries=libraries)
+
+
+def _measured(manifest: Manifest, *, allow_pickle: bool) -> Literal["onnx", "native"]:
+    if ONNX_PART not in manifest.parts:
+        return "native"
+    if not manifest.native_part:
+        return "onnx"
+    wanted = manifest.engine != "native" or (manifest.needs_pickle and not allow_pickle)
+    return "onnx" if wanted and find_spec("onnxruntime") is not None else "native"
 
 
 def _import(library: str, extra: str) -> None:

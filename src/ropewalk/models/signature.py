@@ -27,10 +27,11 @@ class Shape(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def shape_of(model: Any, train: Any, target: str) -> Shape:  # noqa: ANN401 - an estimator and a frame of any library
-    """Return the shape of a fitted scikit-learn estimator.
+    """Return the shape of a fitted model.
 
     Args:
-        model: a fitted classifier or regressor.
+        model: an estimator of scikit-learn's, or anything with `predict`: with `classes_` it is a classifier; `frame_`
+            says what it takes (`numpy`, `pandas` or `polars`).
         train: polars or pandas frame with the target and at least the model's columns.
         target: name of the target's column.
 
@@ -39,13 +40,27 @@ def shape_of(model: Any, train: Any, target: str) -> Shape:  # noqa: ANN401 - an
     """
     library = library_of(train)
     names = _inputs(model, train, target)
-    numeric_only = getattr(model, "feature_names_in_", None) is None
-    kind = "numpy" if numeric_only else library
+    kind = _frame(model, library)
     inputs = tuple(_field(train, name, kind) for name in names)
     task, classes = _task(model)
     return Shape(
         task=task, frame=kind, classes=classes, signature=Signature(inputs=inputs, outputs=outputs_of(task, classes))
     )
+
+
+def _frame(model: Any, library: str) -> str:  # noqa: ANN401
+    """Return what a model is given: what it says itself, or what it was fitted on, or what it is logged with."""
+    said = getattr(model, "frame_", None)
+    if said in ("numpy", "pandas", "polars"):
+        return str(said)
+    if not is_estimator(model) or getattr(model, "feature_names_in_", None) is not None:
+        return library
+    return "numpy"
+
+
+def is_estimator(model: object) -> bool:
+    """Say whether it is one of scikit-learn's, without importing that for a model of another library."""
+    return any(kind.__module__ == "sklearn.base" and kind.__name__ == "BaseEstimator" for kind in type(model).__mro__)
 
 
 def library_of(frame: object) -> str:
@@ -133,26 +148,39 @@ def _pandas_type(column: Any) -> str:  # noqa: ANN401
 
 
 def _task(model: Any) -> tuple[str, tuple[Class, ...]]:  # noqa: ANN401
+    if not is_estimator(model):
+        return _told(model)
     from sklearn import base
 
     kind = cast("Any", base)
-    if not isinstance(model, base.BaseEstimator):
-        raise _unknown(model)
     if kind.is_classifier(model):
         found = getattr(model, "classes_", None)
         if found is None:
             raise Invalid("model-not-fitted", "The model is not fitted.", fix="call fit before log_model")
-        classes = tuple(cast("Class", getattr(item, "item", lambda item=item: item)()) for item in found)
-        return ("binary" if len(classes) == 2 else "multiclass"), classes  # noqa: PLR2004 - two is binary
+        return _classified(found)
     if kind.is_regressor(model):
         return "regression", ()
     raise _unknown(model)
 
 
+def _told(model: Any) -> tuple[str, tuple[Class, ...]]:  # noqa: ANN401
+    """Return what a class that is none of scikit-learn's says by its attributes."""
+    if not callable(getattr(model, "predict", None)):
+        raise _unknown(model)
+    found = getattr(model, "classes_", None)
+    return ("regression", ()) if found is None else _classified(found)
+
+
+def _classified(found: Any) -> tuple[str, tuple[Class, ...]]:  # noqa: ANN401
+    classes = tuple(cast("Class", getattr(item, "item", lambda item=item: item)()) for item in found)
+    return ("binary" if len(classes) == 2 else "multiclass"), classes  # noqa: PLR2004 - two is binary
+
+
 def _unknown(model: object) -> Invalid:
     return Invalid(
-        "model-unknown", "A fitted scikit-learn classifier or regressor is wanted.", why=f"found {type(model).__name__}"
-    )
+        "model-unknown", "A fitted model is wanted.", why=f"found {type(model).__name__}, which has no predict",
+        fix="give an estimator, or a class with predict (and predict_proba and classes_): docs/guides/formats.md",
+    )  # fmt: skip
 
 
 def outputs_of(task: str, classes: tuple[Class, ...]) -> tuple[Output, ...]:

@@ -27,7 +27,7 @@ _PLAIN = """
 builtins.set builtins.frozenset builtins.slice builtins.bytearray builtins.complex builtins.object builtins.range
 builtins.list builtins.dict builtins.tuple builtins.int builtins.float builtins.bool builtins.str builtins.bytes
 collections.OrderedDict collections.defaultdict copyreg._reconstructor _codecs.encode
-datetime.date datetime.datetime datetime.timedelta datetime.timezone
+datetime.date datetime.datetime datetime.timedelta datetime.timezone dill._dill._create_array
 """
 _SKLEARN = """
 sklearn.utils._bunch.Bunch sklearn.utils.deprecation.Bunch sklearn.utils._metadata_requests.MetadataRequest

@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from ropewalk.models.manifest import ONNX_PART, Manifest, read_manifest
-from ropewalk.models.opcodes import Finding, scan_part
+from ropewalk.models.opcodes import Finding
+from ropewalk.models.parts import scan_part
 from ropewalk.models.trust import project_modules
 from ropewalk.releases.advisories import Advisories, Vulnerable, match, read_advisories
 from ropewalk.releases.audit import Audited, audit

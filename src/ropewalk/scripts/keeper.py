@@ -75,9 +75,9 @@ def _keep(folder: Path, blobs: str, name: str, note: dict[str, Any]) -> dict[str
     log.check_answers(model, shape)
     metrics = {} if held is None else tables.measured(model, rows["held_x"], rows["held_y"], shape)
     tables.require_same(model, rows["x"], train, shape)
-    manifest = log.build(bucket, model, name, shape=shape, train=train, holdout=held, target=target)
+    made = log.build(bucket, model, name, shape=shape, train=train, holdout=held, target=target)
     return {
-        "manifest": manifest,
+        "manifest": made.manifest,
         "metrics": metrics,
         "held": 0 if held is None else len(held),
     }
