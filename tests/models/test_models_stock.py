@@ -84,7 +84,11 @@ def test_a_model_becomes_a_version_by_its_signature_and_its_example_and_is_not_m
 @pytest.mark.parametrize(
     ("given", "code", "why"),
     [
-        ({"text": mlmodel(flavors={"python_function": {"loader_module": "own"}})}, "model-not-shippable", "own"),
+        (
+            {"text": mlmodel(flavors={"python_function": {"loader_module": "own"}})},
+            "model-not-shippable",
+            "rows with labels",
+        ),
         ({"text": mlmodel(flavors={"lightgbm": {"model_class": "x.Booster"}})}, "model-not-shippable", "x.Booster"),
         ({"text": mlmodel(signature=None)}, "model-not-shippable", "without a signature"),
         ({"text": mlmodel(saved_input_example_info=None)}, "model-not-shippable", "without an example"),

@@ -21,6 +21,7 @@ ropewalk ship
 ropewalk ship flights/4 --no-wait
 ropewalk ship models:/churn@champion       # what MLflow's client logged: by its signature and its input example
 ropewalk ship models:/churn/3 --rows holdout.parquet --target churned       # judged by rows with labels
+ropewalk ship model.joblib --rows holdout.csv --target churned              # a model file: docs/guides/formats.md
 ropewalk ship --release flights/4          # go on, after an approval or a failed stage
 """
 LETTERS_MAX = 160

@@ -1,4 +1,4 @@
-"""Makes a version that can be shipped of a model of MLflow's client: by a run of its own, under the code of now."""
+"""Makes a version that can be shipped of a model file, or of a model of MLflow's client: by a run of its own."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,19 +17,24 @@ from typing import Any
 from ropewalk import leases
 from ropewalk.artifacts import artifact, paths
 from ropewalk.errors import Invalid, NotFound, Refused
-from ropewalk.models import logged, source, versions
+from ropewalk.models import environments, files, logged, source, versions
+from ropewalk.models.drop import Drop
+from ropewalk.models.manifest import read_manifest
+from ropewalk.models.measured import TAG
 from ropewalk.models.register import register_logged
 from ropewalk.models.stock import MLMODEL, refused
+from ropewalk.models.trust import project_modules
 from ropewalk.models.versions import ModelVersion
-from ropewalk.refs import is_name
+from ropewalk.refs import digest_of_file, is_name
 from ropewalk.runs import keep
 from ropewalk.runs import run as runs
 from ropewalk.runs.log import LogEntry
 from ropewalk.runs.run import Run
+from ropewalk.settings import FILE as SETTINGS_FILE
 from ropewalk.settings import Settings
 from ropewalk.site import Site
 from ropewalk.source.environment import environment_blob
-from ropewalk.source.snapshot import snapshot_code
+from ropewalk.source.snapshot import materialize, snapshot_code
 from ropewalk.store.database import Reader, Transaction
 
 SECONDS_MAX = 600.0
@@ -47,12 +52,14 @@ class Stored:
         name: under which its version is registered.
         folders: paths where its files may lie, the first that holds a model counts.
         version: the version that it is, None where it was never registered.
+        path: the file or folder of this machine that it is; None for one among the artifacts.
     """
 
     uri: str
     name: str
     folders: tuple[str, ...]
     version: ModelVersion | None = None
+    path: Path | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -80,7 +87,8 @@ def to_ship(
     Args:
         site: the project.
         settings: `ropewalk.toml`.
-        model: `NAME/VERSION`, an alias or version of the project's model, empty for its newest; or as `find` takes it.
+        model: `NAME/VERSION`, an alias or version of the project's model, empty for its newest; a file or
+            folder that `files.is_one` knows; or as `find` takes it.
         labelled: rows to judge it by; None for none.
 
     Raises:
@@ -89,7 +97,9 @@ def to_ship(
         Refused: it cannot be shipped; the error says why.
     """
     with site.db.read() as reader:
-        if model.startswith(SCHEMES):
+        if files.is_one(model):
+            stored = Stored(uri=f"file:{Path(model).name}", name=settings.model_name, folders=(), path=Path(model))
+        elif model.startswith(SCHEMES):
             stored = find(reader, model, settings.model_name)
         else:
             name, _, wanted = model.rpartition("/") if "/" in model else (settings.model_name, "", model)
@@ -171,8 +181,12 @@ def adopt(
         raise refused(f"{stored.name[:80]!r} cannot be a model's name here", "register it under another name")
     code, environment = snapshot_code(site), environment_blob(site)
     with tempfile.TemporaryDirectory(prefix="adopt", dir=site.hidden) as held:
-        _laid_out(site, stored, Path(held))
-        kept = _kept(site, Path(held), stored, labelled, allowed)
+        try:
+            project = materialize(site.blobs, code.digest, Path(held) / "code")
+            kept = _made(site, stored, labelled, project, tuple(allowed))
+        except Refused as error:
+            _tell(site, stored, error)
+            raise
     manifest = str(kept["manifest"])
     with site.db.read() as reader:
         for one in versions.of_manifest(reader, manifest, stored.name):
@@ -193,19 +207,20 @@ def adopt(
             environment=environment,
             lease=leases.take(site.clock.now_us(), 1),
         )
-        return _recorded(tx, site, begun, stored, manifest)
+        return _recorded(tx, site, begun, stored, kept)
 
     return site.db.write(record)
 
 
-def _recorded(tx: Transaction, site: Site, begun: Run, stored: Stored, manifest: str) -> ModelVersion:
+def _recorded(tx: Transaction, site: Site, begun: Run, stored: Stored, kept: Mapping[str, Any]) -> ModelVersion:
     """Write the model into its run, end that, and say of the version what it was made of."""
     now_us = site.clock.now_us()
-    entry = LogEntry(kind="model", key=stored.name, value={"manifest": manifest}, at_us=now_us)
-    keep.apply(tx, begun.id, [entry], at_us=now_us)
+    entry = LogEntry(kind="model", key=stored.name, value={"manifest": kept["manifest"]}, at_us=now_us)
+    said = LogEntry(kind="tag", key=TAG + stored.name, value=str(kept["engine"]), at_us=now_us)
+    keep.apply(tx, begun.id, [entry, said], at_us=now_us)
     done = runs.move(tx, site, begun.id, runs.FINISHED, fence=begun.fence)
     register_logged(site, tx, done)
-    made = next(one for one in versions.of_manifest(tx, manifest, stored.name) if one.run_id == done.id)
+    made = next(one for one in versions.of_manifest(tx, str(kept["manifest"]), stored.name) if one.run_id == done.id)
     versions.set_tag(tx, site, made.name, made.version, key=FROM, value=stored.uri)
     return made
 
@@ -224,30 +239,61 @@ def _laid_out(site: Site, stored: Stored, folder: Path) -> None:
         shutil.copyfile(site.blobs.fetch(one.digest), target)
 
 
-def _kept(site: Site, folder: Path, stored: Stored, labelled: Labelled, allowed: Iterable[str]) -> dict[str, Any]:
-    """Have another process make the manifest; return its answer.
+def _made(site: Site, stored: Stored, labelled: Labelled, project: Path, allowed: tuple[str, ...]) -> dict[str, Any]:
+    """Lay the model out, have the confined process make its manifest, and take what it made into the project's blobs.
 
     Raises:
         Refused: the model cannot be shipped.
     """
+    held = project.parent
+    model, out = held / "model", held / "out"
+    model.mkdir()
+    out.mkdir()
+    allowed = (*allowed, *project_modules(project))
+    if (site.root / SETTINGS_FILE).is_file():
+        shutil.copyfile(site.root / SETTINGS_FILE, held / SETTINGS_FILE)
+    part = ""
+    if stored.path is not None:
+        part = files.lay_out(stored.path, model, allowed)
+    else:
+        _laid_out(site, stored, model)
     note = {
-        "folder": str(folder),
-        "blobs": site.blobs.address,
+        "folder": str(model),
+        "part": part,
+        "blobs": str(out),
+        "code": str(project),
         "name": stored.name,
         "rows": str(labelled.file or ""),
         "target": labelled.target,
         "allowed": list(allowed),
+        "libraries": "",
     }
+    found = _kept(held, stored, note)
+    if "requirements" in found:
+        note["libraries"] = str(environments.install(found["requirements"].encode(), site.hidden / environments.FOLDER))
+        found = _kept(held, stored, note)
+    made = Drop(out)
+    for digest in (found["manifest"], *read_manifest(made, found["manifest"]).parts.values()):
+        made.take(digest, site.blobs)
+    return found
+
+
+def _kept(held: Path, stored: Stored, note: dict[str, Any]) -> dict[str, Any]:
+    """Have the confined process do its work; return its answer.
+
+    Raises:
+        Refused: the model cannot be shipped.
+    """
     done = None
     try:
         done = subprocess.run(
             [sys.executable, "-m", "ropewalk.models.adoption"],
-            cwd=site.root,
+            cwd=held,
             input=json.dumps(note).encode(),
             capture_output=True,
             check=False,
             timeout=SECONDS_MAX,
-            env={**os.environ, "PYTHONSAFEPATH": "1"},
+            env=_environment(held),
         )
         found: dict[str, Any] = json.loads(done.stdout)
     except subprocess.TimeoutExpired:
@@ -262,6 +308,21 @@ def _kept(site: Site, folder: Path, stored: Stored, labelled: Labelled, allowed:
     if "why" in found:
         raise refused(str(found["why"]), where=stored.uri)
     return found
+
+
+def _environment(held: Path) -> dict[str, str]:
+    """Return the variables of the process that loads a model: no secrets, and room for its files in its own folder."""
+    kept = ("PATH", "LANG", "LC_ALL", "PYTHONPATH", "LD_LIBRARY_PATH", "COVERAGE_PROCESS_CONFIG")
+    own = {"PYTHONSAFEPATH": "1", "TMPDIR": str(held / "out"), "HOME": str(held / "out"), "JOBLIB_MULTIPROCESSING": "0"}
+    return {name: os.environ[name] for name in kept if name in os.environ} | own
+
+
+def _tell(site: Site, stored: Stored, error: Refused) -> None:
+    """Write into the ledger that a model was refused, and why: whoever offered it wants to be known."""
+    body = {"from": stored.uri, "code": error.code, "where": error.where[:200], "why": error.why[:500]}
+    if stored.path is not None and stored.path.is_file():
+        body["digest"] = digest_of_file(stored.path)
+    site.db.write(lambda tx: site.record(tx, "model.refused", f"model:{stored.name}", body))
 
 
 def require_rows(version: ModelVersion | None, labelled: Labelled) -> None:

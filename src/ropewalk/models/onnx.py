@@ -136,7 +136,10 @@ def _within(chances: Any) -> Any:  # noqa: ANN401 - an array of floats
 
 def _is_matrix(names: list[str], shape: Shape) -> bool:
     """Say whether all columns go in as one matrix."""
-    return names == [MATRIX] and (shape.frame == "numpy" or MATRIX not in [one.name for one in shape.signature.inputs])
+    known = [one.name for one in shape.signature.inputs]
+    if shape.frame == "numpy" and len(names) == 1:
+        return names == [MATRIX] or names[0] not in known or len(known) > 1
+    return names == [MATRIX] and MATRIX not in known
 
 
 def _columns_of(names: list[str], shape: Shape) -> list[str]:
@@ -189,6 +192,14 @@ class OnnxEngine:
             self._filler(item.name, column, _KINDS[item.type]) for item, column in zip(inputs, columns, strict=True)
         ]
 
+    def _labelled(self, numbers: Any) -> tuple[Any, Any]:  # noqa: ANN401 - arrays
+        """Return labels for a graph that answers probabilities alone, such as a network's."""
+        import numpy as np
+
+        if numbers.ndim == 1 or numbers.shape[1] == 1:
+            numbers = np.column_stack([1 - numbers.reshape(-1), numbers.reshape(-1)])
+        return np.array(self._shape.classes)[numbers.argmax(axis=1)], numbers
+
     def _filler(self, name: str, column: str, kind: str) -> Callable[[Columns, dict[str, Any]], None]:
         import numpy as np
 
@@ -228,7 +239,8 @@ class OnnxEngine:
         shape = self._shape
         if shape.task == "regression":
             return {"prediction": found[0].astype("float64").reshape(-1).tolist()}
-        labels, chances = found[0], _within(found[1])
+        labels, chances = found if len(found) > 1 else self._labelled(found[0])
+        chances = _within(chances)
         named = labels.reshape(-1).tolist()
         if isinstance(shape.classes[0], bool):
             named = [bool(label) for label in named]

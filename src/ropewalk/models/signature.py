@@ -41,7 +41,7 @@ def shape_of(model: Any, train: Any, target: str) -> Shape:  # noqa: ANN401 - an
     library = library_of(train)
     names = _inputs(model, train, target)
     kind = _frame(model, library)
-    inputs = tuple(_field(train, name, kind) for name in names)
+    inputs = fields_of(train, names, kind)
     task, classes = _task(model)
     return Shape(
         task=task, frame=kind, classes=classes, signature=Signature(inputs=inputs, outputs=outputs_of(task, classes))
@@ -100,6 +100,15 @@ def _inputs(model: Any, train: Any, target: str) -> list[str]:  # noqa: ANN401
             fix="give log_model the frame that the model was fitted on, with the target",
         )
     return names
+
+
+def fields_of(train: Any, names: list[str], kind: str) -> tuple[Field, ...]:  # noqa: ANN401
+    """Return the input columns of a frame, as a model that takes `kind` is given them.
+
+    Raises:
+        Invalid: a column's type cannot be served.
+    """
+    return tuple(_field(train, name, kind) for name in names)
 
 
 def _field(train: Any, name: str, kind: str) -> Field:  # noqa: ANN401

@@ -10,6 +10,7 @@ from typing import Any, cast
 
 from ropewalk.errors import Missing, Refused
 from ropewalk.models.formats import PICKLE, SKOPS
+from ropewalk.models.manifest import PYFUNC
 
 MLMODEL = "MLmodel"
 BYTES_MAX = 1 << 20
@@ -23,6 +24,7 @@ TYPES = {
     "string": ("string", "object"),
     "datetime": ("datetime", "datetime64[ns]"),
 }
+PYFUNC_FLAVOR = "python_function"
 _XGBOOST = ("xgboost.sklearn.XGBClassifier", "xgboost.sklearn.XGBRegressor")
 _LIGHTGBM = ("lightgbm.sklearn.LGBMClassifier", "lightgbm.sklearn.LGBMRegressor")
 
@@ -47,8 +49,8 @@ class Stock:
     """What a folder of MLflow's holds.
 
     Attributes:
-        file: the native file.
-        part: by which form it is read: `model.skops`, `model.pkl`, or the class that reads it.
+        file: the native file, or the whole folder of a pyfunc or SavedModel.
+        part: by which form it is read: one of our parts, or the class that reads it.
         columns: what goes in, in order; empty where the signature speaks of a tensor, or there is none.
         width: how many columns go in; 0 where there is no signature.
         example: the rows that were logged with it, as columns and rows; None for none.
@@ -105,12 +107,21 @@ def _native(folder: Path, flavors: dict[str, Any]) -> tuple[Path, str]:
         if name in flavors:
             own = flavors[name]
             made = str(own.get("model_class") or "")
+            if made not in classes and PYFUNC_FLAVOR in flavors:
+                break
             if made not in classes:
                 raise refused(f"it is a {made or name + ' Booster'}, and only {' and '.join(classes)} are taken")
             return _below(folder, own.get("data")), made if name == "xgboost" else PICKLE
-    loader = cast("dict[str, Any]", flavors.get("python_function") or {}).get("loader_module")
-    known = ", ".join(sorted(set(flavors) - {"python_function"})) or f"a pyfunc of {loader or 'its own code'}"
-    raise refused(f"it is of {known}: only scikit-learn's, XGBoost's and LightGBM's estimators are taken")
+    if PYFUNC_FLAVOR in flavors:
+        return folder, PYFUNC
+    known = ", ".join(sorted(flavors)) or "nothing"
+    raise refused(f"it is of {known}, without the flavor {PYFUNC_FLAVOR}, by which any model is read")
+
+
+def read_given(folder: Path, part: str) -> Stock:
+    """Return what a folder holds into which a file was laid as `part`, or a SavedModel was."""
+    path = folder / part
+    return Stock(file=path if path.is_file() else folder, part=part, columns=(), width=0, example=None)
 
 
 def _below(folder: Path, name: object) -> Path:
