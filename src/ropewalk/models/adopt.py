@@ -197,16 +197,9 @@ def adopt(
 
     def record(tx: Transaction) -> ModelVersion:
         begun = runs.start(
-            tx,
-            site,
-            kind="script",
-            pipeline=f"ropewalk ship {stored.uri}",
-            args=facts,
-            code=code.digest,
-            commit=code.commit,
-            environment=environment,
-            lease=leases.take(site.clock.now_us(), 1),
-        )
+            tx, site, kind="script", pipeline=f"ropewalk ship {stored.uri}", args=facts, code=code.digest,
+            commit=code.commit, environment=environment, lease=leases.take(site.clock.now_us(), 1),
+        )  # fmt: skip
         return _recorded(tx, site, begun, stored, kept)
 
     return site.db.write(record)

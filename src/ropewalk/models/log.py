@@ -155,20 +155,10 @@ def build(
     if found.onnx:
         parts[ONNX_PART] = blobs.put(found.onnx)
     manifest = Manifest(
-        name=name,
-        flavor=_flavor(model),
-        task=shape.task,
-        frame=shape.frame,
-        target=target,
-        classes=shape.classes,
-        parts=parts,
-        globals=found.native.globals,
-        parity=found.parity,
-        signature=shape.signature,
-        batching=found.batching,
-        libraries=libraries(),
-        engine=found.measured.engine,
-    )
+        name=name, flavor=_flavor(model), task=shape.task, frame=shape.frame, target=target, classes=shape.classes,
+        parts=parts, globals=found.native.globals, parity=found.parity, signature=shape.signature,
+        batching=found.batching, libraries=libraries(), engine=found.measured.engine,
+    )  # fmt: skip
     return Built(manifest=write_manifest(blobs, manifest), measured=found.measured)
 
 
