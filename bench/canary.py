@@ -16,8 +16,9 @@ import numpy as np
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "tests"))
 
 from releases.simulated_canary import World, falls, looks, plain_falls
+from ropewalk.releases.signals import log_e_values
 from ropewalk.releases.tally import Arm, Evidence, Stratum
-from ropewalk.releases.verdict import log_e_values, verdict
+from ropewalk.releases.verdict import verdict
 from ropewalk.settings import Canary
 
 

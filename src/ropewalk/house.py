@@ -221,12 +221,18 @@ def score(house: House) -> Callable[[str, pl.DataFrame], pl.DataFrame]:
 def doors(house: House) -> Doors:
     """Return what a release's walk may ask of the rooms above it."""
     from ropewalk.endpoints.staging import serve_bundle
+    from ropewalk.observations import baseline
     from ropewalk.releases.walk import Doors
 
     def serve(bundle: str, environment: str) -> object:
         return serve_bundle(house.site, bundle, environment=environment, allowed=house.settings.scan.globals)
 
-    return Doors(serve=serve, predict=score(house), recorded=partial(recorded, house.site))  # type: ignore[arg-type]
+    return Doors(
+        serve=serve,  # type: ignore[arg-type]
+        predict=score(house),
+        recorded=partial(recorded, house.site),
+        baseline=partial(baseline.read, house.site),
+    )
 
 
 def recorded(site: Site, endpoint: str, rows: int) -> pl.DataFrame:

@@ -10,12 +10,11 @@ from msgspec import Meta
 
 from ropewalk.deploy import Deploy
 from ropewalk.errors import Invalid
-from ropewalk.parts import Capture, Count, Part, Positive, Stream
+from ropewalk.parts import Canary, Capture, Count, Part, Positive, Stream
 from ropewalk.refs import is_name
 
 FILE = "ropewalk.toml"
 LOCAL: Literal["local"] = "local"
-Percent = Annotated[float, Meta(ge=0, le=100)]
 Share = Annotated[float, Meta(ge=0, le=1)]
 
 
@@ -95,38 +94,6 @@ class Qa(Part, frozen=True, kw_only=True):
     rehearsal_changed: Share = 1.0
     rehearsal_shift: Annotated[float, Meta(ge=0)] = 0.0
     rehearsal_latency: Annotated[float, Meta(ge=0)] = 0.0
-
-
-class Canary(Part, frozen=True, kw_only=True):
-    """Stage 8: the plan of weights and what the sequential tests look for.
-
-    Attributes:
-        weights: percent of traffic at each step, rising; 100 follows the last.
-        alpha: chance, over all signals and looks, that a good candidate falls back.
-        rows_min: candidate's rows at each step before it may rise.
-        labels_min: labelled rows in both arms before quality counts, where labels are wanted.
-        error_increase: smallest increase of the error rate that matters (share, 0.01 = one point).
-        latency_ratio: candidate's latency quantile may be this many times the champion's.
-        latency_quantile: the quantile that is compared.
-        latency_floor_ms: a request below this is never slow, whatever the champion needs.
-        loss_increase: smallest increase of the mean loss that matters (Brier or squared error).
-        wait_labels: rise past the first step only with `labels_min` labels.
-        shadow: mirror champion's traffic to the candidate first and compare pairs.
-        patience_seconds: without a verdict for so long it falls back; 0 waits for ever.
-    """
-
-    weights: tuple[Percent, ...] = (5.0, 25.0, 50.0)
-    alpha: Annotated[float, Meta(gt=0, lt=0.5)] = 0.05
-    rows_min: Count = 200
-    labels_min: Count = 200
-    error_increase: Positive = 0.005
-    latency_ratio: Annotated[float, Meta(gt=1)] = 2.0
-    latency_quantile: Annotated[float, Meta(gt=0, lt=1)] = 0.95
-    latency_floor_ms: Annotated[float, Meta(ge=0)] = 10.0
-    loss_increase: Positive = 0.005
-    wait_labels: bool = True
-    shadow: bool = False
-    patience_seconds: Annotated[float, Meta(ge=0)] = 0.0
 
 
 class Monitor(Part, frozen=True, kw_only=True):

@@ -9,8 +9,8 @@ from statistics import median
 
 import numpy as np
 
+from ropewalk.releases.signals import log_e_total, log_e_values
 from ropewalk.releases.tally import Arm, Evidence, Pairs, Stratum
-from ropewalk.releases.verdict import log_e_total, log_e_values
 from ropewalk.settings import Canary
 
 LOOKS = 60
@@ -111,7 +111,7 @@ def falls(plan: Canary, world: World, runs: int, seed: int) -> tuple[float, floa
             (
                 at
                 for at, evidence in enumerate(looks(world, dice), 1)
-                if log_e_total(log_e_values(plan, evidence)) >= limit
+                if log_e_total(plan, log_e_values(plan, evidence)) >= limit
             ),
             0,
         )

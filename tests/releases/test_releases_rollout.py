@@ -9,7 +9,7 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, 
 
 from releases.small_line import Small, make_project, make_version, settings_of
 from ropewalk.errors import Conflict, Refused, RopewalkError
-from ropewalk.releases import champion, outcome, promote, release, rollout, traffic
+from ropewalk.releases import champion, design, outcome, promote, release, rollout, traffic
 from ropewalk.releases.line import ship
 from ropewalk.site import Site
 
@@ -129,7 +129,7 @@ def test_nothing_rises_without_stored_evidence(climbing: Site, digest: str) -> N
 )
 def test_a_canary_that_nothing_judges_is_refused(site: Site, plan: dict) -> None:
     with pytest.raises(Refused) as caught:
-        rollout.check_plan(settings_of(canary=plan))
+        design.check(settings_of(canary=plan).canary)
 
     assert caught.value.code == "canary-without-gate"
 

@@ -79,7 +79,7 @@ def test_an_increase_smaller_than_what_matters_is_no_reason_to_fall() -> None:
     found = judge(arm(3_000_000, 30_000), arm(3_000_000, 33_000), share=0.5)
 
     assert found.decision != "fall_back"
-    assert found.signals[0].e_value == 1.0
+    assert found.signals[0].e_value <= 1.0
 
 
 def test_invalid_outputs_bring_it_down() -> None:
@@ -161,7 +161,7 @@ def test_a_time_of_day_that_is_harder_for_both_does_not_look_like_harm() -> None
     quality = verdict(PLAN, Evidence(strata=(morning, evening)), step=2).signals[3]
 
     assert quality.reading == pytest.approx(0.0, abs=1e-9)
-    assert quality.e_value == 1.0
+    assert quality.e_value <= 1.0
 
 
 @pytest.mark.no_cover  # many repetitions of what other tests have counted already

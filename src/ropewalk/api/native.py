@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import msgspec
 
-from ropewalk.api import approvals, batches, deliveries, hooks, schedules
+from ropewalk.api import approvals, batches, deliveries, hooks, reports, schedules
 from ropewalk.api.routes import Ask, Door, whole_number
 from ropewalk.clock import from_iso
 from ropewalk.errors import Invalid, NotFound
@@ -288,6 +288,7 @@ DOORS = (
     ),
     *approvals.DOORS,
     *deliveries.DOORS,
+    *reports.DOORS,
     *schedules.DOORS,
     *batches.DOORS,
     *hooks.DOORS,

@@ -147,6 +147,9 @@ COMMANDS = (
         group=SERVE,
         module="client",
     ),
+    Command(
+        name="report", summary="tell a business metric of predictions: a canary's judge", group=SERVE, module="report"
+    ),
     Command(name="user", summary="say who may enter the server, in which roles", group=SERVE, module="user"),
     Command(name="token", summary="make, list and revoke tokens for programs", group=SERVE, module="token"),
     Command(

@@ -198,6 +198,7 @@ CLAIMS = (
         key=("id", "seq"),
         words=("decision", "step", "weight_bp", "evidence", "reason"),
     ),
+    Claim(what="design of canary", query="evidence.designs", kinds=("rollout.begun",), key=("id",), words=("design",)),
     Claim(
         what="segment",
         query="evidence.segments",

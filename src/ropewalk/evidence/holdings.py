@@ -27,6 +27,7 @@ NO_FILE = frozenset(
         ("release.approve", "evidence"),
         ("release.reject", "evidence"),
         ("labels.added", "digest"),
+        ("reports.added", "digest"),
         ("run.graph", "graph"),
         ("step.done", "code"),
         ("step.done", "key"),

@@ -9,21 +9,29 @@ import msgspec
 
 from ropewalk.errors import Conflict, RopewalkError
 from ropewalk.loops.work import Loop
-from ropewalk.observations.arms import collect
+from ropewalk.observations.arms import Arms
 from ropewalk.refs import canonical
 from ropewalk.releases import rollout as rollouts
+from ropewalk.releases.design import Baseline
 from ropewalk.releases.rollout import KEEP_WATCHING, Decision, Rollout
 from ropewalk.releases.verdict import Verdict, verdict
 from ropewalk.site import Site
 from ropewalk.store.database import Transaction
 
-SCHEMA = 1
+SCHEMA = 2
 LOOK_SECONDS = 1.0
 # A look that changes nothing is written down when it says something else than before, or after so long.
 KEEP_SECONDS = 10.0
 # And after a tenth of the time that the rollout has run already: evidence names every segment since its begin, so that
 # a look each ten seconds would keep the square of them.
 KEEP_SHARE = 0.1
+
+
+def baseline_of(site: Site, rollout: Rollout) -> Baseline:
+    """Return what the champion did before a rollout, as it was written down when it began."""
+    if not rollout.design:
+        return Baseline()
+    return msgspec.convert(msgspec.json.decode(site.blobs.get(rollout.design))["baseline"], type=Baseline)
 
 
 class Climb:
@@ -39,6 +47,7 @@ class Climb:
     def __init__(self, site: Site) -> None:
         self._site = site
         self._seen: dict[tuple[str, int], float] = {}
+        self._arms: dict[str, Arms] = {}
 
     def loop(self, seconds: float = LOOK_SECONDS) -> Loop:
         """Return the loop that does this."""
@@ -54,6 +63,7 @@ class Climb:
             active = rollouts.active(reader)
         here = {(one.release, one.step) for one in active}
         self._seen = {place: at for place, at in self._seen.items() if place in here}
+        self._forget({one.release for one in active})
         moved = False
         problem: RopewalkError | None = None
         for one in active:
@@ -77,14 +87,7 @@ class Climb:
         plan = rollout.canary
         step = rollout.step - (1 if plan.shadow else 0)
         waited = self._waited(rollout)
-        found = collect(
-            self._site,
-            rollout.endpoint,
-            champion=rollout.champion,
-            canary=rollout.release,
-            since_generation=rollout.begun_generation,
-            plan=plan,
-        )
+        found = self._arms_of(rollout).look()
         judged = verdict(plan, found.evidence, step=step, waited_seconds=waited)
         if judged.decision == KEEP_WATCHING and not self._is_news(rollout, judged):
             return judged
@@ -100,6 +103,29 @@ class Climb:
         evidence = self._site.blobs.put(canonical(account))
         self._site.db.write(lambda tx: self._act(tx, rollout, judged, evidence), urgent=True)
         return judged
+
+    def _arms_of(self, rollout: Rollout) -> Arms:
+        """Return what counts a rollout's arms; it remembers what it has counted from look to look."""
+        known = self._arms.get(rollout.release)
+        if known is None:
+            known = self._arms[rollout.release] = Arms(
+                self._site,
+                rollout.endpoint,
+                champion=rollout.champion,
+                canary=rollout.release,
+                since_generation=rollout.begun_generation,
+                plan=rollout.canary,
+                baseline=baseline_of(self._site, rollout),
+            )
+        return known
+
+    def _forget(self, active: set[str]) -> None:
+        """Forget the tallies of rollouts that are over."""
+        self._arms = {release: arms for release, arms in self._arms.items() if release in active}
+        with self._site.db.read() as reader:
+            over = [str(row["release"]) for row in reader.rows("observations.tallies_over")]
+        for release in over:
+            self._site.db.write(lambda tx, release=release: tx.run("observations.tallies_drop", release=release))
 
     def _act(self, tx: Transaction, rollout: Rollout, judged: Verdict, evidence: str) -> None:
         act = {"promote": rollouts.rise, "fall_back": rollouts.fall, "keep_watching": rollouts.keep}[judged.decision]

@@ -1,1 +1,1 @@
-"""What the world did: labels, drift, quality and the alerts that they raise."""
+"""What the world did: labels, reports, drift, quality and the alerts that they raise."""

@@ -212,7 +212,7 @@ def _wrong(label: Label) -> str:
         return "it needs either the id of a prediction or a key"
     if len(label.key) > TEXT_MAX:
         return f"its key has {len(label.key)} letters, {TEXT_MAX} at most"
-    if label.prediction and not _is_id(label.prediction):
+    if label.prediction and not is_prediction(label.prediction):
         return f"{label.prediction[:60]!r} is no id of a prediction"
     return _wrong_value(label.value) or (
         "" if 0 <= label.known_us < FOREVER_US else "its time is not microseconds since the epoch"
@@ -233,7 +233,8 @@ def _wrong_value(value: object) -> str:
             return "its value is no number, class or boolean"
 
 
-def _is_id(text: str) -> bool:
+def is_prediction(text: str) -> bool:
+    """Say whether a text is the id of a prediction."""
     if len(text) != _ID_LENGTH or text != text.lower():  # ids are kept in small letters, and are compared as text
         return False
     try:

@@ -7,7 +7,7 @@ from io import BytesIO
 from typing import TYPE_CHECKING
 
 from ropewalk.endpoints.making import reading
-from ropewalk.endpoints.segment import segment_bytes, segments
+from ropewalk.endpoints.segment import Segment, segment_bytes, segments
 from ropewalk.observations import labels
 from ropewalk.refs import uuid7_time_us
 from ropewalk.site import Site
@@ -81,7 +81,7 @@ def read(
             reader, endpoint, since_us=since_us, event_since_us=event_since_us, event_until_us=event_until_us
         )
         tables = [_table(segment_bytes(site, segment), columns).filter(keep) for segment in known]
-        rows = pl.concat(tables, how="diagonal_relaxed") if tables else _empty()
+        rows = pl.concat(tables, how="diagonal_relaxed") if tables else empty()
         told = _labels(reader, endpoint, rows)
         newest = labels.newest(reader, endpoint)
     rows = labels.join(rows, *told)
@@ -91,6 +91,19 @@ def read(
         labelled=rows.height - rows.get_column("label").null_count(),
         labels=newest,
     )
+
+
+def of_segment(
+    site: Site, reader: Reader, endpoint: str, segment: Segment, *, generation: int, releases: tuple[str, ...]
+) -> pl.DataFrame:
+    """Return the rows of one segment with their labels; arguments and errors as of `read`."""
+    rows = _table(segment_bytes(site, segment), ("out.",)).filter(_kept(generation, releases, {}))
+    return labels.join(rows, *_labels(reader, endpoint, rows))
+
+
+def plain(site: Site, segment: Segment, columns: tuple[str, ...], wanted: pl.Expr) -> pl.DataFrame:
+    """Return these columns of those rows of a segment that are wanted."""
+    return _table(segment_bytes(site, segment), ()).filter(wanted).select(columns)
 
 
 def _kept(generation: int, releases: tuple[str, ...], spans: dict[str, tuple[int | None, int | None]]) -> pl.Expr:
@@ -125,7 +138,8 @@ def _table(data: bytes, columns: tuple[str, ...]) -> pl.DataFrame:
     return pl.read_parquet(BytesIO(data), columns=wanted)
 
 
-def _empty() -> pl.DataFrame:
+def empty() -> pl.DataFrame:
+    """Return no rows, with the columns that all captured rows have."""
     import polars as pl
 
     numbers = ("at_us", "event_us", "latency_us", "generation")

@@ -12,6 +12,7 @@ from ropewalk.models.versions import ModelVersion
 from ropewalk.refs import canonical
 from ropewalk.releases import approval, build, checks, outcome, qa, release, rollout, scan, sqlmigrate, traffic
 from ropewalk.releases.champion import crown
+from ropewalk.releases.design import check, design, lines
 from ropewalk.releases.outcome import STAGES, StageOutcome
 from ropewalk.releases.release import Release
 from ropewalk.releases.walk import Doors, Found, Progress, Walk, failed
@@ -250,26 +251,18 @@ def _canary(walk: Walk) -> None:
     site, name = walk.site, walk.release.id
     walk.say(Progress(release=name, stage="canary", state="begins", text=""))
     endpoint = traffic.endpoint_name(walk.release.name, walk.release.environment)
-    alone = site.blobs.put(
-        canonical(
-            {
-                "schema": 1,
-                "release": name,
-                "stage": "canary",
-                "state": outcome.SKIPPED,
-                "found": {"bundle": walk.release.bundle, "endpoint": endpoint, "champion": ""},
-            }
-        )
-    )
+    alone = _alone(walk, endpoint)
 
-    def enter(tx: Transaction) -> tuple[Release, str]:
+    def enter(tx: Transaction) -> tuple[Release, str] | None:
         held = release.check_fence(tx, name, walk.release.lease.fence)
         wanted = approval.missing(tx, site, held)
         if wanted:
             return release.move(tx, site, held, release.WAITING), f"{wanted} must approve: ropewalk approve {name}"
         now = traffic.current(tx, endpoint)
         if now is not None:
-            climbing = rollout.begin(tx, site, walk.settings, held)
+            if now.champion != champion or not expected:
+                return None
+            climbing = rollout.begin(tx, site, walk.settings, held, design=expected)
             share = f"{climbing.weight_bp / 100:g} % of {endpoint}" if climbing.weight_bp else f"shadow of {endpoint}"
             return release.get(tx, name), share
         first = "the first release of its endpoint: there is no champion to be judged against"
@@ -286,12 +279,39 @@ def _canary(walk: Walk) -> None:
         crown(tx, site, held, evidence=alone, reason=f"{name} is the first release of {endpoint}")
         return release.get(tx, name), first
 
-    walk.release, said = site.db.write(enter)
+    entered = None
+    while entered is None:  # another champion than the one that the design was made for: once more
+        champion, expected = _design(walk, endpoint)
+        entered = site.db.write(enter)
+    walk.release, said = entered
     if walk.release.state == release.LIVE:
         walk.say(Progress(release=name, stage="canary", state=outcome.SKIPPED, text=said))
         walk.say(Progress(release=name, stage="live", state=outcome.PASSED, text=f"all traffic of {endpoint}"))
     else:
         walk.say(Progress(release=name, stage="canary", state="waiting", text=said))
+
+
+def _alone(walk: Walk, endpoint: str) -> str:
+    """Return the digest of the evidence that nobody was there to be judged against."""
+    found = {"bundle": walk.release.bundle, "endpoint": endpoint, "champion": ""}
+    whole = {"schema": 1, "release": walk.release.id, "stage": "canary", "state": outcome.SKIPPED, "found": found}
+    return walk.site.blobs.put(canonical(whole))
+
+
+def _design(walk: Walk, endpoint: str) -> tuple[str, str]:
+    """Say what to expect of the canary before it begins; return the champion and the digest of what was said."""
+    site = walk.site
+    with site.db.read() as reader:
+        now = traffic.current(reader, endpoint)
+        waits = approval.missing(reader, site, walk.release)
+    if now is None or waits:
+        return "" if now is None else now.champion, ""
+    plan = walk.settings.canary
+    check(plan)
+    made = design(plan, walk.doors.baseline(endpoint, now.champion, plan))
+    for line in lines(made, plan):
+        walk.say(Progress(release=walk.release.id, stage="canary", state="doing", text=line))
+    return now.champion, site.blobs.put(canonical(made.record(walk.release.id, now.champion)))
 
 
 def _let_go(walk: Walk) -> None:

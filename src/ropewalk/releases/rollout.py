@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from itertools import pairwise
 
 import msgspec
 
@@ -11,6 +10,7 @@ from ropewalk.errors import Conflict, Refused
 from ropewalk.refs import canonical
 from ropewalk.releases import approval, outcome, traffic, tree
 from ropewalk.releases.champion import crown
+from ropewalk.releases.design import check
 from ropewalk.releases.release import CANARY, Release, get, move, owe_schema
 from ropewalk.releases.release import FALLEN as RELEASE_FALLEN
 from ropewalk.releases.traffic import WHOLE_BP, endpoint_name
@@ -45,6 +45,7 @@ class Rollout:
         begun_generation: generation of the traffic with which it began.
         ended_us: when it ended, or None.
         decided: how many decisions were stored; who decides says how many he has seen.
+        design: digest of what was to be expected of the plan when it began; empty where nobody computed it.
     """
 
     release: str
@@ -58,6 +59,7 @@ class Rollout:
     begun_generation: int
     ended_us: int | None
     decided: int
+    design: str = ""
 
     @property
     def canary(self) -> Canary:
@@ -121,45 +123,8 @@ def decisions(reader: Reader, release: str) -> list[Decision]:
     return reader.all(Decision, "releases.decisions", release=release)
 
 
-def check_plan(settings: Settings) -> None:
-    """Pass only a plan whose canary can be judged.
-
-    Raises:
-        Refused: it would rise without data, without steps, or with weights that do not rise.
-    """
-    plan = settings.canary
-    weights = plan.weights
-    rising = all(low < high for low, high in pairwise(weights))
-    wrong = (
-        "it has no weights"
-        if not weights
-        else "its weights must rise and stay between 0 and 100"
-        if not rising or weights[0] <= 0 or weights[-1] >= 100  # noqa: PLR2004 - percent
-        else "rows_min is 0: it would rise without data"
-        if plan.rows_min < 1
-        else ""
-    )
-    if wrong:
-        raise Refused(
-            "canary-without-gate",
-            "A canary that nothing judges is refused.",
-            where="ropewalk.toml [canary]",
-            why=wrong,
-            fix="edit [canary] in ropewalk.toml",
-        )
-
-
-def begin(tx: Transaction, site: Site, settings: Settings, release: Release) -> Rollout:
-    """Begin the rollout of a walking release beside its champion; its first share, or shadow, is on from here.
-
-    Raises:
-        Refused: the plan has no gate, a stage has not passed, or approvals are missing.
-        Conflict: nothing is live at the endpoint, or another candidate is on its way.
-    """
-    check_plan(settings)
-    tree.admit(tx, site, release)
-    approval.require(tx, site, release)
-    endpoint = endpoint_name(release.name, release.environment)
+def _free(tx: Transaction, endpoint: str) -> traffic.Traffic:
+    """Return the traffic of an endpoint with a champion and no candidate beside it."""
     now = traffic.current(tx, endpoint)
     if now is None:
         raise Conflict("no-champion", "Nothing is live there to judge a canary against.", where=f"endpoint {endpoint}")
@@ -171,6 +136,28 @@ def begin(tx: Transaction, site: Site, settings: Settings, release: Release) -> 
             why=f"{now.canary or now.shadow} is not decided yet",
             fix=f"wait for it, or type: ropewalk rollback {endpoint}",
         )
+    return now
+
+
+def begin(tx: Transaction, site: Site, settings: Settings, release: Release, *, design: str = "") -> Rollout:
+    """Begin the rollout of a walking release beside its champion; its first share, or shadow, is on from here.
+
+    Args:
+        tx: the transaction.
+        site: the project.
+        settings: `ropewalk.toml`.
+        release: the candidate.
+        design: digest of the blob with what is to be expected of the plan.
+
+    Raises:
+        Refused: the plan has no gate, a stage has not passed, or approvals are missing.
+        Conflict: nothing is live at the endpoint, or another candidate is on its way.
+    """
+    check(settings.canary)
+    tree.admit(tx, site, release)
+    approval.require(tx, site, release)
+    endpoint = endpoint_name(release.name, release.environment)
+    now = _free(tx, endpoint)
     plan = settings.canary
     rollout = Rollout(
         release=release.id,
@@ -184,10 +171,14 @@ def begin(tx: Transaction, site: Site, settings: Settings, release: Release) -> 
         begun_generation=now.generation + 1,
         ended_us=None,
         decided=0,
+        design=design,
     )
     later = ("step_us", "ended_us", "decided")
     values = {name: getattr(rollout, name) for name in Rollout.__slots__ if name not in later}
     tx.run("releases.rollout_insert", **values)
+    if design:
+        body = {"champion": now.champion, "endpoint": endpoint, "design": design}
+        site.record(tx, "rollout.begun", f"release:{release.id}", body)
     move(tx, site, release, CANARY)
     _share(tx, site, rollout, "its rollout begins")
     return rollout

@@ -30,7 +30,7 @@ MULTIPLES = (
     (50.0, 0.05),
     (2000.0, 0.03),
 )
-# For lower bounds, where any multiple will do that the rows can tell apart.
+# For lower bounds and budgets, where any multiple will do that the rows can tell apart.
 RISES = ((1.03, 0.08), (1.07, 0.12), (1.15, 0.18), (1.3, 0.2), (1.7, 0.17), (3.0, 0.12), (10.0, 0.08), (100.0, 0.05))
 # The same for the other side: which share of the tried rate the real rate might be.
 SHARES = ((0.0, 0.30), (0.2, 0.12), (0.4, 0.13), (0.6, 0.13), (0.75, 0.11), (0.87, 0.09), (0.94, 0.07), (0.98, 0.05))
@@ -87,7 +87,7 @@ def log_sum(logs: Iterable[float]) -> float:
     return top + math.log(sum(math.exp(value - top) for value in known))
 
 
-def log_e_share(splits: Iterable[Split]) -> float:
+def log_e_share(splits: Iterable[Split], multiples: tuple[tuple[float, float], ...] = MULTIPLES) -> float:
     """Return the log e-value against "an event is no likelier in the candidate's arm than in the champion's".
 
     Given that an event happened, it is the candidate's with chance `share` when both arms are alike, whatever the rate
@@ -96,7 +96,7 @@ def log_e_share(splits: Iterable[Split]) -> float:
     """
     fixed = list(splits)
     logs: list[float] = []
-    for multiple, weight in MULTIPLES:
+    for multiple, weight in multiples:
         total = math.log(weight)
         for split in fixed:
             base = 1.0 - split.share + split.share * multiple

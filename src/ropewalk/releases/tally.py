@@ -26,6 +26,10 @@ class Arm:
         labelled: units with a label.
         loss_sum: sum of the units' losses.
         loss_square_sum: sum of the squares of the units' losses.
+        reported: units of which a client reported the business metric.
+        harm_sum: sum over them of the metric, its sign turned where higher is better, so that more is worse.
+        harm_square_sum: sum of its squares.
+        outputs: units by the bin of their first output, in the bins of `Evidence.baseline`.
     """
 
     rows: int = 0
@@ -38,6 +42,15 @@ class Arm:
     labelled: int = 0
     loss_sum: float = 0.0
     loss_square_sum: float = 0.0
+    reported: int = 0
+    harm_sum: float = 0.0
+    harm_square_sum: float = 0.0
+    outputs: tuple[int, ...] = ()
+
+    @property
+    def harmed(self) -> int:
+        """Units that got a failed or an invalid answer here."""
+        return self.error_units + self.invalid_units
 
     def events(self, name: str) -> int:
         """Return the rows that a signal (`errors`, `invalid`, `latency`) counts."""
@@ -73,6 +86,8 @@ class Pairs:
         labelled: units with a label.
         difference_sum: sum over them of the candidate's loss minus the champion's.
         difference_square_sum: sum of the squares of these differences.
+        moved_up: for each cut between two bins of outputs, units whose output lies above it by the candidate alone.
+        moved_down: the same by the champion alone.
     """
 
     champion: Arm = field(default_factory=Arm)
@@ -80,6 +95,8 @@ class Pairs:
     labelled: int = 0
     difference_sum: float = 0.0
     difference_square_sum: float = 0.0
+    moved_up: tuple[int, ...] = ()
+    moved_down: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -89,10 +106,12 @@ class Evidence:
     Attributes:
         strata: in the order of time; the last one is the step that now runs.
         pairs: None when no traffic was mirrored.
+        baseline: share of the champion's outputs in each bin, from before the rollout; empty when nothing is known.
     """
 
     strata: tuple[Stratum, ...] = ()
     pairs: Pairs | None = None
+    baseline: tuple[float, ...] = ()
 
     def answered(self, step: int) -> int:
         """Return how many rows the candidate answered well in the step that runs: pairs at -1, else the last stratum.
@@ -108,3 +127,7 @@ class Evidence:
         if self.pairs is not None:
             arms.append(self.pairs.canary if side == "canary" else self.pairs.champion)
         return sum(arm.events(name) for arm in arms), sum(arm.rows for arm in arms)
+
+    def harmed(self) -> float:
+        """Return how many units were harmed beyond what the champion's rate explains; pairs harm nobody."""
+        return sum(each.canary.harmed - each.champion.harmed * each.share / (1.0 - each.share) for each in self.strata)

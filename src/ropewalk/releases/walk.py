@@ -8,9 +8,10 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from ropewalk.releases.bundle import Bundle, read_bundle
+from ropewalk.releases.design import Baseline
 from ropewalk.releases.outcome import FAILED, PASSED, SKIPPED
 from ropewalk.releases.release import Release
-from ropewalk.settings import Settings
+from ropewalk.settings import Canary, Settings
 from ropewalk.site import Site
 from ropewalk.store.database import Transaction
 
@@ -18,6 +19,11 @@ if TYPE_CHECKING:
     import polars as pl
 
 STAGING = "staging"
+
+
+def _nothing(_endpoint: str, _champion: str, _plan: Canary) -> Baseline:
+    """Return that nothing is known of a champion."""
+    return Baseline()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -29,11 +35,13 @@ class Doors:
             `http://127.0.0.1:41234`, and stops it on leaving.
         predict: score a frame of inputs with a bundle in a sandboxed worker: same rows, same order, output columns.
         recorded: newest captured inputs of an endpoint, at most so many rows, oldest first, with `event_us`.
+        baseline: what a champion did at an endpoint, for the design of a canary's plan.
     """
 
     serve: Callable[[str, str], AbstractContextManager[str]]
     predict: Callable[[str, pl.DataFrame], pl.DataFrame]
     recorded: Callable[[str, int], pl.DataFrame]
+    baseline: Callable[[str, str, Canary], Baseline] = _nothing
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -47,6 +47,8 @@ select release as id, evidence, actor, verdict, bundle, environment, note from a
 select endpoint, generation, champion, canary, canary_weight_bp, shadow, previous, salt, reason, actor from traffic;
 -- name: decisions
 select release as id, seq, decision, step, weight_bp, evidence, reason from rollout_decisions;
+-- name: designs
+select release as id, design from rollouts where design <> '';
 -- name: segments
 select digest, endpoint, path, rows, bytes, first_id, last_id, first_us, last_us, event_first_us, event_last_us, sealed_us
 from segments;
@@ -58,6 +60,10 @@ select digest, path from segments order by path;
 select distinct batch from labels order by batch;
 -- name: label_times
 select prediction, key, known_us, at_us from labels where batch = :batch;
+-- name: report_batches
+select distinct batch from reports order by batch;
+-- name: report_times
+select prediction, '' as key, known_us, at_us from reports where batch = :batch;
 -- name: alerts
 select id, endpoint, monitor, release, window_us, reading, reason, evidence from alerts;
 -- name: alert_states

@@ -18,6 +18,8 @@ union select entries from outcomes
 union select parts from step_maps
 union select bundle from approvals
 union select plan from rollouts
+union select design from rollouts where design <> ''
+union select tally from segment_tallies
 union select evidence from rollout_decisions
 union select evidence from alerts
 union select closed_evidence from alerts

@@ -16,6 +16,35 @@ select endpoint, prediction, key, value, known_us from labels where batch = :bat
 select count(*) from labels where endpoint = :endpoint;
 -- name: labels_newest
 select coalesce(max(batch), 0) from labels where endpoint = :endpoint;
+-- name: report_insert
+insert into reports (endpoint, metric, prediction, value, known_us, at_us, batch)
+values (:endpoint, :metric, :prediction, :value, :known_us, :at_us, :batch)
+on conflict (endpoint, metric, prediction, known_us, batch) do nothing;
+-- name: report_last
+select value, known_us from reports where endpoint = :endpoint and metric = :metric and prediction = :prediction
+order by known_us desc, batch desc limit 1;
+-- name: reports_of_time
+select prediction, value from reports
+where endpoint = :endpoint and metric = :metric and at_us >= :since_us and at_us < :until_us
+order by known_us, batch;
+-- name: reports_of_batch
+select endpoint, metric, prediction, value, known_us from reports where batch = :batch order by metric, prediction;
+-- name: reports_newest
+select coalesce(max(batch), 0) from reports where endpoint = :endpoint;
+-- name: told_since
+select at_us, key, batch from labels where endpoint = :endpoint and batch > :labels
+union all
+select at_us, '' as key, batch from reports where endpoint = :endpoint and batch > :reports;
+-- name: tally_put
+insert into segment_tallies (release, segment, kind, tally) values (:release, :segment, :kind, :tally)
+on conflict (release, segment) do update set kind = excluded.kind, tally = excluded.tally;
+-- name: tallies
+select segment, kind, tally from segment_tallies where release = :release;
+-- name: tallies_over
+select distinct release from segment_tallies
+where release in (select release from rollouts where ended_us is not null);
+-- name: tallies_drop
+delete from segment_tallies where release = :release;
 -- name: window_put
 insert into monitor_windows (endpoint, monitor, release, start_us, end_us, count, reading, low, threshold, says, at_us)
 values (:endpoint, :monitor, :release, :start_us, :end_us, :count, :reading, :low, :threshold, :says, :at_us)

@@ -71,8 +71,8 @@ select distinct endpoint from traffic order by endpoint;
 insert into traffic (endpoint, generation, at_us, actor, champion, canary, canary_weight_bp, shadow, previous, salt, reason)
 values (:endpoint, :generation, :at_us, :actor, :champion, :canary, :canary_weight_bp, :shadow, :previous, :salt, :reason);
 -- name: rollout_insert
-insert into rollouts (release, endpoint, champion, state, step, plan, begun_us, step_us, begun_generation, ended_us, decided)
-values (:release, :endpoint, :champion, :state, :step, :plan, :begun_us, :begun_us, :begun_generation, null, 0);
+insert into rollouts (release, endpoint, champion, state, step, plan, begun_us, step_us, begun_generation, ended_us, decided, design)
+values (:release, :endpoint, :champion, :state, :step, :plan, :begun_us, :begun_us, :begun_generation, null, 0, :design);
 -- name: rollout
 select * from rollouts where release = :release;
 -- name: rollouts_active

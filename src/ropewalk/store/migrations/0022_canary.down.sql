@@ -1,0 +1,3 @@
+drop table segment_tallies;
+drop table reports;
+alter table rollouts drop column design;
