@@ -1,84 +1,110 @@
-"""Prints what the canary's judge costs and catches: false fall-backs with peeking, and minutes until a bad one is out.
+"""The canary study: good canaries that fall with a look at every request, bad ones that are found, and when.
 
-Run: `.venv/bin/python bench/canary.py [RUNS] [--quick]`. The world of performance.md: 60 looks, 450 champion and
-50 candidate requests a minute, alpha 0.05; the peer is the plain two-proportion e-process, which looks at errors alone.
+Run: `.venv/bin/python bench/run.py canary`; with `--quick` a tenth of a per cent of it. docs/canary-study.md is what it
+prints.
+
+The world of performance.md: an hour of 450 champion and 50 candidate requests a minute, alpha 0.05. Peers: fixed
+thresholds (Flagger's, Argo Rollouts'), alarms on an error rate (as SageMaker's guardrails watch), and the plain
+two-proportion e-process.
 """
 
 from __future__ import annotations
 
 import sys
-from dataclasses import replace
+import time
 from pathlib import Path
-from timeit import timeit
 
 import numpy as np
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "tests"))
 
-from releases.simulated_canary import World, falls, looks, plain_falls
-from ropewalk.releases.signals import log_e_values
-from ropewalk.releases.tally import Arm, Evidence, Stratum
-from ropewalk.releases.verdict import verdict
+from releases.peeked_canary import (
+    Traffic,
+    alarm_at,
+    found_at,
+    good,
+    paired_at,
+    plain_at,
+    share_and_median,
+    threshold_at,
+)
+from ropewalk.releases.design import Baseline, design, lines
 from ropewalk.settings import Canary
 
+PLAN = Canary(metric="revenue")
+CHUNK = 50
+BAD = ((0.01, 0.02), (0.01, 0.03), (0.01, 0.05), (0.01, 0.10))
 
-def until_live(plan: Canary, errors: float, better: float | None) -> tuple[int, int]:
-    """Return the candidate's rows and all rows that a rollout takes, in looks of 100 rows of the candidate."""
-    dice = np.random.default_rng(7)
-    done: tuple[Stratum, ...] = ()
-    for step, weight in enumerate(plan.weights):
-        share, arms = weight / 100.0, [Arm(), Arm()]
-        while True:
-            for side, rows in enumerate((round(100 * (1 - share) / share), 100)):
-                failed = int(dice.binomial(rows, errors))
-                lost = dice.normal(0.15 - side * (better or 0.0), 0.2, 0 if better is None else rows)
-                before = arms[side]
-                arms[side] = Arm(
-                    rows=before.rows + rows,
-                    errors=before.errors + failed,
-                    error_units=before.error_units + failed,
-                    labelled=before.labelled + len(lost),
-                    loss_sum=before.loss_sum + float(lost.sum()),
-                    loss_square_sum=before.loss_square_sum + float((lost**2).sum()),
-                )
-            here = Stratum(share=share, champion=arms[0], canary=arms[1])
-            if verdict(plan, Evidence(strata=(*done, here)), step=step).decision != "keep_watching":
-                break
-        done = (*done, here)
-    return sum(each.canary.rows for each in done), sum(each.canary.rows + each.champion.rows for each in done)
+
+def good_canaries(runs: int) -> None:
+    """Print how many good canaries fall at any request."""
+    print(f"\n{runs:,} good canaries of 30,000 requests, looked at after every request; alpha {PLAN.alpha:g}\n")
+    print("| errors of both | fell, all signals | errors alone, with all of alpha |\n|---|---|---|")
+    for base in (0.01, 0.03):
+        dice = np.random.default_rng(round(base * 1000))
+        parts = [good(PLAN, Traffic(errors=(base, base)), CHUNK, dice) for _ in range(runs // CHUNK)]
+        errors, every = (np.concatenate(values) for values in zip(*parts, strict=True))
+        limit = -np.log(PLAN.alpha)
+        print(f"| {base:.0%} | {(every >= limit).mean():.2%} | {(errors >= limit).mean():.2%} |", flush=True)
+
+
+def table(runs: int) -> None:
+    """Print the share that falls in an hour and the median minute, by rule."""
+    worlds = ((0.01, 0.01), (0.03, 0.03), *BAD)
+    rules = {
+        "Flagger's threshold, success >= 99 %, 5 checks": lambda world, dice: threshold_at(world, runs, 0.99, 4, dice),
+        "Argo style, success >= 95 %, failureLimit 3": lambda world, dice: threshold_at(world, runs, 0.95, 3, dice),
+        "alarm, errors > 5 % in 1 of 1 minutes": lambda world, dice: alarm_at(world, runs, 0.05, 1, dice),
+        "alarm, errors > 5 % in 3 of 3 minutes": lambda world, dice: alarm_at(world, runs, 0.05, 3, dice),
+        "alarm, errors > 1 % in 3 of 3 minutes": lambda world, dice: alarm_at(world, runs, 0.01, 3, dice),
+        "plain two-proportion e-process": lambda world, dice: plain_at(PLAN.alpha, world, runs, dice),
+        "Ropewalk, split 450 + 50": lambda world, dice: found_at(PLAN, world, runs, dice)[0] / world.rows,
+        "Ropewalk, shadow of 500": lambda world, dice: paired_at(PLAN, world, runs, dice) / world.rows,
+    }
+    heads = " | ".join(f"{a:.0%} -> {b:.0%}" for a, b in worlds)
+    print(f"\n{runs:,} canaries each: share that fell within the hour (median minute)\n")
+    print(f"| rule | {heads} |\n|---|{'---|' * len(worlds)}")
+    for name, rule in rules.items():
+        cells: list[str] = []
+        for number, errors in enumerate(worlds):
+            share, minute = share_and_median(rule(Traffic(errors=errors), np.random.default_rng(100 + number)))
+            cells.append(f"{share:.1%}" + (f" ({minute:.1f})" if share else ""))
+        print(f"| {name} | {' | '.join(cells)} |", flush=True)
+
+
+def curves(runs: int) -> None:
+    """Print how many are found by when, and whom that harms."""
+    marks = (1, 2, 5, 10, 20, 40, 60)
+    print(f"\nDetection curves, split 450 + 50: share found by minute; {runs:,} canaries each\n")
+    print(f"| errors | {' | '.join(map(str, marks))} | failed answers until then, median | 99 of 100 below |")
+    print(f"|---|{'---|' * (len(marks) + 2)}")
+    for number, errors in enumerate(BAD):
+        world = Traffic(errors=errors)
+        when, harmed = found_at(PLAN, world, runs, np.random.default_rng(200 + number))
+        cells = [f"{((when > 0) & (when <= mark * world.rows)).mean():.1%}" for mark in marks]
+        low, high = np.quantile(harmed, [0.5, 0.99])
+        print(f"| {errors[0]:.0%} -> {errors[1]:.0%} | {' | '.join(cells)} | {low:.0f} | {high:.0f} |", flush=True)
+
+
+def said_before() -> None:
+    """Print what the design says before such a rollout begins."""
+    plan = Canary(weights=(10.0, 25.0, 50.0), harmed_max=200)
+    baseline = Baseline(rows=20_000, per_second=500 / 60, errors=0.01, slow=0.001, labelled=0.5, loss_deviation=0.2)
+    print("\nWhat is said before it begins, at 1 % errors and 500 requests a minute:\n\n```")
+    print("\n".join(lines(design(plan, baseline), plan)))
+    print("```")
 
 
 def main(runs: int) -> None:
-    plan = Canary(wait_labels=False)
-    print(f"{runs} rollouts each; share that fell back, median minute")
-    print(f"{'world':28}{'split 450 + 50':>20}{'shadow 500 pairs':>20}{'plain e-process':>20}")
-    for first, second in ((0.01, 0.01), (0.03, 0.03), (0.01, 0.02), (0.01, 0.03), (0.01, 0.10)):
-        world = World(errors=(first, second))
-        cells = (
-            falls(plan, world, runs, 1),
-            falls(plan, replace(world, shadow=True), max(runs // 4, 1), 2),
-            plain_falls(plan.alpha, world, runs, 3),
-        )
-        print(f"{f'errors {first:.0%} -> {second:.0%}':28}" + "".join(f"{s:>13.1%}{at:>7.0f}" for s, at in cells))
-    for loss in (0.16, 0.18, 0.20):
-        world = World(loss=(0.15, loss))
-        cells = falls(plan, world, runs, 4), falls(plan, replace(world, shadow=True), max(runs // 4, 1), 5)
-        print(f"{f'loss 0.15 -> {loss:.2f}':28}" + "".join(f"{s:>13.1%}{at:>7.0f}" for s, at in cells))
-    print("\nrows of candidate and of all until full traffic, for a candidate that is no worse")
-    for base in (0.0, 0.001, 0.01):
-        print(f"{f'errors {base:.1%}, no labels':34}" + "{:>9} of {:>9}".format(*until_live(plan, base, None)))
-    for better in (0.0, 0.005, 0.01):
-        for increase in (0.005, 0.01, 0.02):
-            asked = Canary(loss_increase=increase)
-            cells = until_live(asked, 0.0, better)
-            print(f"{f'loss -{better:.3f}, matters {increase:.3f}':34}" + "{:>9} of {:>9}".format(*cells))
-    last = list(looks(World(shares=(0.05, 0.25, 0.5)), np.random.default_rng(6)))[-1]
-    print(
-        f"a look costs {timeit(lambda: log_e_values(plan, last), number=2000) / 2000 * 1e6:.0f} us for the e-values, "
-    )
-    print(f"{timeit(lambda: verdict(plan, last, step=2), number=200) / 200 * 1e3:.2f} ms with all bounds")
+    """Run the study."""
+    begun = time.process_time()
+    good_canaries(max(runs, CHUNK))
+    table(runs)
+    curves(runs)
+    said_before()
+    print(f"\n{time.process_time() - begun:.0f} s of CPU", flush=True)
 
 
 if __name__ == "__main__":
     numbers = [int(word) for word in sys.argv[1:] if word.isdigit()]
-    main(20 if "--quick" in sys.argv else numbers[0] if numbers else 1000)
+    main(50 if "--quick" in sys.argv else numbers[0] if numbers else 10_000)
