@@ -162,6 +162,7 @@ COMMANDS = (
     Command(
         name="usage", summary="show what each workspace was used for, by user and day", group=SERVE, module="usage"
     ),
+    Command(name="stream", summary="score topics, pause them, replay their dead letters", group=SERVE, module="stream"),
     Command(name="status", summary="show who answers, what is on its way, what is wrong", group=SERVE, module="status"),
     Command(
         name="trace",
