@@ -79,7 +79,9 @@ def _askable(operation: Json) -> bool:
 
 def _example(operation: Json) -> Any:  # noqa: ANN401 - JSON of any shape
     content = operation.get("requestBody", {}).get("content", {})
-    return content.get(_JSON, {}).get("example")
+    said = content.get(_JSON, {})
+    several = [one["value"] for one in said.get("examples", {}).values()]
+    return said.get("example", several[0] if several else None)
 
 
 def _item(found: Released, path: str, verb: str, operation: Json) -> Json:
