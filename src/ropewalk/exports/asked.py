@@ -114,4 +114,6 @@ def _wanted(found: Released, path: str) -> list[str]:
             f"pm.test('by this release', () => pm.response.to.have.header('x-ropewalk-release', {release}));",
             "pm.test('predictions', () => pm.expect(pm.response.json().predictions).to.not.be.empty);",
         ]
+    if not path.endswith("/infer"):
+        return []
     return ["pm.test('outputs', () => pm.expect(pm.response.json().outputs).to.not.be.empty);"]
