@@ -177,9 +177,15 @@ class _Followed:
                 return
         with path.open(errors="replace") as file:
             file.seek(begin)
+            begun = ""
             while True:
                 over = self._over.wait(LOOK_SECONDS)
-                for line in file:
-                    self._out.now(line.rstrip("\n"))
+                for text in file:
+                    begun += text  # a line that is half written is told when it is whole, or when nothing follows
+                    if begun.endswith("\n"):
+                        self._out.now(begun.rstrip("\n"))
+                        begun = ""
                 if over:
+                    if begun:
+                        self._out.now(begun)
                     return
