@@ -116,8 +116,8 @@ def test_the_blast_radius_is_said_and_written(
     table, lines = tmp_path / "told.parquet", tmp_path / "told.jsonl"
     status, said = typed(capsys, delivered.root, "blast-radius", "flights/1", "--out", str(table))
     assert status == 0
-    assert f"{count} predictions are in" in said
-    assert f"predictions  {count} ({count} ok)" in said
+    assert f"{count:,} predictions are in" in said
+    assert f"predictions  {count:,} ({count:,} ok)" in said
 
     status, text = typed(capsys, delivered.root, "blast-radius", "flights/1", "--out", str(lines), "--json")
     assert json.loads(text)["result"]["predictions"] == count

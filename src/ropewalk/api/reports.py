@@ -46,7 +46,7 @@ class CanaryTold:
         rollout: where it stands.
         design: what was to be expected when it began; empty where nobody computed it.
         decisions: each look that was kept, oldest first, with the digest of its evidence.
-        newest: what the newest look saw: counts, signals, verdict, segments, and `plot`, the digest of its picture.
+        newest: what the newest look saw: counts, signals, verdict, segments.
     """
 
     rollout: rollouts.Rollout
