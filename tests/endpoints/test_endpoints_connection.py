@@ -17,7 +17,7 @@ from pathlib import Path
 
 import pytest
 
-from ropewalk.endpoints.connection import Limits, network_of
+from ropewalk.endpoints.crowd import Limits, network_of
 from ropewalk.endpoints.guard import Guard, read_body
 from ropewalk.endpoints.problems import answer_json
 from ropewalk.endpoints.server import Server, Tls, listen, make

@@ -13,7 +13,7 @@ import pytest
 from endpoints.rush import REFUSAL, judge, request
 from ropewalk.endpoints import admission as rules
 from ropewalk.endpoints.admission import Admission
-from ropewalk.endpoints.connection import Limits
+from ropewalk.endpoints.crowd import Limits
 from ropewalk.endpoints.guard import read_body
 from ropewalk.endpoints.problems import answer_json
 from ropewalk.endpoints.server import Server, listen, make

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from functools import partial
@@ -105,6 +105,10 @@ class Server:
             till=Till(self.directory.account(own), self.meter, own.id),
         )
         self.gateway = self._host.gateway
+        planes = self.gateway.planes
+        planes.request_ids = True
+        planes.barred = lambda: self.directory.home.quota.requests_max > 0
+        planes.told = partial(self._used, site.actor)
         self.admission = admission_of(self._host.mlflow)
         self._gate = Gate(
             self._inside,
@@ -133,6 +137,19 @@ class Server:
             await shed(send)
         else:
             await self._gate(scope, receive, send)
+
+    def _used(self, user: str, counts: Mapping[str, int]) -> None:
+        """Count what a data plane answered without the gate."""
+        asked = counts["answers"] + counts["turned_away"]
+        self.meter.add_many(
+            DEFAULT,
+            user,
+            requests=asked,
+            refused=counts["turned_away"],
+            bytes_in=counts["bytes_in"],
+            bytes_out=counts["bytes_out"],
+            busy_ns=counts["busy_ns"],
+        )
 
     async def _inside(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve what the gate has let in."""

@@ -57,7 +57,12 @@ class ProjectApp:
         source: Source | None = None,
         till: Till | None = None,
     ) -> None:
-        self.gateway = Gateway(house.site, house.settings, environment=environment, on_ready=on_ready, source=source)
+        # Where callers are asked who they are, or a proxy's word is believed, the gate has to see every request.
+        auth = house.settings.auth
+        alone = not (house.guest or auth.enabled or auth.proxies)
+        self.gateway = Gateway(
+            house.site, house.settings, environment=environment, on_ready=on_ready, source=source, plane=alone
+        )
         self._house = house
         self._show = show
         self._doors = doors

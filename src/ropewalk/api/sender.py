@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from urllib.parse import urlsplit
 
-from ropewalk.endpoints.connection import network_of
+from ropewalk.endpoints.crowd import network_of
 from ropewalk.endpoints.problems import Scope
 from ropewalk.errors import Refused
 

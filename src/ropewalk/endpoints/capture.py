@@ -116,17 +116,36 @@ class Capture:
     def _write(self, endpoint: str, frame: dict[str, Any], rows: int) -> None:
         journal = self._open.get(endpoint)
         if journal is None:
-            if self._unsealed[endpoint] >= self._waiting_max:
-                raise Behind(self._unsealed[endpoint])
-            folder = folder_of(self._site, endpoint)
-            folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-            journal = Journal(folder / f"{uuid7(self._site.clock.now_us())}{ENDING}")
-            self._open[endpoint] = journal
+            journal = self._open[endpoint] = self.lend(endpoint)
         journal.append(frame, rows)
         if journal.rows >= self._rows or journal.bytes >= SEAL_BYTES:
             self._waiting.append((endpoint, self._open.pop(endpoint)))
             self._unsealed[endpoint] += 1
             self._wake.set()
+
+    def lend(self, endpoint: str) -> Journal:
+        """Return a new journal of an endpoint, for another process to write; it is ours again by `take_back`.
+
+        Raises:
+            OSError: the disk refused it, or too much waits to be sealed (`Behind`).
+        """
+        if self._unsealed[endpoint] >= self._waiting_max:
+            raise Behind(self._unsealed[endpoint])
+        folder = folder_of(self._site, endpoint)
+        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        return Journal(folder / f"{uuid7(self._site.clock.now_us())}{ENDING}")
+
+    def take_back(self, endpoint: str, journal: Journal) -> None:
+        """Seal a journal that nobody writes any more."""
+        with self._lock:
+            self._waiting.append((endpoint, journal))
+            self._unsealed[endpoint] += 1
+        self._wake.set()
+
+    def note(self, rows: int) -> None:
+        """Count rows that were written to journals elsewhere."""
+        with self._lock:
+            self.written_rows += rows
 
     def close(self) -> None:
         """Seal everything, then end."""

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import asyncio
-import ipaddress
-import resource
+import socket
 from collections.abc import Callable
-from dataclasses import dataclass, field
 from typing import Any, cast
 
 import msgspec
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol, RequestResponseCycle
 
 from ropewalk.endpoints.admission import PASSED, Admission
+from ropewalk.endpoints.crowd import Away, Crowd, network_of
+from ropewalk.endpoints.planes import LENDER, Planes
 from ropewalk.endpoints.problems import Scope
 from ropewalk.errors import Invalid, RopewalkError, Unavailable
 
@@ -20,76 +20,10 @@ from ropewalk.errors import Invalid, RopewalkError, Unavailable
 FRAMING_BYTES_MAX = 1 << 20
 # What a header costs beside its letters.
 HEADER_BYTES = 32
-PLACES_MAX = 8192
-IPV6_NETWORK_BITS = 64
-
-
-def _places() -> int:
-    """Return how many connections the process's limit of open files has room for beside everything else."""
-    soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
-    return PLACES_MAX if soft == resource.RLIM_INFINITY else max(64, min(PLACES_MAX, soft * 3 // 4))
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Limits:
-    """What connections may take.
-
-    Attributes:
-        head_seconds_max: from the first wait until a request's head is whole.
-        head_bytes_max: of method, address and headers together.
-        stall_seconds_max: how long a caller may read nothing of an answer.
-        connections_max: at once.
-        per_address_max: at once, from one address (one /64 of IPv6).
-    """
-
-    head_seconds_max: float = 10.0
-    head_bytes_max: int = 64 << 10
-    stall_seconds_max: float = 30.0
-    connections_max: int = field(default_factory=_places)
-    per_address_max: int = field(default_factory=lambda: _places() // 2)
-
-
-class Crowd:
-    """The open connections of one server, by address; newcomers take the places of those that only wait.
-
-    Args:
-        limits: how many there may be.
-        admission: judges requests before they are parsed; all are let in when None.
-    """
-
-    def __init__(self, limits: Limits, admission: Admission | None = None) -> None:
-        self.limits = limits
-        self.admission = admission
-        self._all: dict[Connection, None] = {}
-        self._by_address: dict[str, dict[Connection, None]] = {}
-
-    def __len__(self) -> int:
-        return len(self._all)
-
-    def enter(self, connection: Connection, address: str) -> bool:
-        """Take a connection in; say whether there was room, or somebody who only waited could be sent away."""
-        own = self._by_address.setdefault(address, {})
-        for group, most in ((own, self.limits.per_address_max), (self._all, self.limits.connections_max)):
-            if len(group) >= most:
-                idle = next((one for one in group if one.waits), None)
-                if idle is None:
-                    if not own:
-                        del self._by_address[address]
-                    return False
-                idle.drop()
-        # An eviction may have emptied and removed the address's own group.
-        self._by_address.setdefault(address, own)[connection] = None
-        self._all[connection] = None
-        return True
-
-    def leave(self, connection: Connection, address: str) -> None:
-        """Let a connection go; nothing happens when it has left before."""
-        self._all.pop(connection, None)
-        own = self._by_address.get(address)
-        if own is not None:
-            own.pop(connection, None)
-            if not own:
-                del self._by_address[address]
+# So many predictions are answered here before a data plane gets the connection; four times as many after each return.
+ANSWERS_MIN = 4
+RETURNS_SHIFT_MAX = 20
+Lender = tuple[Planes, bytes]
 
 
 class Connection(HttpToolsProtocol):
@@ -97,11 +31,15 @@ class Connection(HttpToolsProtocol):
 
     Args:
         crowd: the server's connections.
+        first: what was read of it before.
+        returned: how often a data plane has given it back.
         given: what uvicorn gives.
     """
 
-    def __init__(self, *given: Any, crowd: Crowd, **more: Any) -> None:  # noqa: ANN401 - uvicorn's own
+    def __init__(self, *given: Any, crowd: Crowd, first: bytes = b"", returned: int = 0, **more: Any) -> None:  # noqa: ANN401
         super().__init__(*given, **more)
+        self._first, self._returned, self._answers = first, returned, 0
+        self._lender: Lender | None = None
         self._crowd = crowd
         self._limits = crowd.limits
         self._admission = crowd.admission
@@ -139,6 +77,9 @@ class Connection(HttpToolsProtocol):
             self._refuse(503, Unavailable("connections-full", "There is no room for another connection."))
             return
         self._watch_head()
+        if self._first:
+            first, self._first = self._first, b""
+            self.data_received(first)
 
     def connection_lost(self, exc: Exception | None) -> None:
         """End."""
@@ -152,17 +93,14 @@ class Connection(HttpToolsProtocol):
 
     def data_received(self, data: bytes) -> None:
         """Read on; what is neither a whole head nor body is counted."""
+        if self._lender is not None and self._between and self._handed_over(data):
+            return
         if self._turned_away:
             data = self._after_turning(data)
             if not data:
                 return
-        admission = self._admission
-        if admission is not None and self._between and admission.is_full():
-            asked = self._asked
-            owed = admission.owed(data) if asked is None or asked.response_complete else PASSED
-            if owed != PASSED:
-                self._turn_away(admission, owed)
-                return
+        if self._is_turned_away(data):
+            return
         self._framing += len(data)
         super().data_received(data)
         if self.transport.is_closing():
@@ -175,6 +113,50 @@ class Connection(HttpToolsProtocol):
             self._refuse(431, _head_too_large(self._limits.head_bytes_max))
         elif self._head_timer is None:
             self._watch_head()
+
+    # ------------------------------------------------------------------------------------ data planes
+    def _handed_over(self, data: bytes) -> bool:
+        """Give the connection to a data plane, if what comes now is for one; nothing was read of it yet."""
+        asked, lender = self._asked, self._lender
+        if (
+            lender is None
+            or asked is None
+            or not asked.response_complete
+            or self._turned_away
+            or self.transport.get_write_buffer_size()
+            or not lender[0].take(self, self.transport.get_extra_info("socket").fileno(), lender[1], data)
+        ):
+            return False
+        self._unset_keepalive_if_required()
+        self.transport.abort()
+        return True
+
+    def leave_behind(self, drop: Callable[[], None]) -> Callable[[], None]:
+        """Leave, but keep its place for the data plane that has it now; what is returned frees the place."""
+        self._crowd.leave(self, self._address)
+        away = Away(self._crowd, self._address, drop)
+        self._crowd.enter(away, self._address)
+        return away.free
+
+    def again(self, end: socket.socket, data: bytes, *, odd: bool) -> None:
+        """Make it a connection of this process again, with what a data plane has read of the next request."""
+        made = type(self)(
+            self.config,
+            self.server_state,
+            self.app_state,
+            crowd=self._crowd,
+            first=data,
+            returned=self._returned + odd,
+        )
+        opening = self.loop.create_task(self._open(made, end))
+        self.tasks.add(opening)
+        opening.add_done_callback(self.tasks.discard)
+
+    async def _open(self, made: Connection, end: socket.socket) -> None:
+        try:
+            await self.loop.connect_accepted_socket(lambda: made, end)
+        except OSError:
+            end.close()
 
     def shutdown(self) -> None:
         """End once all is answered."""
@@ -195,6 +177,18 @@ class Connection(HttpToolsProtocol):
         """Send a whole answer that was made elsewhere."""
         if not self.transport.is_closing():
             self.transport.write(data)
+
+    def _is_turned_away(self, data: bytes) -> bool:
+        """Turn a request away where too many are inside already, if it is one of those; say whether it was."""
+        admission = self._admission
+        if admission is None or not self._between or not admission.is_full():
+            return False
+        asked = self._asked
+        owed = admission.owed(data) if asked is None or asked.response_complete else PASSED
+        if owed == PASSED:
+            return False
+        self._turn_away(admission, owed)
+        return True
 
     def _turn_away(self, admission: Admission, owed: int) -> None:
         """Turn a request away that nobody has looked at; the parser never hears of it."""
@@ -264,6 +258,12 @@ class Connection(HttpToolsProtocol):
     def on_response_complete(self) -> None:
         """Wait for the next request."""
         self._framing = 0
+        if self._asked is not None and self.scheme == "http":
+            lender: Lender | None = self._asked.scope.get(LENDER)  # type: ignore[assignment]
+            self._answers += lender is not None
+            # Who brings what a data plane gives back has to show that he does so seldom.
+            patient = self._answers >= ANSWERS_MIN << min(2 * self._returned, RETURNS_SHIFT_MAX)
+            self._lender = lender if patient else None
         self._leave()
         super().on_response_complete()
 
@@ -314,19 +314,6 @@ def protocol(crowd: Crowd) -> Callable[..., Connection]:
         return Connection(*given, crowd=crowd, **more)
 
     return make
-
-
-def network_of(address: str) -> str:
-    """Return by what a caller is counted: his address, or the /64 of IPv6 in which he may have any number of them."""
-    try:
-        found = ipaddress.ip_address(address.partition("%")[0])
-    except ValueError:
-        return address[:64]
-    if isinstance(found, ipaddress.IPv4Address):
-        return str(found)
-    if found.ipv4_mapped is not None:
-        return str(found.ipv4_mapped)
-    return str(ipaddress.ip_network((int(found), IPV6_NETWORK_BITS), strict=False))
 
 
 def _head_too_large(most: int) -> Invalid:

@@ -15,12 +15,13 @@ from ropewalk.endpoints.forms import INFER, PLAIN, SCORE, Form, Question, form_o
 from ropewalk.endpoints.guard import Guard, decode_json, read_body
 from ropewalk.endpoints.looking import Looking, version_of
 from ropewalk.endpoints.meters import Meters
+from ropewalk.endpoints.planes import LENDER, Planes
 from ropewalk.endpoints.problems import Headers, Receive, Scope, Send, answer, answer_json, status_of
 from ropewalk.endpoints.recorder import Recorder
 from ropewalk.endpoints.runtime import COMMAND, start_worker
 from ropewalk.endpoints.served import Served
 from ropewalk.endpoints.sources import SiteSource, Source
-from ropewalk.endpoints.switchboard import Switchboard
+from ropewalk.endpoints.switchboard import Route, Switchboard
 from ropewalk.endpoints.telling import tell
 from ropewalk.errors import Invalid, NotFound, RopewalkError, Unavailable
 from ropewalk.settings import Serve, Settings
@@ -41,6 +42,7 @@ class Doorway:
         command: argv of a worker.
         on_ready: called when the first releases stand and requests may come.
         hosts: names by which callers may reach it besides loopback; the address of `serve` when empty, `*` for any.
+        plane: whether connections may be given to data planes: not where callers have to be asked who they are.
     """
 
     def __init__(
@@ -51,11 +53,14 @@ class Doorway:
         clock: Clock,
         capture: Capture | None,
         command: tuple[str, ...] = COMMAND,
+        plane: bool = True,
         on_ready: Callable[[], None] | None = None,
         hosts: tuple[str, ...] = (),
     ) -> None:
-        self.board = Switchboard(source, self._lane)
+        self.board = Switchboard(source, self._lane, before=self._before)
         self.meters = Meters(self._gauges)
+        self.planes = Planes(self.board, source, serve=serve, clock=clock, meters=self.meters, capture=capture)
+        self._plane = plane and serve.plane and not hosts  # a plane knows loopback's names alone
         self._looking = Looking(self.board, self.meters)
         self._source = source
         self._serve = serve
@@ -92,10 +97,14 @@ class Doorway:
         if self._on_ready is not None:
             self._on_ready()
         await receive()
+        await self.planes.stop()
         await self.board.stop()
         if self._capture is not None:
             await asyncio.to_thread(self._capture.close)
         await send({"type": "lifespan.shutdown.complete"})
+
+    async def _before(self, name: str, route: Route) -> None:
+        await self.planes.switch(name, route)
 
     def _lane(self, endpoint: str, served: Served) -> Lane:
         async def start() -> Any:  # noqa: ANN401 - a Worker; the lane knows no other
@@ -187,6 +196,8 @@ class Doorway:
             raise
         finally:
             self.meters.answered(name if name in self.board.routes else "", status)
+        if self._plane:  # whoever asks again and again may do so without this process in between
+            scope[LENDER] = (self.planes, headers.get(b"host", b""))
         await answer(send, 200, reply.body, reply.headers)
 
     async def _repository(self, rest: Sequence[str], scope: Scope, receive: Receive, send: Send) -> None:
@@ -226,6 +237,7 @@ class Gateway(Doorway):
         command: argv of a worker.
         on_ready: called when the first releases stand.
         source: who answers; the project's traffic when None.
+        plane: as for a doorway.
     """
 
     def __init__(
@@ -237,6 +249,7 @@ class Gateway(Doorway):
         command: tuple[str, ...] = COMMAND,
         on_ready: Callable[[], None] | None = None,
         source: Source | None = None,
+        plane: bool = True,
     ) -> None:
         super().__init__(
             source or SiteSource(site, environment, allowed=settings.scan.globals),
@@ -245,6 +258,7 @@ class Gateway(Doorway):
             capture=Capture(site),
             command=command,
             on_ready=on_ready,
+            plane=plane,
         )
 
 

@@ -55,14 +55,12 @@ class Journal:
         Raises:
             OSError: the disk refused it, or took only a part; the part is cut off again.
         """
-        payload = _encode(frame)
-        data = len(payload).to_bytes(4) + zlib.crc32(payload).to_bytes(4) + payload
-        written = os.write(self._handle, data)
-        if written != len(data):
-            os.ftruncate(self._handle, self.bytes)
-            raise OSError(28, "the disk took only a part")
+        self.bytes += append(self._handle, framed(frame), self.bytes)
         self.rows += rows
-        self.bytes += written
+
+    def fileno(self) -> int:
+        """Return the open file, for whoever writes it in our place; the lock is held as long as anybody has it."""
+        return self._handle
 
     def sync(self) -> None:
         """Make it durable against a power cut too."""
@@ -71,6 +69,30 @@ class Journal:
     def close(self) -> None:
         """Give up the lock."""
         os.close(self._handle)
+
+
+def framed(frame: dict[str, Any]) -> bytes:
+    """Return one batch as it stands in a journal."""
+    payload = _encode(frame)
+    return len(payload).to_bytes(4) + zlib.crc32(payload).to_bytes(4) + payload
+
+
+def append(handle: int, data: bytes, length: int) -> int:
+    """Write frames at the end of a journal with one system call; return how many bytes they are.
+
+    Args:
+        handle: the open file.
+        data: the frames.
+        length: of the file so far.
+
+    Raises:
+        OSError: the disk refused it, or took only a part; the part is cut off again.
+    """
+    written = os.write(handle, data)
+    if written != len(data):
+        os.ftruncate(handle, length)
+        raise OSError(28, "the disk took only a part")
+    return written
 
 
 def open_locked(path: Path) -> int:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from bisect import bisect_left
 from collections import Counter as Tally
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
@@ -14,7 +15,7 @@ from prometheus_client.registry import Collector
 from ropewalk.endpoints.items import OK
 
 BOUNDS_SECONDS = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0)
-_BOUNDS_US = tuple(int(bound * 1_000_000) for bound in BOUNDS_SECONDS)
+BOUNDS_US = tuple(int(bound * 1_000_000) for bound in BOUNDS_SECONDS)
 Labels = tuple[str, ...]
 
 
@@ -49,11 +50,26 @@ class Meters(Collector):
         """Count a finished batch; lists have one value per row, latencies in microseconds."""
         for (each, word), count in Tally(zip(role, status, strict=True)).items():
             self._rows[endpoint, release, each, word] += count
-        spread = self._spread.setdefault((endpoint, release), [0] * (len(_BOUNDS_US) + 1))
+        spread = self._spread.setdefault((endpoint, release), [0] * (len(BOUNDS_US) + 1))
         for took in latency_us:
-            spread[bisect_left(_BOUNDS_US, took)] += 1
+            spread[bisect_left(BOUNDS_US, took)] += 1
         self._sums[endpoint, release] += sum(latency_us)
         self._batches[endpoint, release] += 1
+
+    def add(self, endpoint: str, told: Mapping[str, Any]) -> None:
+        """Count what a data plane of an endpoint has counted, as `Tallies.taken` says it."""
+        for release, role, count in told["rows"]:
+            self._rows[endpoint, release, role, OK] += count
+        for release, more in told["spread"].items():
+            spread = self._spread.setdefault((endpoint, release), [0] * (len(BOUNDS_US) + 1))
+            spread[:] = [one + other for one, other in zip(spread, more, strict=True)]
+        for release, micros in told["micros"].items():
+            self._sums[endpoint, release] += micros
+        for release, batches in told["batches"].items():
+            self._batches[endpoint, release] += batches
+        for status, count in (("200", told["answers"]), ("503", told["turned_away"])):
+            if count:
+                self._answers[endpoint, status] += count
 
     def counted(self, endpoint: str, release: str) -> Counted:
         """Return what a release has done so far in this process."""

@@ -14,7 +14,8 @@ from typing import Any, cast
 import uvicorn
 
 from ropewalk.endpoints.admission import Admission
-from ropewalk.endpoints.connection import Crowd, Limits, protocol
+from ropewalk.endpoints.connection import protocol
+from ropewalk.endpoints.crowd import Crowd, Limits
 from ropewalk.errors import Invalid, Unavailable
 
 DRAIN_SECONDS_MAX = 30

@@ -147,7 +147,7 @@ def main(argv: list[str] | None = None) -> int:
         problem = next(iter(app.board.problems.values()), None)
         os.write(given.ready, json.dumps(problem.record() if problem else {}).encode())
 
-    app = Doorway(source, serve=Serve(), clock=SystemClock(), capture=None, on_ready=ready)
+    app = Doorway(source, serve=Serve(plane=False), clock=SystemClock(), capture=None, on_ready=ready)
     run(app, listener)
     return 0
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
 
 from ropewalk.endpoints.batching import Lane
@@ -55,13 +55,21 @@ class Switchboard:
     Args:
         source: who answers.
         open_lane: makes a lane for an endpoint's release.
+        before: awaited with each new route before it takes the old one's place.
     """
 
-    def __init__(self, source: Source, open_lane: Callable[[str, Served], Lane]) -> None:
+    def __init__(
+        self,
+        source: Source,
+        open_lane: Callable[[str, Served], Lane],
+        *,
+        before: Callable[[str, Route], Awaitable[None]] | None = None,
+    ) -> None:
         self.routes: dict[str, Route] = {}
         self.problems: dict[str, RopewalkError] = {}
         self._source = source
         self._open_lane = open_lane
+        self._before = before
         self._targets: dict[str, Traffic] = {}
         self._lanes: dict[tuple[str, str], Warm] = {}
         self._settling: dict[str, asyncio.Task[None]] = {}
@@ -155,7 +163,10 @@ class Switchboard:
             return problem or Unavailable("release-not-warm", "The release does not stand yet.")
         if target.canary in broken:
             opened[target.canary] = self._stand_in(name, champion.served, target.canary, broken[target.canary])
-        self.routes[name] = Route(traffic=target, warm=opened)
+        route = Route(traffic=target, warm=opened)
+        if self._before is not None:
+            await self._before(name, route)
+        self.routes[name] = route
         for key in [key for key in self._lanes if key[0] == name and key[1] not in opened]:
             task = asyncio.get_running_loop().create_task(self._lanes.pop(key).lane.drain())
             self._draining.add(task)

@@ -56,7 +56,13 @@ class Confinement:
         }
 
 
-def confine(read: Iterable[Path], write: Iterable[Path] = (), *, memory_bytes: int = MEMORY_BYTES) -> Confinement:
+def confine(
+    read: Iterable[Path],
+    write: Iterable[Path] = (),
+    *,
+    memory_bytes: int = MEMORY_BYTES,
+    open_files: int = OPEN_FILES,
+) -> Confinement:
     """Take from this process, for ever, all that a model does not need; file descriptors that are open stay usable.
 
     Afterwards it cannot start programs or processes, open sockets, signal others, read files outside `read` (Python
@@ -68,10 +74,11 @@ def confine(read: Iterable[Path], write: Iterable[Path] = (), *, memory_bytes: i
         read: files and folders that may be read.
         write: folders in which files may be written; with none, no file can be opened for writing at all.
         memory_bytes: how much more address space the process may take.
+        open_files: how many files and sockets it may have at once.
     """
     places = tuple(write)
     missing: list[str] = []
-    limits = _limit(memory_bytes)
+    limits = _limit(memory_bytes, open_files)
     threads = len(list(Path("/proc/self/task").iterdir()))
     why = landlock.restrict([*_python(), *map(Path, _SYSTEM), *read], places)
     active = 0 if why else landlock.version()
@@ -100,10 +107,10 @@ def _python() -> list[Path]:
     return [Path(path) for path in sorted(paths) if path not in ("/", "/usr", "/usr/local")]
 
 
-def _limit(memory_bytes: int) -> dict[str, int]:
+def _limit(memory_bytes: int, open_files: int) -> dict[str, int]:
     """Lower the limits of memory, open files and core dumps."""
     now = int(Path("/proc/self/statm").read_text().split()[0]) * os.sysconf("SC_PAGE_SIZE")
-    wanted = {"memory_bytes": now + memory_bytes, "open_files": OPEN_FILES, "core_bytes": 0}
+    wanted = {"memory_bytes": now + memory_bytes, "open_files": open_files, "core_bytes": 0}
     kinds = {
         "memory_bytes": resource.RLIMIT_AS,
         "open_files": resource.RLIMIT_NOFILE,

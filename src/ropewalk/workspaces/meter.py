@@ -71,6 +71,18 @@ class Meter:
             with self._lock:
                 self._add_up()
 
+    def add_many(  # one argument a figure
+        self, workspace: str, user: str, *, requests: int, refused: int, bytes_in: int, bytes_out: int, busy_ns: int
+    ) -> None:
+        """Count requests of somebody that were counted elsewhere."""
+        with self._lock:
+            found = self._tally(workspace, user)
+            found.requests += requests
+            found.refused += refused
+            found.bytes_in += bytes_in
+            found.bytes_out += bytes_out
+            found.busy_ns += busy_ns
+
     def add_runs(self, workspace: str, user: str, runs: int) -> None:
         """Count runs that somebody made."""
         with self._lock:
