@@ -163,17 +163,7 @@ class Schedule(Part, frozen=True, kw_only=True):
 
 
 class Serve(Part, frozen=True, kw_only=True):
-    """The endpoint: where it listens and what it bears.
-
-    Attributes:
-        host: address to listen at.
-        port: 0 takes a free one.
-        workers: processes of each release's model.
-        queue_max: rows that may wait for a release.
-        deadline_ms: how long a caller waits at most.
-        body_bytes_max: longest body.
-        plane: whether callers who ask again and again are given to a process that holds the model and their connection.
-    """
+    """The endpoint: where it listens, what it bears, and whether callers who ask again go to a data `plane`."""
 
     host: str = "127.0.0.1"
     port: Annotated[int, Meta(ge=0, le=65535)] = 8470
@@ -181,7 +171,7 @@ class Serve(Part, frozen=True, kw_only=True):
     queue_max: Annotated[int, Meta(ge=1)] = 1024
     deadline_ms: Positive = 5000.0
     body_bytes_max: Annotated[int, Meta(ge=1024)] = 1 << 20
-    plane: bool = True
+    plane: bool = False
 
 
 class Webhooks(Part, frozen=True, kw_only=True):

@@ -8,7 +8,7 @@ import threading
 
 import pytest
 
-from endpoints.live import Caller, split
+from endpoints.live import split
 from endpoints.planed import GOOD, ROW, Wire, first, given_away, has_plane, http, lines, planed
 from ropewalk.endpoints import capture, connection
 from ropewalk.endpoints.segment import folder_of
@@ -20,6 +20,8 @@ pytest.importorskip("onnxruntime")
 
 PREDICT, INFER, SCORE = "/endpoints/flights/predict", "/v2/models/flights/infer", "/endpoints/flights/invocations"
 TENSOR = {"name": "a", "shape": [1, 2], "datatype": "FP64", "data": [3.5, 0.5]}
+CHUNKED = re.sub(rb"Content-Length: \d+", b"Transfer-Encoding: chunked", GOOD).replace(b"{", b"26\r\n{", 1)
+CHUNKED += b"\r\n0\r\n\r\n"
 ALIKE = [
     GOOD,
     http(PREDICT, {"records": [ROW, {"x": 1, "wind": 0}, {"x": 16.0, "wind": 1.5}], "key": ["a", None, "b"]}),
@@ -28,7 +30,7 @@ ALIKE = [
     http(INFER, {"inputs": [TENSOR], "id": "seven"}),
     http(INFER, {"inputs": [TENSOR], "outputs": [{"name": "label", "parameters": {"binary_data": True}}]}),
     http("/invocations", {"instances": [[3.5, 0.5], [1, 2]]}),
-    http(SCORE, {"dataframe_split": {"columns": ["wind", "x"], "data": [[1, 2]]}, "params": {"outputs": ["probability"]}}),
+    http(SCORE, {"dataframe_split": {"columns": ["wind", "x"], "data": [[1, 2]]}, "params": {"outputs": ["label"]}}),
     http(SCORE, b"x,wind\n3.5,0.5\n", kind="text/csv"),
     GOOD * 3,
     GOOD + http(PREDICT, {"records": [{"x": "much"}]}) + GOOD,
@@ -71,8 +73,7 @@ ALIKE = [
     GOOD.replace(b"Host: HOST\r\n", b"Host: HOST\r\nX: " + b"a" * 70_000 + b"\r\n"),
     GOOD.replace(b"Host: HOST\r\n", b"Host: HOST\r\nExpect: 100-continue\r\n"),
     GOOD + b"GET / HTTP/1.1\r\nHost: HOST\r\n\r\n",
-    b"POST /endpoints/flights/predict HTTP/1.1\r\nHost: HOST\r\nContent-Type: application/json\r\n"
-    b'Transfer-Encoding: chunked\r\n\r\n26\r\n{"records": [{"x": 3.5, "wind": 0.5}]}\r\n0\r\n\r\n',
+    CHUNKED,
     b"\r\n\r\n" + GOOD,
 ]  # fmt: skip
 

@@ -28,6 +28,7 @@ from ropewalk.api.project import ProjectApp, Show
 from ropewalk.api.resting import due, peek, stamp
 from ropewalk.api.sender import Places
 from ropewalk.api.shed import admission_of, is_shed, shed
+from ropewalk.endpoints.planes import Planes
 from ropewalk.endpoints.problems import JSON_HEADERS, Headers, Message, Receive, Scope, Send, answer
 from ropewalk.endpoints.sources import Source
 from ropewalk.endpoints.telling import tell
@@ -105,10 +106,7 @@ class Server:
             till=Till(self.directory.account(own), self.meter, own.id),
         )
         self.gateway = self._host.gateway
-        planes = self.gateway.planes
-        planes.request_ids = True
-        planes.barred = lambda: self.directory.home.quota.requests_max > 0
-        planes.told = partial(self._used, site.actor)
+        self._agree(self.gateway.planes, site.actor)
         self.admission = admission_of(self._host.mlflow)
         self._gate = Gate(
             self._inside,
@@ -137,6 +135,12 @@ class Server:
             await shed(send)
         else:
             await self._gate(scope, receive, send)
+
+    def _agree(self, planes: Planes, actor: str) -> None:
+        """Have data planes answer as the gate would, and none where each request counts against a quota."""
+        planes.request_ids = True
+        planes.barred = lambda: self.directory.home.quota.requests_max > 0
+        planes.told = partial(self._used, actor)
 
     def _used(self, user: str, counts: Mapping[str, int]) -> None:
         """Count what a data plane answered without the gate."""

@@ -11,8 +11,9 @@ from typing import Any
 from ropewalk.clock import Clock
 from ropewalk.endpoints.goods import pack
 from ropewalk.endpoints.heads import BODY_BYTES_MAX, Heads
+from ropewalk.endpoints.lending import Captures, Guest, Terms
 from ropewalk.endpoints.meters import Meters
-from ropewalk.endpoints.planelink import COMMAND, Captures, Guest, PlaneLink, Terms
+from ropewalk.endpoints.planelink import COMMAND, PlaneLink
 from ropewalk.endpoints.served import Served
 from ropewalk.endpoints.sources import Source
 from ropewalk.endpoints.switchboard import Route, Switchboard
