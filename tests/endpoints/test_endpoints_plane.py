@@ -9,7 +9,7 @@ import threading
 import pytest
 
 from endpoints.live import split
-from endpoints.planed import GOOD, ROW, Wire, first, given_away, has_plane, http, lines, planed
+from endpoints.plane_stand import GOOD, ROW, Wire, first, given_away, has_plane, http, lines, plane_stand
 from ropewalk.endpoints import capture, connection
 from ropewalk.endpoints.segment import folder_of
 from ropewalk.site import Site
@@ -102,7 +102,7 @@ def answers(wire: Wire, data: bytes) -> list[bytes]:
 
 def test_a_data_plane_answers_byte_for_byte_as_the_home_process(real: Site) -> None:
     first(real, 1)
-    with planed(real) as caller:
+    with plane_stand(real) as caller:
         planes = caller.gateway.planes
         wire = given_away(caller)
         pid = planes.links["flights"].pid
@@ -129,7 +129,7 @@ def test_a_data_plane_answers_byte_for_byte_as_the_home_process(real: Site) -> N
 def test_a_switch_under_load_fails_nobody_and_the_new_release_answers_at_once(real: Site) -> None:
     made = first(real, 1, 2)
     end, failed, ids = threading.Event(), [], []
-    with planed(real) as caller:
+    with plane_stand(real) as caller:
         wires = [given_away(caller) for _ in range(3)]
 
         def hammer(wire: Wire) -> None:
@@ -169,7 +169,7 @@ def test_a_switch_under_load_fails_nobody_and_the_new_release_answers_at_once(re
 
 def test_a_shadow_and_a_quota_bring_everybody_home(real: Site) -> None:
     made = first(real, 1, 2)
-    with planed(real) as caller:
+    with plane_stand(real) as caller:
         wire = given_away(caller)
         link = caller.gateway.planes.links["flights"]
 
@@ -193,7 +193,7 @@ def test_a_shadow_and_a_quota_bring_everybody_home(real: Site) -> None:
 def test_a_killed_data_plane_loses_no_answered_prediction_and_is_replaced(real: Site) -> None:
     first(real, 1)
     ids: list[bytes] = []
-    with planed(real) as caller:
+    with plane_stand(real) as caller:
         wires = [given_away(caller) for _ in range(2)]
         link = caller.gateway.planes.links["flights"]
         for wire in wires * 20:
@@ -217,7 +217,7 @@ def test_a_killed_data_plane_loses_no_answered_prediction_and_is_replaced(real: 
 
 def test_what_comes_slowly_or_idles_goes_home_or_ends_and_the_counts_are_whole(real: Site) -> None:
     first(real, 1)
-    with planed(real) as caller:
+    with plane_stand(real) as caller:
         half = given_away(caller)
         half.send(GOOD[:60])
         caller.until(lambda: lines(caller) == 0)

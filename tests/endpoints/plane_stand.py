@@ -89,7 +89,7 @@ class Wire:
 
 
 @contextmanager
-def planed(site: Site, **serve: object) -> Iterator[Caller]:
+def plane_stand(site: Site, **serve: object) -> Iterator[Caller]:
     """Serve `flights`, whose traffic is there already, with connections given away after their first answer."""
     with serving(site, command=COMMAND, plane=True, **serve) as caller:
         yield caller
