@@ -151,11 +151,14 @@ def test_an_unknown_environment_or_version_makes_no_release(shipped):
             assert [one.id for one in release.listed(rows)] == ["churn/1"]
 
 
+LOOPS = ["climb", "watch", "batches", "schedule", "rescue", "sweep", "tidy", "compact", "tend", "deliver"]
+
+
 def test_the_loops_are_made_and_none_is_started(shipped):
     with open_house(shipped, create=False) as home:
         made = house.loops(home)
 
-    assert [loop.name for loop in made] == ["climb", "watch", "schedule", "rescue", "sweep", "tidy", "tend", "deliver"]
+    assert [loop.name for loop in made] == LOOPS
 
 
 def test_a_start_runs_in_a_process_of_its_own_and_ends_with_its_run(tmp_path):

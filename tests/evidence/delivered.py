@@ -15,7 +15,7 @@ from ropewalk import house
 from ropewalk.endpoints.runtime import COMMAND
 from ropewalk.house import House, open_house
 from ropewalk.models import registered, versions
-from ropewalk.observations import alert, labels
+from ropewalk.observations import alert, labels, reports
 
 TOML = """
 name = "flights"
@@ -139,6 +139,8 @@ def _deliver(root: Path) -> Delivered:
                     ids += [one["id"] for one in answer["predictions"]]
         now = site.clock.now_us()
         site.db.write(lambda tx: labels.add(tx, site, "flights", [(ids[3], 1, now)]))
+        told = reports.Report(prediction=ids[3], metric="revenue", value=2.5, known_us=now)
+        site.db.write(lambda tx: reports.add(tx, site, "flights", [told]))
         site.db.write(lambda tx: versions.set_alias(tx, site, "flights", "best", 1))
         site.db.write(lambda tx: registered.set_tag(tx, site, "flights", "team", "ops"))
         site.db.write(lambda tx: versions.set_tag(tx, site, "flights", 1, key="checked", value="by ann"))

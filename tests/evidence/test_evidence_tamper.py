@@ -45,6 +45,7 @@ TABLES = {
     "traffic": ("endpoint", "generation", "champion", "salt", "reason", "actor"),
     "segments": ("digest", "endpoint", "path", "rows", "bytes", "first_id", "last_id", "first_us", "sealed_us"),
     "labels": ("endpoint", "prediction", "value", "known_us", "at_us", "batch"),
+    "reports": ("endpoint", "metric", "prediction", "value", "known_us", "at_us", "batch"),
     "alerts": ("id", "endpoint", "monitor", "release", "window_us", "reading", "reason", "evidence", "state", "run"),
 }
 ELSEWHERE = {"fires", "backfills", "sweeps", "trials"}  # tests/evidence/test_evidence_starts.py flips theirs
@@ -66,6 +67,7 @@ WORDS = {
     "traffic": "traffic ",
     "segments": "segment ",
     "labels": "labels ",
+    "reports": "reports ",
     "alerts": "alert ",
 }
 
@@ -184,7 +186,7 @@ def test_the_flips_reach_every_claim() -> None:
     queries = load_queries("sqlite")
     tables = {re.findall(r"\bfrom (\w+)", queries[claim.query])[0] for claim in CLAIMS}
 
-    assert tables - {"approvals", "rollout_decisions", *ELSEWHERE} <= TABLES.keys()
+    assert tables - {"approvals", "rollouts", "rollout_decisions", *ELSEWHERE} <= TABLES.keys()
 
 
 @pytest.mark.parametrize("part", ["model.onnx", "model.skops", "contract.json"])

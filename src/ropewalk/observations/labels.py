@@ -140,8 +140,8 @@ def read(reader: Reader, endpoint: str, *, since_us: int, until_us: int) -> tupl
     import polars as pl
 
     rows = reader.rows("observations.labels_of_time", endpoint=endpoint, since_us=since_us, until_us=until_us)
-    late = reader.rows("observations.labels_of_time", endpoint=endpoint, since_us=until_us, until_us=FOREVER_US)
-    whole = [*rows, *(row for row in late if row["key"])]
+    late = reader.rows("observations.labels_of_keys", endpoint=endpoint, since_us=until_us)
+    whole = [*rows, *late]
     names = ("prediction", "key", "value", "known_us")
     frame = pl.DataFrame(
         {name: [row[name] for row in whole] for name in names},

@@ -10,6 +10,10 @@ order by known_us desc, batch desc limit 1;
 select prediction, key, value, known_us, batch from labels
 where endpoint = :endpoint and at_us >= :since_us and at_us < :until_us
 order by known_us, batch;
+-- name: labels_of_keys
+select prediction, key, value, known_us, batch from labels
+where endpoint = :endpoint and at_us >= :since_us and key <> ''
+order by known_us, batch;
 -- name: labels_of_batch
 select endpoint, prediction, key, value, known_us from labels where batch = :batch order by prediction, key;
 -- name: labels_count
