@@ -56,7 +56,7 @@ class Canary(Part, frozen=True, kw_only=True):
     patience_seconds: Annotated[float, Meta(ge=0)] = 0.0
     bake_seconds: tuple[Annotated[float, Meta(ge=0)], ...] = ()
     harmed_max: Count = 0
-    output_shift: Annotated[float, Meta(ge=0, lt=1)] = 0.5
+    output_shift: Annotated[float, Meta(ge=0, lt=1)] = 0.0
     metric: str = ""
     metric_better: Literal["higher", "lower"] = "higher"
     metric_loss: Positive = 1.0
