@@ -19,7 +19,7 @@ from ropewalk.settings import Canary
 from ropewalk.site import Site
 from ropewalk.testing.fakes import SetClock
 
-PLAN = Canary(metric="revenue", metric_loss=1.0)
+PLAN = Canary(output_shift=0.5, metric="revenue", metric_loss=1.0)
 BASELINE = Baseline(rows=1000, edges=(0.2, 0.5, 0.8), outputs=(0.25, 0.25, 0.25, 0.25))
 
 
