@@ -25,7 +25,7 @@ from ropewalk.releases.tally import Arm, Evidence, Stratum
 from ropewalk.releases.verdict import verdict
 from ropewalk.settings import Canary
 
-PLAN = Canary(metric="revenue")
+PLAN = Canary(output_shift=0.5, metric="revenue")
 
 
 @pytest.mark.parametrize(("canary", "champion", "share"), [(0, 0, 0.1), (7, 20, 0.1), (3, 900, 0.05), (60, 1, 0.5)])
@@ -86,7 +86,7 @@ QUARTERS = (0.25, 0.25, 0.25, 0.25)
 
 
 def test_outputs_that_collapse_bring_a_candidate_down_and_those_that_follow_the_traffic_do_not() -> None:
-    plan = Canary(wait_labels=False)
+    plan = Canary(output_shift=0.5, wait_labels=False)
     usual = arm(900, outputs=(225, 225, 225, 225))
     alike = at(usual, arm(300, outputs=(80, 70, 75, 75)), baseline=QUARTERS)
     collapsed = at(usual, arm(100, outputs=(0, 0, 0, 100)), baseline=QUARTERS)
@@ -103,7 +103,7 @@ def numbers(units: int, mean: float, deviation: float = 4.0) -> dict[str, float]
 
 
 def test_a_business_metric_is_waited_for_and_brings_a_candidate_down() -> None:
-    plan = Canary(wait_labels=False, metric="revenue", metric_loss=1.0)
+    plan = Canary(output_shift=0.5, wait_labels=False, metric="revenue", metric_loss=1.0)
     good_ = at(arm(9000, **numbers(9000, -10.0)), arm(1000, **numbers(1000, -10.0)))
     poor = at(arm(9000, **numbers(9000, -10.0)), arm(1000, **numbers(1000, -8.0)))
 
@@ -113,7 +113,7 @@ def test_a_business_metric_is_waited_for_and_brings_a_candidate_down() -> None:
 
 
 def test_a_weight_bakes_and_a_budget_bounds_what_a_rise_could_harm() -> None:
-    plan = Canary(wait_labels=False, weights=(10.0, 50.0), bake_seconds=(60.0, 600.0))
+    plan = Canary(output_shift=0.5, wait_labels=False, weights=(10.0, 50.0), bake_seconds=(60.0, 600.0))
     clean = at(arm(9000), arm(1000))
 
     assert verdict(plan, clean, step=0, waited_seconds=59).decision == "keep_watching"
@@ -124,7 +124,7 @@ def test_a_weight_bakes_and_a_budget_bounds_what_a_rise_could_harm() -> None:
 
 
 def test_a_spent_budget_ends_a_canary_whose_harm_is_too_small_to_matter_but_proven() -> None:
-    plan = Canary(wait_labels=False, harmed_max=300)
+    plan = Canary(output_shift=0.5, wait_labels=False, harmed_max=300)
     slight = at(arm(900_000, 9000), arm(100_000, 1400))
     chance = at(arm(900_000, 9000), arm(100_000, 1020))
 
