@@ -1,7 +1,6 @@
 """The canary study: good canaries that fall with a look at every request, bad ones that are found, and when.
 
-Run: `.venv/bin/python bench/run.py canary`; with `--quick` a tenth of a per cent of it. docs/canary-study.md is what it
-prints.
+Run: `.venv/bin/python bench/run.py canary`; with `--quick` a tenth of a per cent of it.
 
 The world of performance.md: an hour of 450 champion and 50 candidate requests a minute, alpha 0.05. Peers: fixed
 thresholds (Flagger's, Argo Rollouts'), alarms on an error rate (as SageMaker's guardrails watch), and the plain
