@@ -155,8 +155,10 @@ def test_every_route_is_in_the_document_with_its_body_and_answer(web: httpx.Clie
     for door in DOORS:
         operation = document["paths"][door.path][door.method.lower()]
         content = operation["responses"]["200"]["content"]
-        assert all(one["schema"] for one in content.values())
-        assert list(content) == (["application/octet-stream"] if door.result is None else ["application/json"])
+        if door.result is None:
+            assert list(content) == ["application/octet-stream"]
+        else:
+            assert content["application/json"]["schema"]
         assert ("requestBody" in operation) is (door.body is not None)
     assert "/v2/models/churn/infer" in document["paths"]
     references = json.dumps(document)

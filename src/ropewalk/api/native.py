@@ -8,8 +8,8 @@ import msgspec
 
 from ropewalk.api import approvals, batches, deliveries, hooks, reports, schedules
 from ropewalk.api.routes import Ask, Door, whole_number
-from ropewalk.clock import from_iso
-from ropewalk.errors import Invalid, NotFound
+from ropewalk.api.told import endpoint_of, known_us
+from ropewalk.errors import NotFound
 from ropewalk.evidence import blast
 from ropewalk.evidence.trace import Trace, trace
 from ropewalk.ledger.chain import Entry
@@ -124,35 +124,18 @@ def show_endpoint(ask: Ask) -> Serving:
 
 def add_labels(ask: Ask) -> labels.Added:
     """Keep labels."""
-    site = ask.house.site
-    name = ask.path["name"]
+    site, name = ask.house.site, endpoint_of(ask)
     now = site.clock.now_us()
     told = [
-        labels.Label(value=one.value, prediction=one.id, key=one.key, known_us=_known(one.time, now))
+        labels.Label(
+            value=one.value,
+            prediction=one.id,
+            key=one.key,
+            known_us=known_us(one.time, now, "label-malformed", "label"),
+        )
         for one in ask.body.labels
     ]
-    with site.db.read() as rows:
-        known = traffic.endpoints(rows)
-    if name not in known:
-        raise NotFound(
-            "endpoint-not-found", "There is no such endpoint.", where=f"endpoint {name[:80]}", fix="ropewalk status"
-        )
     return site.db.write(lambda tx: labels.add(tx, site, name, told))
-
-
-def _known(text: str, now_us: int) -> int:
-    if not text:
-        return now_us
-    try:
-        return from_iso(text)
-    except (ValueError, OverflowError) as error:
-        raise Invalid(
-            "label-malformed",
-            "A label's time is not ISO 8601; nothing of the batch was kept.",
-            where="time",
-            why=f"found {text[:80]!r}",
-            fix='"time": "2013-09-01T06:00:00Z"',
-        ) from error
 
 
 def show_prediction(ask: Ask) -> Trace:

@@ -9,10 +9,10 @@ from typing import Any
 import msgspec
 
 from ropewalk.api.routes import Ask, Door
-from ropewalk.clock import from_iso
-from ropewalk.errors import Invalid, NotFound
+from ropewalk.api.told import endpoint_of, known_us
+from ropewalk.errors import NotFound
 from ropewalk.observations import reports
-from ropewalk.releases import release, traffic
+from ropewalk.releases import release
 from ropewalk.releases import rollout as rollouts
 
 
@@ -57,34 +57,18 @@ class CanaryTold:
 
 def add_reports(ask: Ask) -> reports.Reported:
     """Keep reports."""
-    site, name = ask.house.site, ask.path["name"]
+    site, name = ask.house.site, endpoint_of(ask)
     now = site.clock.now_us()
     told = [
-        reports.Report(prediction=one.id, metric=one.metric, value=one.value, known_us=_known(one.time, now))
+        reports.Report(
+            prediction=one.id,
+            metric=one.metric,
+            value=one.value,
+            known_us=known_us(one.time, now, "report-malformed", "report"),
+        )
         for one in ask.body.reports
     ]
-    with site.db.read() as rows:
-        known = traffic.endpoints(rows)
-    if name not in known:
-        raise NotFound(
-            "endpoint-not-found", "There is no such endpoint.", where=f"endpoint {name[:80]}", fix="ropewalk status"
-        )
     return site.db.write(lambda tx: reports.add(tx, site, name, told))
-
-
-def _known(text: str, now_us: int) -> int:
-    if not text:
-        return now_us
-    try:
-        return from_iso(text)
-    except (ValueError, OverflowError) as error:
-        raise Invalid(
-            "report-malformed",
-            "A report's time is not ISO 8601; nothing of the batch was kept.",
-            where="time",
-            why=f"found {text[:80]!r}",
-            fix='"time": "2013-09-01T06:00:00Z"',
-        ) from error
 
 
 def show_canary(ask: Ask) -> CanaryTold:
