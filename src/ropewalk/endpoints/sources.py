@@ -110,20 +110,7 @@ class BundleSource:
 
     def traffic(self) -> dict[str, Traffic]:
         """Return the one endpoint, called like the model."""
-        traffic = Traffic(
-            endpoint=self._served.model,
-            generation=0,
-            at_us=0,
-            actor="",
-            champion=self._served.release,
-            canary="",
-            canary_weight_bp=0,
-            shadow="",
-            previous="",
-            salt="",
-            reason="a bundle alone",
-        )
-        return {self._served.model: traffic}
+        return {self._served.model: Traffic.alone(self._served.model, self._served.release, "a bundle alone")}
 
     def served(self, release: str) -> Served:  # noqa: ARG002 - there is only one
         """Return what the bundle serves."""

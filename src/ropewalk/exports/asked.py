@@ -55,19 +55,7 @@ def jmeter(found: Released) -> dict[str, str | bytes]:
 
 def described(found: Released) -> Json:
     """Return the OpenAPI document that an endpoint with this release alone gives."""
-    traffic = Traffic(
-        endpoint=found.endpoint,
-        generation=0,
-        at_us=0,
-        actor="",
-        champion=found.release.id,
-        canary="",
-        canary_weight_bp=0,
-        shadow="",
-        previous="",
-        salt="",
-        reason="",
-    )
+    traffic = Traffic.alone(found.endpoint, found.release.id)
     # The document is made of what is served; no lane has to run for it.
     warm = Warm(served=found.served, lane=cast("Lane", None))
     return openapi.document({found.endpoint: Route(traffic=traffic, warm={found.release.id: warm})})

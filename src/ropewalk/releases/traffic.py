@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Self
 
 from ropewalk.errors import Conflict, Invalid
 from ropewalk.site import Site
@@ -41,6 +42,23 @@ class Traffic:
     previous: str
     salt: str
     reason: str
+
+    @classmethod
+    def alone(cls, endpoint: str, release: str, reason: str = "") -> Self:
+        """Return the split of an endpoint that has one release and no history, as outside of a project."""
+        return cls(
+            endpoint=endpoint,
+            generation=0,
+            at_us=0,
+            actor="",
+            champion=release,
+            canary="",
+            canary_weight_bp=0,
+            shadow="",
+            previous="",
+            salt="",
+            reason=reason,
+        )
 
     def releases(self) -> tuple[str, ...]:
         """Return every release that has to be warm, champion first, each once."""
