@@ -43,7 +43,7 @@ def handle(options: argparse.Namespace, out: Output) -> None:
     project.lay_out(root, fresh=options.fresh)
     # The example's tests need no plugin of whoever's environment it is played in, and loading them all takes seconds.
     os.environ.setdefault("PYTEST_DISABLE_PLUGIN_AUTOLOAD", "1")
-    out.line(f"A year of flights from New York is played in {options.folder}/ ; it takes about two minutes.")
+    out.line(f"A year of flights from New York is played in {options.folder}/ ; it takes two to three minutes.")
     with Server(root, free_port(SERVER_PORT) if options.port is None else options.port) as server:
         out.now(f"console {server.url}/  (look while it plays)")
         ending = Play(root, server, Speech(out)).play()
