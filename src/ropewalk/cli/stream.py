@@ -39,7 +39,7 @@ def handle(options: argparse.Namespace, out: Output) -> None:
     from ropewalk.house import open_house
     from ropewalk.streams import outcome
 
-    with open_house(options.project) as house:
+    with open_house(options.project, create=False) as house:
         if not options.name:
             _list(house, out)
             return
