@@ -65,7 +65,7 @@ def test_every_kind_of_entry_is_compared_with_rows_or_known_to_have_none(reading
         kinds = {entry.kind for entry in entries(rows)}
 
     heard = {kind for claim in CLAIMS for kind in claim.kinds}
-    assert kinds - heard == {"labels.added", "run.graph", "run.steps"}
+    assert kinds - heard == {"labels.added", "reports.added", "run.graph", "run.steps"}
 
 
 def test_a_copy_without_the_private_key_is_verified_too(copied: Path, reading: House) -> None:
