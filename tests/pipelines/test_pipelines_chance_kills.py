@@ -10,10 +10,12 @@ import signal
 import subprocess
 import sys
 from collections import Counter
+from collections.abc import Callable
 from contextlib import suppress
 
 import pytest
 
+from ropewalk import errors
 from ropewalk.compute import family
 from ropewalk.leases import take
 from ropewalk.pipelines import outcomes
@@ -95,6 +97,17 @@ def wait_gone(pid: int) -> None:
         os.close(handle)
 
 
+def stopped_outside_a_write(running: subprocess.Popen[str], write: Callable[[], runs.Run]) -> runs.Run:
+    """Stop the process and write: one that fell asleep with the store's lock in its hand is woken and stopped again."""
+    for _ in range(20):
+        os.kill(running.pid, signal.SIGSTOP)
+        try:
+            return write()
+        except errors.Unavailable:
+            os.kill(running.pid, signal.SIGCONT)
+    raise AssertionError("the scheduler was inside a write each time it was stopped")
+
+
 @pytest.mark.fault
 def test_whatever_is_killed_every_run_ends_and_each_outcome_counts_once(project):
     chance = random.Random(7)
@@ -134,15 +147,14 @@ def test_a_scheduler_that_slept_while_another_took_over_stores_nothing(project):
     project.write("pipeline.py", PIPELINE)
     running = start(project)
     lines_until(running, 1)
-    os.kill(running.pid, signal.SIGSTOP)
-    workers = workers_of(running.pid)
 
     def overtake(tx) -> runs.Run:
         (held,) = tx.all(runs.Run, "runs.of_state", state=runs.RUNNING)
         runs.move(tx, project.site, held.id, runs.INTERRUPTED, fence=held.fence)
         return runs.resume(tx, project.site, held.id, take(project.site.clock.now_us(), 1))
 
-    taken = project.site.db.write(overtake)
+    taken = stopped_outside_a_write(running, lambda: project.site.db.write(overtake))
+    workers = workers_of(running.pid)
     with project.site.db.read() as reader:
         before = len(reader.all(outcomes.Outcome, "pipelines.outcomes"))
     os.kill(running.pid, signal.SIGCONT)
