@@ -6,6 +6,8 @@ import re
 import signal
 import subprocess
 import sys
+import threading
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -31,6 +33,28 @@ def told(port: int, name: str, token: str = "", **members: Any) -> tuple[str, st
     return "OK", ""
 
 
+def told_before_a_message(port: int, token: str = "") -> str:
+    """Return the code of a call that sends its head and then nothing."""
+    import grpc
+
+    never = threading.Event()
+
+    def nothing() -> Iterator[bytes]:
+        never.wait(30)
+        yield from ()
+
+    with grpc.insecure_channel(f"127.0.0.1:{port}") as channel:
+        try:
+            channel.stream_unary(f"/{SERVICE}/ModelInfer")(
+                nothing(), timeout=2, metadata=(("authorization", token),) if token else ()
+            )
+        except grpc.RpcError as error:
+            return error.code().name
+        finally:
+            never.set()
+    return "OK"
+
+
 @pytest.mark.timeout(100)
 def test_who_calls_is_asked_and_a_taken_port_is_said(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     pytest.importorskip("grpc")
@@ -45,12 +69,15 @@ def test_who_calls_is_asked_and_a_taken_port_is_said(tmp_path: Path, capsys: pyt
         port = int(re.findall(r"^gRPC +127.0.0.1:(\d+)$", said, re.MULTILINE)[0])
         stranger = told(port, "ModelInfer", model_name="flights")
         known = told(port, "ModelInfer", token, model_name="flights")
+        early = told_before_a_message(port)
+        awaited = told_before_a_message(port, token)
         alive = told(port, "ServerLive")
         taken = main(["--project", str(tmp_path), "up", "--port", "0", "--grpc-port", str(port)])
         server.send_signal(signal.SIGTERM)
         server.wait(40)
 
     assert (stranger[0], known[0], alive[0]) == ("UNAUTHENTICATED", "NOT_FOUND", "OK")
+    assert (early, awaited) == ("UNAUTHENTICATED", "DEADLINE_EXCEEDED")
     assert "nothing is live" in known[1]
     assert taken != 0
     assert "port-taken" in capsys.readouterr().err

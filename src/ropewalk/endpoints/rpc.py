@@ -1,7 +1,8 @@
 """The Open Inference Protocol over gRPC: each call is put to the same app as a request over HTTP.
 
 Its answer is told in gRPC's words. So whoever calls passes the same gate, caps, quotas, canary and capture; only the
-bytes of a prediction are others.
+bytes of a prediction are others. A call's message is read when the app has let its caller look around: to gRPC each
+method takes a stream, of which one message is read, for of a single one all would be read before we are asked.
 """
 
 from __future__ import annotations
@@ -9,28 +10,37 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
+from hashlib import blake2b
 from importlib import import_module
+from time import monotonic
 from typing import Any
 from urllib.parse import unquote
 
 import msgspec
 
 from ropewalk.endpoints.forms import BY_RPC
+from ropewalk.endpoints.guard import BODY_SECONDS_MAX
 from ropewalk.endpoints.problems import App, Message, Receive, Scope, Send
 from ropewalk.endpoints.rpchealth import health_servicer
-from ropewalk.endpoints.rpcmessages import CONFIGURED, FILE, METHODS, SERVICE, message, pool
+from ropewalk.endpoints.rpclooks import LOOKS, NOT_FOUND, OK, segment
+from ropewalk.endpoints.rpcmessages import FILE, METHODS, SERVICE, message, pool
 from ropewalk.endpoints.rpcnames import named
 from ropewalk.endpoints.server import Tls
 from ropewalk.errors import Invalid, missing_extra
 
 log = logging.getLogger(__name__)
 CALLS_MAX = 1024
-OK, NOT_FOUND, NOT_READY = 200, 404, 503
+# Whom the app has let in may send messages for so long; each is put to it as a request of its own all the same.
+KNOWN_SECONDS = 1.0
+KNOWN_MAX = 1000
+# What an empty message asks, whoever sends it.
+_PUBLIC = frozenset(("ServerLive", "ServerReady"))
 # What of a call's metadata the app may see: who calls, on whose behalf, of which workspace, and what he wishes.
 _PASSED = frozenset(
     ("authorization", "x-forwarded-for", "x-forwarded-proto", "x-mlflow-workspace", "x-ropewalk-release")
 )
+_DEADLINE = b"x-ropewalk-deadline-ms"
 _CODES = {
     400: "INVALID_ARGUMENT",
     401: "UNAUTHENTICATED",
@@ -86,6 +96,7 @@ class RpcDoor:
         self._tls = tls
         self._server: Any = None
         self._never = asyncio.Event()
+        self._known: dict[bytes, float] = {}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Speak ASGI; what is not the app's own beginning and end is passed on."""
@@ -123,7 +134,9 @@ class RpcDoor:
             ),
         )
         handlers = {
-            name: grpc.unary_unary_rpc_method_handler(self._infer if name == "ModelInfer" else self._looked(name))
+            name: grpc.stream_unary_rpc_method_handler(
+                self._let_in(self._infer if name == "ModelInfer" else self._looked(name), public=name in _PUBLIC)
+            )
             for name in METHODS
         }
         server.add_generic_rpc_handlers((grpc.method_handlers_generic_handler(SERVICE, handlers),))
@@ -141,10 +154,33 @@ class RpcDoor:
         self._server = server
 
     # ------------------------------------------------------------------------------------------------- calls
+    def _let_in(self, answer: Callable[[bytes, Any], Awaitable[bytes]], *, public: bool) -> Callable[..., Any]:
+        """Return a handler that reads a call's message once its caller is known, and has it answered."""
+
+        async def handle(messages: AsyncIterator[bytes], context: Any) -> bytes:  # noqa: ANN401 - grpcio's
+            if public:
+                return await answer(b"", context)
+            asked = _mark(context)
+            if self._known.get(asked, 0.0) < monotonic():
+                status, said = await self._asked("GET", "/v2", b"", context)
+                if status != OK:
+                    return await _abort(context, status, _said(said))
+                if len(self._known) >= KNOWN_MAX:
+                    self._known.clear()
+                self._known[asked] = monotonic() + KNOWN_SECONDS
+            try:
+                async with asyncio.timeout(BODY_SECONDS_MAX):
+                    body = await anext(messages, b"")
+            except TimeoutError:
+                return await _abort(context, 408, {"what": "The message did not come.", "where": "message"})
+            return await answer(body, context)
+
+        return handle
+
     async def _infer(self, body: bytes, context: Any) -> bytes:  # noqa: ANN401 - grpcio ships no types
         try:
             name, version = named(body)
-            path = f"/v2/models/{_segment(name)}" + (f"/versions/{_segment(version)}" if version else "") + "/infer"
+            path = f"/v2/models/{segment(name)}" + (f"/versions/{segment(version)}" if version else "") + "/infer"
         except Invalid as error:
             return await _abort(context, 400, error.record())
         status, answer = await self._asked("POST", path, body, context, rpc=True)
@@ -157,7 +193,7 @@ class RpcDoor:
         from google.protobuf import json_format
         from google.protobuf.message import DecodeError
 
-        request, response, look = message(f"{name}Request"), message(f"{name}Response"), _LOOKS[name]
+        request, response, look = message(f"{name}Request"), message(f"{name}Response"), LOOKS[name]
 
         async def handle(body: bytes, context: Any) -> bytes:  # noqa: ANN401
             try:
@@ -179,7 +215,7 @@ class RpcDoor:
     async def _is_ready(self, name: str, context: Any) -> bool | None:  # noqa: ANN401
         """Say whether the server (an empty name, or the service's) or a model stands; None for one that is unknown."""
         try:
-            path = "/v2/health/ready" if name in ("", SERVICE) else f"/v2/models/{_segment(name)}/ready"
+            path = "/v2/health/ready" if name in ("", SERVICE) else f"/v2/models/{segment(name)}/ready"
         except Invalid:
             return None
         status, _ = await self._asked("GET", path, b"", context)
@@ -252,7 +288,13 @@ def _metadata(context: Any) -> Iterable[tuple[bytes, bytes]]:  # noqa: ANN401 - 
             yield name.encode(), value if isinstance(value, bytes) else value.encode("latin-1", "replace")
     seconds = context.time_remaining()
     if seconds is not None:
-        yield b"x-ropewalk-deadline-ms", f"{max(seconds * 1000, 1):.3f}".encode()
+        yield _DEADLINE, f"{max(seconds * 1000, 1):.3f}".encode()
+
+
+def _mark(context: Any) -> bytes:  # noqa: ANN401 - grpcio's
+    """Return what calls have in common that the app lets in or refuses alike; no secret can be read from it."""
+    said = [peer(context.peer())[0], *(pair for pair in _metadata(context) if pair[0] != _DEADLINE)]
+    return blake2b(repr(said).encode(), digest_size=16).digest()
 
 
 def peer(text: str) -> tuple[str, int]:
@@ -276,89 +318,3 @@ async def _abort(context: Any, status: int, said: dict[str, Any]) -> Any:  # noq
     details = str(said.get("error") or " ".join(part for part in parts if part))
     trailing = (("ropewalk-code", code),) if code else ()
     await context.abort(getattr(_library("grpc").StatusCode, word), details, trailing)
-
-
-def _segment(name: str) -> str:
-    """Return a name as a piece of a path.
-
-    Raises:
-        Invalid: it could not be one.
-    """
-    if name and len(name) <= 128 and name.isascii() and name.isprintable() and not set(name) & set("/?#% "):  # noqa: PLR2004
-        return name
-    raise Invalid(
-        "request-malformed", "This is not the name of a model.", where="model_name", why=f"found {name[:80]!r}"
-    )
-
-
-class _Look:
-    """How a call that only looks is said over HTTP.
-
-    Args:
-        address: from the message to verb, path and body.
-        members: from status and JSON to the response's members.
-        expected: statuses that are an answer.
-    """
-
-    def __init__(
-        self,
-        address: Callable[[Any], tuple[str, str, bytes]],
-        members: Callable[[int, Any], dict[str, Any]],
-        *expected: int,
-    ) -> None:
-        self.address = address
-        self.members = members
-        self.expected = expected or (OK,)
-
-
-def _model(what: str) -> Callable[[Any], tuple[str, str, bytes]]:
-    def address(asked: Any) -> tuple[str, str, bytes]:  # noqa: ANN401 - a message
-        path = f"/v2/models/{_segment(asked.name)}"
-        return "GET", path + (f"/versions/{_segment(asked.version)}" if asked.version else "") + what, b""
-
-    return address
-
-
-def _stats(asked: Any) -> tuple[str, str, bytes]:  # noqa: ANN401 - a message
-    return _model("/stats")(asked) if asked.name else ("GET", "/v2/models/stats", b"")
-
-
-def _index(asked: Any) -> tuple[str, str, bytes]:  # noqa: ANN401 - a message
-    return "POST", "/v2/repository/index", msgspec.json.encode({"ready": asked.ready})
-
-
-def _change(verb: str) -> Callable[[Any], tuple[str, str, bytes]]:
-    return lambda asked: ("POST", f"/v2/repository/models/{_segment(asked.model_name)}/{verb}", b"")
-
-
-def _fixed(path: str) -> Callable[[Any], tuple[str, str, bytes]]:
-    return lambda _: ("GET", path, b"")
-
-
-def _same(_status: int, said: Any) -> dict[str, Any]:  # noqa: ANN401 - JSON of ours
-    return said
-
-
-def _ready(status: int, _said: Any) -> dict[str, Any]:  # noqa: ANN401 - JSON of ours
-    return {"ready": status == OK}
-
-
-def _configured(_status: int, said: Any) -> dict[str, Any]:  # noqa: ANN401 - JSON of ours
-    def numbered(tensors: list[dict[str, Any]]) -> list[dict[str, Any]]:
-        return [{**one, "data_type": CONFIGURED.get(one["data_type"], 0)} for one in tensors]
-
-    return {"config": {**said, "input": numbered(said["input"]), "output": numbered(said["output"])}}
-
-
-_LOOKS = {
-    "ServerLive": _Look(_fixed("/v2/health/live"), lambda status, _: {"live": status == OK}),
-    "ServerReady": _Look(_fixed("/v2/health/ready"), _ready, OK, NOT_READY),
-    "ServerMetadata": _Look(_fixed("/v2"), _same),
-    "ModelReady": _Look(_model("/ready"), _ready, OK, NOT_FOUND, NOT_READY),
-    "ModelMetadata": _Look(_model(""), _same),
-    "ModelConfig": _Look(_model("/config"), _configured),
-    "ModelStatistics": _Look(_stats, _same),
-    "RepositoryIndex": _Look(_index, lambda _, said: {"models": said}),
-    "RepositoryModelLoad": _Look(_change("load"), _same),
-    "RepositoryModelUnload": _Look(_change("unload"), _same),
-}

@@ -24,6 +24,7 @@ class Bound:
     def __init__(self, comparisons: int = 0) -> None:
         self.values: dict[str, Value] = {}
         self.apart = ""
+        self.width = 0  # of its regular expressions
         self.expect(comparisons)
 
     def expect(self, comparisons: int) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from time import thread_time
 
 from ropewalk.errors import Invalid
 
@@ -31,18 +32,25 @@ def fits(expression: str, text: str | None) -> bool | None:
         ) from error
 
 
-def fits_until(over: Callable[[], bool], end: Callable[[], object]) -> Callable[[str, str | None], bool | None]:
+def fits_until(
+    over: Callable[[], bool], end: Callable[[], object], spent: Callable[[float], object]
+) -> Callable[[str, str | None], bool | None]:
     """Return `fits` for SQLite's `x regexp y`, which counts its own steps and none of these.
 
     Args:
         over: says whether the running statement has had its time.
         end: ends it.
+        spent: hears what another thread took beside ours: polars wakes one, which looks for work as long as we match.
     """
 
     def fits_in_time(expression: str, text: str | None) -> bool | None:
-        if not over():
+        if over():
+            end()
+            return None
+        began = thread_time()
+        try:
             return fits(expression, text)
-        end()
-        return None
+        finally:
+            spent(thread_time() - began)
 
     return fits_in_time

@@ -9,7 +9,6 @@ from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Se
 from concurrent.futures import Future
 from contextlib import closing, contextmanager, suppress
 from pathlib import Path
-from time import thread_time
 from typing import Any, TypeVar
 
 from ropewalk.clock import Clock
@@ -23,6 +22,7 @@ from ropewalk.store.migrate import load_migrations
 from ropewalk.store.queries import load_queries
 from ropewalk.store.refusals import busy, disk_full, too_costly, unstorable
 from ropewalk.store.regexp import fits_until
+from ropewalk.store.share import Share
 from ropewalk.store.reserve import RESERVE_BYTES, Reserve
 from ropewalk.store.schema import NOTES
 from ropewalk.store.session import Session
@@ -54,27 +54,16 @@ class SqliteSession(Session):
     def __init__(self, connection: sqlite3.Connection, *, limited: bool = False) -> None:
         super().__init__(load_queries("sqlite"))
         self._connection = connection
-        self._seconds_max: float | None = None
-        self._fresh = False
-        self._until = 0.0
-        connection.create_function("regexp", 2, fits_until(self._tick, connection.interrupt), deterministic=True)
+        self._share = Share()
+        regexp = fits_until(self._share.over, connection.interrupt, self._share.spend)
+        connection.create_function("regexp", 2, regexp, deterministic=True)
         if limited:
-            connection.set_progress_handler(self._tick, TICK_STEPS)
-
-    def _tick(self) -> bool:
-        """Return whether the running statement has had its time; SQLite asks after so many of its own steps."""
-        if self._seconds_max is None:
-            return False
-        if self._fresh:
-            self._fresh = False
-            self._until = thread_time() + self._seconds_max
-            return False
-        return thread_time() > self._until
+            connection.set_progress_handler(self._share.over, TICK_STEPS)
 
     def _ask(
         self, query: str, sql: str, values: Mapping[str, Value], *, one: bool
     ) -> tuple[list[tuple[Any, ...]], Sequence[Sequence[Any]] | None]:
-        self._fresh = True
+        self._share.renew()
         try:
             cursor = self._connection.execute(sql, values)
             return (cursor.fetchmany(1) if one else cursor.fetchall()), cursor.description
@@ -102,7 +91,7 @@ class SqliteSession(Session):
 
     def begin(self, seconds_max: float | None) -> None:
         """Begin a view whose statements may each take so many seconds of processor time."""
-        self._seconds_max = seconds_max
+        self._share.allow(seconds_max)
         try:
             self._connection.execute("begin")
         except sqlite3.Error as error:

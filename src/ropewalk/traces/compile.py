@@ -203,7 +203,8 @@ def _compared(bound: Bound, column: str, clause: Clause) -> str:
     if op in ("LIKE", "ILIKE", "RLIKE"):
         pattern = from_regex(str(value)) if op == "RLIKE" else escaped(str(value))
         if pattern is None:
-            return f"{column} regexp {bound(checked(str(value)))}"
+            bound.width = checked(str(value), bound.width)
+            return f"{column} regexp {bound(str(value))}"
         return _like(bound, column, pattern, fold=op == "ILIKE")
     return compared(column, clause, bound)
 

@@ -10,8 +10,11 @@ from ropewalk.store.regexp import fits
 LETTERS_MAX = 1000
 REPEATS_MAX = 255
 DEPTH_MAX = 50
-# What an engine may have to keep in mind at each letter of a text: those of the expression, as often as they repeat.
+# What an engine may have to keep in mind at each letter of a text: those of the expression, as often as they repeat. It
+# is the sum of all expressions of one search, for each is compiled before the first row is read.
 WIDTH_MAX = 1000
+# `\w` and `\d` are hundreds and dozens of ranges of Unicode: compiled and matched they take as long as so many letters.
+WORD_WIDTH, DIGIT_WIDTH = 20, 5
 _IN_SET = r"\\[^A-Za-z0-9\s]|\\[dwsnrt]|[A-Za-z0-9]-[A-Za-z0-9]|[^\\\[\]^&~-]"
 _TOKEN = re.compile(
     rf"""
@@ -26,14 +29,18 @@ _TOKEN = re.compile(
 )
 
 
-def checked(expression: str) -> str:
-    r"""Return a regular expression that SQLite's function and PostgreSQL read alike.
+def checked(expression: str, width: int = 0) -> int:
+    r"""Pass a regular expression that SQLite's function and PostgreSQL read alike; return how wide it makes a search.
 
     It may hold letters, `.`, sets such as `[a-z]`, groups, `|`, `*`, `+`, `?`, `{2,3}`, `\d`, `\w`, `\s`, escapes, `^`
     and `$`; nothing that looks around or back.
 
+    Args:
+        expression: as it was written.
+        width: of those before it in the same search.
+
     Raises:
-        Invalid: it says more than that, or nothing that can be matched.
+        Invalid: it says more than that, or nothing that can be matched, or all of them together ask too much.
     """
     if len(expression) > LETTERS_MAX:
         raise _refused(expression, f"it has {len(expression)} letters, {LETTERS_MAX} at most")
@@ -54,11 +61,12 @@ def checked(expression: str) -> str:
         place = found.end()
     if depth:
         raise _refused(expression, "a group has no end")
-    width = _width(tokens)
+    width += _width(tokens)
     if width > WIDTH_MAX:
-        raise _refused(expression, f"with what it repeats it has {width} letters, {WIDTH_MAX} at most")
+        why = f"with what they repeat a search's expressions have {WIDTH_MAX} letters at most, found {width}"
+        raise _refused(expression, rf"{why}; \w counts as {WORD_WIDTH}")
     fits(expression, "")  # the engine has the last word
-    return expression
+    return width
 
 
 def _most(repeat: re.Match[str]) -> int:
@@ -74,9 +82,14 @@ def _width(tokens: list[re.Match[str]]) -> int:
         elif one["repeat"]:
             widths[-1] += last * max(_most(one) - 1, 0)
         elif one["atom"] or one["close"]:
-            last = 1 if one["atom"] else widths.pop()
+            last = _atom(one["atom"]) if one["atom"] else widths.pop()
             widths[-1] += last
     return widths[0]
+
+
+def _atom(text: str) -> int:
+    text = text.lower()
+    return WORD_WIDTH * text.count(r"\w") + DIGIT_WIDTH * text.count(r"\d") or 1
 
 
 def _refused(where: str, why: str) -> Invalid:
