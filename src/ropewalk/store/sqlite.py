@@ -22,10 +22,10 @@ from ropewalk.store.migrate import load_migrations
 from ropewalk.store.queries import load_queries
 from ropewalk.store.refusals import busy, disk_full, too_costly, unstorable
 from ropewalk.store.regexp import fits_until
-from ropewalk.store.share import Share
 from ropewalk.store.reserve import RESERVE_BYTES, Reserve
 from ropewalk.store.schema import NOTES
 from ropewalk.store.session import Session
+from ropewalk.store.share import Share
 from ropewalk.store.writer import Writer
 
 T = TypeVar("T")
