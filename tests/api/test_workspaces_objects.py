@@ -81,8 +81,11 @@ def test_a_workspace_keeps_its_bytes_below_a_prefix_of_its_own(root: Path, tmp_p
         "team-b": kept["team-b"] | {stray},
     }
     assert {name: len(found) for name, found in kept.items()} == dict.fromkeys(kept, 2)
-    # A purge takes rows and folder; the prefix is removed by the store's own tools.
+    # A purge takes rows, folder and prefix, and nothing beside them.
     for words in (["delete", "team-a", "--with-contents"], ["purge", "team-a", "--yes"]):
         assert main(["--project", str(root), "workspace", *words]) == 0
-    assert {name: below(prefix, tmp_path / "look") - {stray} for name, prefix in prefixes.items()} == kept
+    assert {name: below(prefix, tmp_path / "look") - {stray} for name, prefix in prefixes.items()} == {
+        **kept,
+        "team-a": set(),
+    }
     assert not (root / ".ropewalk" / "blobs").exists()

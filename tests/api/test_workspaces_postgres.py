@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import re
+import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import psycopg
@@ -15,7 +16,9 @@ from ropewalk.api import resting
 from ropewalk.cli import main
 from ropewalk.house import open_house
 from ropewalk.workspaces import workspace
+from ropewalk.workspaces.account import RECOUNT_SECONDS
 from ropewalk.workspaces.place import schema_of
+from ropewalk.workspaces.quota import Quota
 from store.postgres_places import SERVER, needs_postgres, new_place
 
 API = "/api/2.0/mlflow"
@@ -77,3 +80,29 @@ def test_a_workspace_gets_a_schema_beside_its_hosts(tmp_path: Path, monkeypatch:
             assert resting.held(root, other)["runs"] == 1
             house.site.db.write(lambda tx: workspace.move(tx, house.site, "team-b", workspace.DELETED))
             resting.purge(house, "team-b")
+
+
+@needs_postgres
+def test_two_servers_on_one_store_count_anew_what_the_other_one_let_in(tmp_path: Path, monkeypatch) -> None:
+    with new_place() as url, ExitStack() as stack:
+        monkeypatch.setenv("ROPEWALK_STORE_URL", url)
+        roots = [tmp_path / name for name in ("one", "two")]
+        for root in roots:
+            root.mkdir()
+            (root / "ropewalk.toml").write_text('name = "churn"\n')
+        one, two = (stack.enter_context(served(root)) for root in roots)
+        one.house.site.db.write(lambda tx: workspace.set_quota(tx, one.house.site, "default", Quota(runs_max=3)))
+        for asked in (one, two):
+            asked._runner.run(asked.app.tend())
+
+        def made(asked: Asked) -> int:
+            return asked.ask("POST", f"{API}/runs/create", {"experiment_id": "0"}).status
+
+        first = [made(two), made(one), made(one), made(one)]
+        between = made(two)  # it knows of its own one
+        time.sleep(RECOUNT_SECONDS)  # the rows are not counted more often
+        two._runner.run(two.app.tend())  # as it does every five seconds
+        after = made(two)
+
+    assert first == [200, 200, 200, 507]
+    assert (between, after) == (200, 507)

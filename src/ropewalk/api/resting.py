@@ -8,13 +8,14 @@ from contextlib import suppress
 from pathlib import Path
 from time import monotonic
 
+from ropewalk.blobs.clear import clear
 from ropewalk.errors import NotFound, RopewalkError
 from ropewalk.house import DATABASE, House, open_rows
 from ropewalk.loops import wake
 from ropewalk.settings import read_settings
 from ropewalk.site import HIDDEN, Site
 from ropewalk.store.choose import drop_schema
-from ropewalk.workspaces.place import root_of
+from ropewalk.workspaces.place import is_own_prefix, root_of
 from ropewalk.workspaces.stores import store_url
 from ropewalk.workspaces.workspace import Workspace, purged, to_purge
 
@@ -76,13 +77,15 @@ def held(host: Path, found: Workspace) -> dict[str, int]:
 
 
 def purge(house: House, name: str) -> Workspace:
-    """Remove the rows and files of a deleted workspace for good; a folder that is not ours stays.
+    """Remove the rows, files and objects of a deleted workspace for good; a folder that is not ours stays.
 
-    Bytes in an object store stay too: their prefix is theirs alone, and is removed by the store's own tools.
+    Of an object store it clears the prefix that the workspace got when it was made, which ends with an id that is never
+    given twice; where its settings name another place, that stays. What breaks off can be done once more.
 
     Raises:
         NotFound: no deleted workspace of this name has a folder.
         Conflict: somebody has it open: a server, a run or another command; the error names the process.
+        Unavailable: the object store cannot be reached, or refuses; rows and files are still there.
     """
     site = house.site
     with site.db.read() as rows:
@@ -92,6 +95,8 @@ def purge(house: House, name: str) -> Workspace:
     if found.own:
         with suppress(NotFound), open_rows(root, alone=True, guest=True):
             pass  # nobody has it open; who opens it now is told that it is deleted
+        if is_own_prefix(found, settings.blobs.url):
+            clear(settings.blobs.url)
         if settings.store.schema and (url := store_url(root, settings)):
             drop_schema(url, settings.store.schema)
         shutil.rmtree(root, ignore_errors=True)

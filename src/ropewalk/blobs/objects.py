@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import logging
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import timedelta
 from pathlib import Path
@@ -13,13 +14,15 @@ from ropewalk.blobs.bucket import PIECE_BYTES, Held
 from ropewalk.blobs.folder import FolderBucket, not_found, shelf_name, verified
 from ropewalk.blobs.incoming import STALE_SECONDS, Incoming, not_written
 from ropewalk.blobs.reached import BULK, QUICK, ask, reach, told, unreachable, us
+from ropewalk.blobs.unfinished import uploads_of
 from ropewalk.clock import Clock, SystemClock
-from ropewalk.errors import NotFound, RopewalkError
+from ropewalk.errors import NotFound, RopewalkError, Unavailable
 from ropewalk.refs import PREFIX, digest_of, is_digest
 
 if TYPE_CHECKING:
     from obstore import ObjectMeta
 
+log = logging.getLogger(__name__)
 WHOLE_BYTES_MAX = 8 << 20
 PART_BYTES = 5 << 20
 PARTS_MAX = 9_000
@@ -263,9 +266,15 @@ class ObjectBucket:
 
     def tidy(self) -> None:
         """Remove what killed writers, and uploads past the server, left more than a day ago."""
+        before_us = self._clock.now_us() - STALE_SECONDS * 1_000_000
         self._incoming.tidy()
         self._cache.tidy()
-        self.aside().tidy(self._clock.now_us() - STALE_SECONDS * 1_000_000)
+        self.aside().tidy(before_us)
+        try:
+            if (uploads := uploads_of(self.url)) is not None:
+                uploads.tidy(before_us)
+        except Unavailable as error:  # to list uploads is a right of its own, which not everybody is given
+            log.warning("parts of killed uploads stay at %s: %s", self.url, error.why)
 
     def aside(self) -> ObjectAside:
         """Return the area of this bucket where others put parts by signed address."""

@@ -35,6 +35,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 def handle(options: argparse.Namespace, out: Output) -> None:
     """Look or remove, and say what it comes to."""
     older, grace = seconds_of("--older-than", options.older_than), seconds_of("--grace", options.grace)
+    from ropewalk.blobs.unfinished import uploads_of
     from ropewalk.evidence.gc import collect
     from ropewalk.house import open_house
 
@@ -46,7 +47,8 @@ def handle(options: argparse.Namespace, out: Output) -> None:
             older_seconds=older,
             on_progress=lambda what, done, of: bar.note(f"{what} {done}/{of}"),
         )
-        elsewhere = "://" in house.site.blobs.address
+        address = house.site.blobs.address
+        elsewhere = "://" in address and uploads_of(address.partition(" ")[0]) is None
     word = "removed" if found.removed else "would remove"
     for one in found.purged[:SHOWN]:
         out.line(f"{word} {one.what} {one.id}  {one.name}")

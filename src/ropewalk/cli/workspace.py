@@ -24,7 +24,7 @@ ropewalk workspace show team-a
 ropewalk workspace rename team-a fraud
 ropewalk workspace archive team-a                          # closed, nothing is lost; restore opens it
 ropewalk workspace delete team-a --with-contents           # restore takes it back until it is purged
-ropewalk workspace purge team-a --yes                      # removes its rows and files for good; not from a bucket
+ropewalk workspace purge team-a --yes                      # removes its rows and files for good, its objects too
 ropewalk --workspace team-a verify                         # any command, in a workspace
 """
 # Workspaces are the host's to keep, whichever of them is meant.
@@ -236,8 +236,9 @@ def _folder(house: House, given: Path) -> Path:
 
 def _purge(house: House, options: argparse.Namespace, out: Output) -> None:
     from ropewalk.api.resting import purge
+    from ropewalk.settings import read_settings
     from ropewalk.workspaces import workspace
-    from ropewalk.workspaces.place import root_of
+    from ropewalk.workspaces.place import is_own_prefix, root_of
 
     site, name = house.site, options.name
     if not options.yes:
@@ -245,6 +246,10 @@ def _purge(house: House, options: argparse.Namespace, out: Output) -> None:
             found = workspace.to_purge(rows, name)
         where = root_of(site.root, found)
         out.line(f"{where} would be removed for good" if found.own else f"{where} would stay; it is not ours")
+        url = read_settings(where).blobs.url if found.own else ""
+        if url:
+            word = "everything below it would be removed for good" if is_own_prefix(found, url) else "it would stay"
+            out.line(f"{url}: {word}")
         out.line("nothing was changed")
         out.result({**_told(found), "done": False})
         out.next(f"ropewalk workspace purge {name} --yes")

@@ -52,9 +52,18 @@ def prepare(host: Path, found: Workspace, beside: Beside) -> Path:
     if beside.postgres:
         lines.append(f'[store]\nschema = "{schema_of(found)}"')
     if beside.blobs:
-        lines.append(f'[blobs]\nurl = "{beside.blobs.rstrip("/")}/workspaces/{found.id}"')
+        lines.append(f'[blobs]\nurl = "{beside.blobs.rstrip("/")}{_prefix(found)}"')
     text = "# A workspace: `ropewalk --workspace NAME` works in it.\n" + "\n".join(lines) + "\n"
     new = root / f".{_SETTINGS}.new"
     new.write_text(text, encoding="utf-8")
     new.rename(root / _SETTINGS)
     return root
+
+
+def is_own_prefix(found: Workspace, url: str) -> bool:
+    """Say whether an address of an object store is the one that `prepare` gave this workspace, and nobody else's."""
+    return "://" in url and url.endswith(_prefix(found))
+
+
+def _prefix(found: Workspace) -> str:
+    return f"/workspaces/{found.id}"
