@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from loops.rollouts import begin
+from loops.rollouts import begin, with_plan
 from observations.captured import ENDPOINT, capture, set_traffic
 from ropewalk.observations import arms, labels, reports
 from ropewalk.observations.arms import Arms
@@ -77,25 +77,13 @@ def test_looks_that_remember_say_what_a_look_at_everything_says(site: Site, cloc
         remembered = patient.look()
 
     whole = arms_of(site, rollout).look()
-    assert canonical(rounded(remembered.facts)) == canonical(rounded(whole.facts))
+    assert canonical(remembered.facts) == canonical(whole.facts)  # to the last bit, whatever came first
     last = whole.evidence.strata[-1].canary
     assert len(whole.evidence.strata) == 2
     assert min(last.errors, last.invalid, last.slow, last.labelled, last.reported, sum(last.outputs)) > 0
 
 
-def rounded(value: object) -> object:
-    """Return facts whose sums do not depend on the order in which they were added."""
-    if isinstance(value, float):
-        return round(value, 9)
-    if isinstance(value, dict):
-        return {name: rounded(one) for name, one in value.items()}
-    return [rounded(one) for one in value] if isinstance(value, list | tuple) else value
-
-
-def test_pairs_meet_across_segments(site: Site, clock: SetClock, monkeypatch: pytest.MonkeyPatch) -> None:
-    from loops.rollouts import with_plan
-
-    monkeypatch.setattr(arms, "FOLD", 2)
+def test_pairs_meet_across_segments(site: Site, clock: SetClock) -> None:
     rollout = begin(site, clock, with_plan(shadow=True))
     found, generation = arms_of(site, rollout), rollout.begun_generation
     waiting: list[str] = []
@@ -126,28 +114,87 @@ def test_pairs_meet_across_segments(site: Site, clock: SetClock, monkeypatch: py
     assert sum(pairs.moved_down) == 0
 
 
-def test_each_segment_is_read_once_and_again_when_something_is_told_of_it(site: Site, clock: SetClock) -> None:
+def test_each_segment_is_read_once_and_never_again_for_what_is_told_of_it(site: Site, clock: SetClock) -> None:
     rollout, dice = begin(site, clock), random.Random(1)
     found = arms_of(site, rollout)
     first = serve(site, rollout, dice, rollout.begun_generation)
     clock.advance(60)
     serve(site, rollout, dice, rollout.begun_generation)
 
-    found.look()
+    assert (found.look().facts["labelled"], found.segments_read) == (0, 4)
+    told = [labels.Label(prediction=one, value=1, known_us=clock.now_us()) for one in first]
+    told.append(labels.Label(key="a", value=1, known_us=clock.now_us()))
+    site.db.write(lambda tx: labels.add(tx, site, ENDPOINT, told))
+    again = found.look()
+
     assert found.segments_read == 4
+    assert again.facts["labelled"] > 0
+    assert again == arms_of(site, rollout).look()
+
+
+@pytest.mark.parametrize("held", [1, 10_000])
+def test_what_is_told_of_rows_that_are_no_longer_in_memory_counts_once(
+    site: Site, clock: SetClock, monkeypatch: pytest.MonkeyPatch, held: int
+) -> None:
+    monkeypatch.setattr(arms, "ROWS_HELD", held)
+    rollout = begin(site, clock, with_plan(shadow=True))
+    generation, found = rollout.begun_generation, arms_of(site, rollout)
+    ids = capture(site, rollout.champion, 30, generation=generation, probability=[0.2] * 30)
+    clock.advance(60)
+    capture(site, rollout.release, 30, role="shadow", pair=ids, generation=generation, probability=[0.4] * 30)
     found.look()
-    assert found.segments_read == 4
-    site.db.write(lambda tx: labels.add(tx, site, ENDPOINT, [(first[0], 1, clock.now_us())]))
+
+    def look(value: int | str, rows: list[str]) -> tuple[int, float]:
+        clock.advance(1)
+        told = [(one, value, clock.now_us()) for one in rows]
+        site.db.write(lambda tx: labels.add(tx, site, ENDPOINT, told))
+        now = found.look()
+        assert now == found.look() == arms_of(site, rollout).look()
+        pairs = now.evidence.pairs
+        assert pairs is not None
+        return pairs.labelled, pairs.difference_sum
+
+    assert look(0, ids[:10]) == (10, pytest.approx(10 * (0.16 - 0.04)))
+    assert look(1, ids[:5]) == (10, pytest.approx(5 * 0.12 + 5 * (0.36 - 0.64)))
+    assert look("no class", ids[:1]) == (9, pytest.approx(5 * 0.12 + 4 * (0.36 - 0.64)))
+    assert (found.segments_read > 2) == (held == 1)
+
+
+def test_a_look_that_broke_off_is_made_up_for_by_the_next(
+    site: Site, clock: SetClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rollout, dice = begin(site, clock), random.Random(4)
+    found = arms_of(site, rollout)
+    ids = serve(site, rollout, dice, rollout.begun_generation)
     found.look()
-    assert found.segments_read == 6  # both segments of the first moment may hold that id
+    site.db.write(lambda tx: labels.add(tx, site, ENDPOINT, [(one, 1, clock.now_us()) for one in ids]))
+    clock.advance(60)
+    serve(site, rollout, dice, rollout.begun_generation)
+    whole, make, made = arms_of(site, rollout).look(), arms.tallies.make, list[int]()
+
+    def broken(*words: object) -> object:
+        made.append(1)
+        if len(made) == 2:
+            raise ZeroDivisionError
+        return make(*words)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(arms.tallies, "make", broken)
+    with pytest.raises(ZeroDivisionError):
+        found.look()
+    monkeypatch.undo()
+
+    assert found.look() == whole
 
 
 def test_what_is_kept_outlives_the_process_and_is_counted_again_when_it_is_lost(site: Site, clock: SetClock) -> None:
     rollout, dice = begin(site, clock), random.Random(2)
+    ids: list[str] = []
     for _ in range(3):
         clock.advance(60)
-        serve(site, rollout, dice, rollout.begun_generation)
+        ids += serve(site, rollout, dice, rollout.begun_generation)
+    site.db.write(lambda tx: labels.add(tx, site, ENDPOINT, [(one, 1, clock.now_us()) for one in ids[::2]]))
     before = arms_of(site, rollout, keep_from=1).look()
+    assert before.facts["labelled"] > 0
 
     again = arms_of(site, rollout, keep_from=1)
     assert again.look() == before

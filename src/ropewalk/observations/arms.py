@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
 from ropewalk.endpoints.making import reading
@@ -14,7 +14,9 @@ from ropewalk.models.manifest import Manifest, read_manifest
 from ropewalk.observations import counted, labels, recorded, reports, tallies
 from ropewalk.observations.baseline import bin_of, said
 from ropewalk.observations.scores import score
+from ropewalk.observations.slow import Slow
 from ropewalk.observations.tallies import Tally
+from ropewalk.observations.told import News, Told
 from ropewalk.refs import canonical, digest_of, uuid7_time_us
 from ropewalk.releases import release as releases
 from ropewalk.releases import traffic
@@ -29,12 +31,12 @@ if TYPE_CHECKING:
 
     from ropewalk.store.database import Reader, Transaction
 
-BASELINE_ROWS = 2000
 # The gateway stamps arrivals with its own reading of the clock: rows are told apart by generation, time only prunes.
 MARGIN_US = 60_000_000
-# Tallies are kept across restarts where reading everything again would be felt; so many are merged to one in memory.
+# Tallies are kept across restarts where reading everything again would be felt.
 KEEP_FROM = 32
-FOLD = 64
+# The newest rows wait in memory for what is told of them; older ones are read again when something is.
+ROWS_HELD = 200_000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -59,19 +61,17 @@ class _Held:
         low_us: time of the smallest id that a label of its rows may carry.
         high_us: time of the largest.
         event_us: its earliest event time, from which on labels by key hold.
-        told: newest batches of labels and of reports that it knows.
     """
 
     tally: Tally
     low_us: int
     high_us: int
     event_us: int
-    told: tuple[int, int]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Scene:
-    """What a look stands on, read once."""
+    """What a look stands on, read once; `told` is the newest batches of labels and of reports."""
 
     generations: tuple[traffic.Traffic, ...]
     manifests: dict[str, Manifest]
@@ -108,8 +108,8 @@ class Arms:
     A unit is a key, or a prediction without one. Its first event of a kind in the rollout is the one that counts; its
     loss is the mean over its rows. Rows that the caller sent to a release by name are no part of either arm.
 
-    Each segment is read once, and again when labels or reports of its rows arrive. What was counted is kept, and is
-    counted again from the segments when it is lost.
+    Each segment is read once. Labels and reports that come later are added to the rows that they tell of, so that a
+    look costs what is new. What was counted is kept, and is counted again from the segments when it is lost.
 
     Args:
         site: the project.
@@ -137,9 +137,15 @@ class Arms:
         self._site, self._endpoint, self._plan, self._baseline = site, endpoint, plan, baseline
         self._champion, self._canary, self._since = champion, canary, since_generation
         self._keep_from = keep_from
+        self._slow = Slow(site, champion, since_generation, plan)
+        self._edges = baseline.edges if plan.output_shift else ()
         self._kind = ""
         self._held: dict[str, _Held] = {}
-        self._folded: OrderedDict[tuple[str, ...], Tally] = OrderedDict()
+        self._rows: OrderedDict[str, pl.DataFrame] = OrderedDict()
+        self._told = Told({}, 1.0)
+        self._heard = (0, 0)
+        self._whole: Tally | None = None
+        self._inside: set[str] = set()
         self._until = ""
         self.segments_read = 0
 
@@ -151,20 +157,21 @@ class Arms:
         """
         with reading(self._site):
             scene = self._scene()
-            limit = self._limit(scene.known)
+            limit = self._slow.limit(scene.known)
             self._begin(scene, limit)
             fresh = self._catch_up(scene, limit)
-        whole = tallies.merge([*self._merged(scene), self._empty(scene, limit)])
+        whole = self._merged(scene, limit)
         if whole.outputs.height >= tallies.OUTPUTS_MAX:
             self._until = str(whole.outputs.get_column("id").max())
         if len(scene.known) >= self._keep_from and fresh:
-            self._site.db.write(lambda tx: self._keep(tx, fresh))
+            self._site.db.write(lambda tx: self._keep(tx, fresh, scene.told))
         climbing = {
             one.generation: one.canary_weight_bp / WHOLE_BP
             for one in scene.generations
             if one.canary == self._canary and one.canary_weight_bp
         }
-        evidence = counted.evidence(whole, climbing, self._plan, self._baseline)
+        numbers = self._told.numbers(list(climbing), self._shadowed(scene))
+        evidence = counted.evidence(whole, numbers, climbing, self._plan, self._baseline)
         facts = {
             "endpoint": self._endpoint,
             "champion": self._champion,
@@ -172,7 +179,7 @@ class Arms:
             "generations": [one.generation for one in scene.generations],
             "segments": [segment.digest for segment in scene.known],
             "rows": int(whole.counts.get_column("rows").sum()) + int(whole.paired.get_column("rows").sum()),
-            "labelled": int(whole.losses.get_column("rows").sum()),
+            "labelled": int(numbers.losses.get_column("rows").sum()),
             "labels": scene.told[0],
             "reports": scene.told[1],
             "slow_from_us": limit,
@@ -195,137 +202,120 @@ class Arms:
                 told=(labels.newest(reader, self._endpoint), reports.newest(reader, self._endpoint)),
             )
 
-    def _limit(self, known: Sequence[Segment]) -> float | None:
-        """Return above how many microseconds a row is slow, from the champion's first rows of the rollout."""
-        import polars as pl
-
-        first: list[pl.DataFrame] = []
-        wanted = (pl.col("role") == "champion") & (pl.col("status") == "ok") & (pl.col("generation") >= self._since)
-        wanted = wanted & (pl.col("release") == self._champion)
-        rows, last = 0, ""
-        for segment in sorted(known, key=lambda one: one.first_id):
-            if rows >= BASELINE_ROWS and segment.first_id > last:
-                break
-            first.append(recorded.plain(self._site, segment, ("id", "latency_us"), wanted))
-            rows += first[-1].height
-            if rows >= BASELINE_ROWS:
-                last = str(pl.concat(first).get_column("id").sort()[BASELINE_ROWS - 1])
-        usual = None
-        if rows:
-            newest = pl.concat(first).sort("id").head(BASELINE_ROWS).get_column("latency_us")
-            usual = newest.quantile(self._plan.latency_quantile, interpolation="higher")
-        # Without a champion's row there is nothing to be slower than.
-        floor = self._plan.latency_floor_ms * 1000.0
-        return None if usual is None else max(float(usual) * self._plan.latency_ratio, floor)
-
     def _begin(self, scene: _Scene, limit: float | None) -> None:
         """Forget what was counted under another limit; take what was kept under this one."""
         manifests = {one: manifest.classes for one, manifest in scene.manifests.items()}
         about = [tallies.VERSION, self._endpoint, self._champion, self._canary, self._since, limit, manifests]
-        kind = digest_of(canonical([*about, self._plan.metric, list(self._baseline.edges)]))
+        kind = digest_of(canonical([*about, self._plan.metric, list(self._edges)]))
         if kind == self._kind:
             return
+        sign = -1.0 if self._plan.metric_better == "higher" else 1.0
         self._kind, self._held, self._until = kind, {}, ""
-        self._folded.clear()
+        self._told, self._whole, self._heard = Told(scene.manifests, sign), None, scene.told
+        self._rows.clear()
         with self._site.db.read() as reader:
-            rows = reader.rows("observations.tallies", release=self._canary)
+            kept = reader.rows("observations.tallies", release=self._canary)
         wanted = {segment.digest for segment in scene.known}
-        for row in rows:
+        for row in kept:
             if row["kind"] == kind and row["segment"] in wanted:
-                held = self._load(str(row["tally"]))
-                if held is not None:
-                    self._held[str(row["segment"])] = held
+                self._load(str(row["segment"]), str(row["tally"]))
 
-    def _load(self, digest: str) -> _Held | None:
+    def _load(self, segment: str, digest: str) -> None:
+        """Take a tally that was kept; one that is lost or damaged is counted again."""
         try:
             found = tallies.from_bytes(self._site.blobs.get(digest))
         except RopewalkError:
-            return None  # lost or damaged: it is counted again
+            return
         if found is None:
-            return None
-        tally, about = found
-        labelled, reported = about["told"]
-        return _Held(
-            tally=tally,
-            low_us=about["low_us"],
-            high_us=about["high_us"],
-            event_us=about["event_us"],
-            told=(labelled, reported),
-        )
+            return
+        tally, rows, about = found
+        labelled, reported = about.pop("told")
+        self._held[segment] = _Held(tally=tally, **about)
+        self._told.take(rows)
+        # What was told since the oldest of them is heard again: it stands once however often it is told.
+        self._heard = min(self._heard[0], labelled), min(self._heard[1], reported)
 
-    def _keep(self, tx: Transaction, fresh: Sequence[str]) -> None:
-        for segment in fresh:
+    def _keep(self, tx: Transaction, fresh: Sequence[tuple[str, pl.DataFrame]], told: tuple[int, int]) -> None:
+        for segment, rows in fresh:
             held = self._held[segment]
-            about = {"low_us": held.low_us, "high_us": held.high_us, "event_us": held.event_us, "told": held.told}
-            tally = self._site.blobs.put(tallies.to_bytes(held.tally, about))
-            place = {"release": self._canary, "segment": segment}
-            tx.run("observations.tally_put", kind=self._kind, tally=tally, **place)
+            about = {"low_us": held.low_us, "high_us": held.high_us, "event_us": held.event_us, "told": told}
+            tally = self._site.blobs.put(tallies.to_bytes(held.tally, rows, about))
+            tx.run("observations.tally_put", kind=self._kind, tally=tally, release=self._canary, segment=segment)
 
-    def _catch_up(self, scene: _Scene, limit: float | None) -> list[str]:
-        """Count what is new, and again what labels or reports have come for; return which segments were counted."""
-        self._forget_told(scene)
-        climbing = [one.generation for one in scene.generations if one.canary == self._canary and one.canary_weight_bp]
-        shadowed = [one.generation for one in scene.generations if one.shadow == self._canary]
-        fresh: list[str] = []
-        with self._site.db.read() as reader:
-            for segment in scene.known:
-                if segment.digest in self._held:
-                    continue
-                rows = self._rows(reader, segment, scene, limit)
-                self.segments_read += 1
-                ids = [str(rows.get_column(name).min()) for name in ("id", "pair") if rows.get_column(name).count()]
-                self._held[segment.digest] = _Held(
-                    tally=tallies.make(rows, climbing, shadowed, self._until),
-                    low_us=min([uuid7_time_us(one) for one in ids], default=uuid7_time_us(segment.first_id)),
-                    high_us=uuid7_time_us(segment.last_id),
-                    event_us=segment.event_first_us,
-                    told=scene.told,
-                )
-                fresh.append(segment.digest)
-        return fresh
-
-    def _forget_told(self, scene: _Scene) -> None:
-        """Forget the tallies of rows that something was told of since."""
+    def _catch_up(self, scene: _Scene, limit: float | None) -> list[tuple[str, pl.DataFrame]]:
+        """Count new segments, add what was told of the others; return the new ones with their labelled rows."""
         import polars as pl
 
-        behind = [held.told for held in self._held.values() if held.told != scene.told]
-        if not behind:
-            return
-        since = {"labels": min(told[0] for told in behind), "reports": min(told[1] for told in behind)}
-        with self._site.db.read() as reader:
-            rows = reader.rows("observations.told_since", endpoint=self._endpoint, **since)
-        by_id = pl.Series([row["at_us"] for row in rows if not row["key"]], dtype=pl.Int64).sort()
-        by_key = max((int(str(row["at_us"])) for row in rows if row["key"]), default=-1)
-        gone: set[str] = set()
-        for digest, held in self._held.items():
-            if held.told == scene.told:
-                continue
-            at = int(by_id.search_sorted(held.low_us, side="left"))
-            if (at < by_id.len() and by_id[at] <= held.high_us) or held.event_us <= by_key:
-                gone.add(digest)
-            else:
-                self._held[digest] = replace(held, told=scene.told)
-        for digest in gone:
-            del self._held[digest]
-        for chunk in [one for one in self._folded if gone.intersection(one)]:
-            del self._folded[chunk]
-
-    def _merged(self, scene: _Scene) -> list[Tally]:
-        """Return tallies that hold everything, those of old segments merged in groups that are kept in memory."""
         known = {segment.digest for segment in scene.known}
         # Segments that were compacted are others now: what held them is not counted beside what holds them now.
         self._held = {digest: held for digest, held in self._held.items() if digest in known}
-        for chunk in [one for one in self._folded if not known.issuperset(one)]:
-            del self._folded[chunk]
-        inside = {digest for chunk in self._folded for digest in chunk}
-        loose = [segment.digest for segment in scene.known if segment.digest not in inside]
-        while len(loose) >= 2 * FOLD:
-            chunk, loose = tuple(loose[:FOLD]), loose[FOLD:]
-            self._folded[chunk] = tallies.merge([self._held[digest].tally for digest in chunk])
-        return [*self._folded.values(), *(self._held[digest].tally for digest in loose)]
+        climbing = [one.generation for one in scene.generations if one.canary == self._canary and one.canary_weight_bp]
+        taken: list[tuple[str, pl.DataFrame]] = []
+        with self._site.db.read() as reader:
+            self._hear(reader, scene)
+            for segment in scene.known:
+                if segment.digest in self._held:
+                    continue
+                rows = self._read(reader, segment)
+                ids = [str(rows.get_column(name).min()) for name in ("id", "pair") if rows.get_column(name).count()]
+                flagged = _flagged(rows, scene.manifests, limit, self._edges)
+                self._held[segment.digest] = _Held(
+                    tally=tallies.make(flagged, climbing, self._shadowed(scene), self._until),
+                    low_us=min([uuid7_time_us(one) for one in ids], default=uuid7_time_us(segment.first_id)),
+                    high_us=uuid7_time_us(segment.last_id),
+                    event_us=segment.event_first_us,
+                )
+                known_of = pl.col("label").is_not_null() | pl.col("reported").is_not_null()
+                taken.append((segment.digest, rows.filter(known_of)))
+        if taken:
+            self._told.take(pl.concat([rows for _, rows in taken], how="diagonal_relaxed"))
+        self._heard = scene.told
+        return taken
 
-    def _rows(self, reader: Reader, segment: Segment, scene: _Scene, limit: float | None) -> pl.DataFrame:
-        """Return a segment's rows of both releases with everything that a tally is made of."""
+    def _hear(self, reader: Reader, scene: _Scene) -> None:
+        """Add what was told, since the last look, of rows that are counted already."""
+        import polars as pl
+
+        if self._heard == scene.told or not self._held:
+            return
+        by_id, by_key = labels.since(reader, self._endpoint, self._heard[0])
+        reported = reports.since(reader, self._endpoint, self._plan.metric, self._heard[1])
+        news = News(by_id=by_id, by_key=by_key, reported=reported)
+        if not news:
+            return
+        ids, latest = news.ids, int(by_key.get_column("known_us").max() or -1)  # type: ignore[arg-type]
+        times = pl.Series([uuid7_time_us(one) for one in ids], dtype=pl.Int64).sort()
+        rows: list[pl.DataFrame] = []
+        for segment in scene.known:
+            held = self._held.get(segment.digest)
+            if held is None:
+                continue
+            at = int(times.search_sorted(held.low_us, side="left"))
+            if (at < times.len() and times[at] <= held.high_us) or held.event_us <= latest:
+                rows.append(self._rows_of(reader, segment))
+        if rows:
+            self._told.hear(pl.concat(rows, how="diagonal_relaxed"), news, reader, self._endpoint)
+
+    def _rows_of(self, reader: Reader, segment: Segment) -> pl.DataFrame:
+        """Return a segment's rows of both releases, from memory where they are still there."""
+        found = self._rows.get(segment.digest)
+        if found is None:
+            return self._read(reader, segment)
+        self._rows.move_to_end(segment.digest)
+        return found
+
+    def _merged(self, scene: _Scene, limit: float | None) -> Tally:
+        """Return a tally that holds everything: what is new is merged into what was there."""
+        if self._whole is None or not self._inside.issubset(self._held):
+            self._whole, self._inside = self._empty(scene, limit), set()
+        fresh = [digest for digest in self._held if digest not in self._inside]
+        if fresh:
+            self._whole = tallies.merge([self._whole, *(self._held[digest].tally for digest in fresh)])
+            self._inside.update(fresh)
+        return self._whole
+
+    def _read(self, reader: Reader, segment: Segment) -> pl.DataFrame:
+        """Read a segment's rows of both releases, with what is told of them now; the newest rows stay in memory."""
         rows = recorded.of_segment(
             self._site,
             reader,
@@ -334,34 +324,37 @@ class Arms:
             generation=self._since,
             releases=(self._champion, self._canary),
         )
-        reported = self._reported(reader, rows)
-        return _flagged(rows.join(reported, on="id", how="left"), scene.manifests, limit, self._baseline.edges)
+        rows = rows.join(self._reported(reader, rows), on="id", how="left")
+        self.segments_read += 1
+        self._rows[segment.digest] = rows.drop("at_us", "latency_us")
+        while len(self._rows) > 1 and sum(one.height for one in self._rows.values()) > ROWS_HELD:
+            self._rows.popitem(last=False)
+        return rows
+
+    def _shadowed(self, scene: _Scene) -> list[int]:
+        return [one.generation for one in scene.generations if one.shadow == self._canary]
 
     def _reported(self, reader: Reader, rows: pl.DataFrame) -> pl.DataFrame:
-        """Return what clients report of the rows, its sign turned where higher is better, so that more is worse."""
+        """Return what clients report of the rows."""
         import polars as pl
 
         ids = rows.get_column("id")
         if not self._plan.metric or not rows.height:
             return pl.DataFrame(schema={"id": pl.String, "reported": pl.Float64})
         span = uuid7_time_us(str(ids.min())), uuid7_time_us(str(ids.max())) + 1
-        told = reports.read(reader, self._endpoint, self._plan.metric, since_us=span[0], until_us=span[1])
-        sign = -1.0 if self._plan.metric_better == "higher" else 1.0
-        return told.with_columns(pl.col("reported") * sign)
+        return reports.read(reader, self._endpoint, self._plan.metric, since_us=span[0], until_us=span[1])
 
     def _empty(self, scene: _Scene, limit: float | None) -> Tally:
         import polars as pl
 
-        rows = recorded.empty().with_columns(
-            pl.lit(None, dtype=pl.String).alias("label"), pl.lit(None, dtype=pl.Float64).alias("reported")
-        )
-        return tallies.make(_flagged(rows, scene.manifests, limit, self._baseline.edges), (), ())
+        rows = recorded.empty().with_columns(pl.lit(None, dtype=pl.String).alias("label"))
+        return tallies.make(_flagged(rows, scene.manifests, limit, self._edges), (), ())
 
 
 def _flagged(
     rows: pl.DataFrame, manifests: dict[str, Manifest], limit: float | None, edges: tuple[float, ...]
 ) -> pl.DataFrame:
-    """Return the rows, ordered by id, with `unit`, `error`, `invalid`, `slow`, `loss` and `bin`."""
+    """Return the rows, ordered by id, with `unit`, `error`, `invalid`, `slow` and `bin`."""
     import polars as pl
 
     parts: list[pl.DataFrame] = []
@@ -382,7 +375,5 @@ def _flagged(
         pl.col("status").is_in(["error", "timeout"]).alias("error"),
         (pl.col("status") == "invalid_output").alias("invalid"),
         slow.alias("slow"),
-        pl.col("loss").cast(pl.Float64),
         pl.when(pl.col("spoke")).then(pl.col("bin")).cast(pl.Int64).alias("bin"),
-        pl.col("reported").cast(pl.Float64),
     )

@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     import polars as pl
 
     from ropewalk.observations.tallies import Tally
+    from ropewalk.observations.told import Numbers
     from ropewalk.releases.design import Baseline
     from ropewalk.settings import Canary
 
@@ -18,20 +19,24 @@ EVENTS = {"error": "errors", "invalid": "invalid", "slow": "slow"}
 Place = tuple[int, str]
 
 
-def evidence(whole: Tally, climbing: Mapping[int, float], plan: Canary, baseline: Baseline) -> Evidence:
+def evidence(
+    whole: Tally, numbers: Numbers, climbing: Mapping[int, float], plan: Canary, baseline: Baseline
+) -> Evidence:
     """Return the evidence.
 
     Args:
         whole: everything that was sealed since the rollout began.
+        numbers: what was told of it.
         climbing: the candidate's share of traffic in each generation that had one.
         plan: whether outputs are looked at.
         baseline: the champion's outputs before the rollout.
     """
     known = baseline.outputs if plan.output_shift else ()
-    return Evidence(strata=_strata(whole, climbing, len(known)), pairs=_pairs(whole, len(known)), baseline=known)
+    strata, pairs = _strata(whole, numbers, climbing, len(known)), _pairs(whole, numbers, len(known))
+    return Evidence(strata=strata, pairs=pairs, baseline=known)
 
 
-def _strata(whole: Tally, climbing: Mapping[int, float], bins: int) -> tuple[Stratum, ...]:
+def _strata(whole: Tally, numbers: Numbers, climbing: Mapping[int, float], bins: int) -> tuple[Stratum, ...]:
     """Return one stratum for each weight, in order; generations with the same weight in a row are one."""
     spans: list[tuple[float, list[int]]] = []
     for generation, share in sorted(climbing.items()):
@@ -44,7 +49,7 @@ def _strata(whole: Tally, climbing: Mapping[int, float], bins: int) -> tuple[Str
     place = {generation: at for at, (_, span) in enumerate(spans) for generation in span}
     counts = _counts(_placed(whole.counts, place))
     firsts = {event: _units(_placed(whole.firsts, place), event) for event in EVENTS}
-    losses, harms = (_sums(_placed(frame, place)) for frame in (whole.losses, whole.reported))
+    losses, harms = (_sums(_placed(frame, place)) for frame in (numbers.losses, numbers.reported))
     outputs = _outputs(_placed(whole.outputs, place), bins)
 
     def arm(at: int, role: str) -> Arm:
@@ -124,7 +129,7 @@ def _outputs(rows: pl.DataFrame, bins: int) -> dict[Place, tuple[int, ...]]:
     return {key: tuple(counts) for key, counts in found.items()}
 
 
-def _pairs(whole: Tally, bins: int) -> Pairs | None:
+def _pairs(whole: Tally, numbers: Numbers, bins: int) -> Pairs | None:
     """Return champion and shadow on the same requests, or None when nothing was mirrored."""
     import polars as pl
 
@@ -138,7 +143,7 @@ def _pairs(whole: Tally, bins: int) -> Pairs | None:
         units = f"{name.removesuffix('s')}_units"
         counts["canary"][units] = int(apart.get_column("canary").sum())
         counts["champion"][units] = apart.height - counts["canary"][units]
-    differences = whole.differences.select(pl.col("total") / pl.col("rows")).to_series()
+    differences = numbers.differences.select(pl.col("total") / pl.col("rows")).to_series()
     said = {side: _bins(whole.moves.get_column(name), bins) for side, name in SIDES.items()}
     below = {side: [whole.moves.get_column(name) <= cut for cut in range(bins - 1)] for side, name in SIDES.items()}
     cuts = list(zip(below["champion"], below["canary"], strict=True))

@@ -153,6 +153,40 @@ def read(reader: Reader, endpoint: str, *, since_us: int, until_us: int) -> tupl
     return by_id.unique("id", keep="last", maintain_order=True), by_key.sort("known_us", maintain_order=True)
 
 
+def of_rows(reader: Reader, endpoint: str, rows: pl.DataFrame) -> tuple[pl.DataFrame, pl.DataFrame]:
+    """Return what is known of captured rows, as `read` does; a shadow's is that of its pair, maybe older.
+
+    Args:
+        reader: where labels are.
+        endpoint: whose rows they are.
+        rows: with `id` and `pair`.
+    """
+    if not rows.height:
+        return read(reader, endpoint, since_us=0, until_us=0)
+    ids, pairs = rows.get_column("id"), rows.get_column("pair").drop_nulls()
+    first = min(str(ids.min()), str(pairs.min())) if len(pairs) else str(ids.min())
+    return read(reader, endpoint, since_us=uuid7_time_us(first), until_us=uuid7_time_us(str(ids.max())) + 1)
+
+
+def since(reader: Reader, endpoint: str, batch: int) -> tuple[pl.DataFrame, pl.DataFrame]:
+    """Return what was told after a batch.
+
+    Returns:
+        By id: columns `id`, `label` (JSON text), one row an id. By key: columns `key`, `known_us`.
+    """
+    import polars as pl
+
+    rows = reader.rows("observations.labels_since", endpoint=endpoint, batch=batch)
+    text, whole = pl.String, pl.Int64
+    frame = pl.DataFrame(
+        [(row["prediction"], row["key"], row["value"], row["known_us"]) for row in rows],
+        schema={"id": text, "key": text, "label": text, "known_us": whole},
+        orient="row",
+    )
+    by_id = frame.filter(pl.col("id") != "").select("id", "label").unique("id", keep="last", maintain_order=True)
+    return by_id, frame.filter(pl.col("key") != "").select("key", "known_us")
+
+
 def join(frame: pl.DataFrame, by_id: pl.DataFrame, by_key: pl.DataFrame) -> pl.DataFrame:
     """Return captured rows with the column `label` (JSON text, null where none is known).
 

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING
 from ropewalk.endpoints.making import reading
 from ropewalk.endpoints.segment import Segment, segment_bytes, segments
 from ropewalk.observations import labels
-from ropewalk.refs import uuid7_time_us
 from ropewalk.site import Site
 from ropewalk.store.database import Reader
 
@@ -82,7 +81,7 @@ def read(
         )
         tables = [_table(segment_bytes(site, segment), columns).filter(keep) for segment in known]
         rows = pl.concat(tables, how="diagonal_relaxed") if tables else empty()
-        told = _labels(reader, endpoint, rows)
+        told = labels.of_rows(reader, endpoint, rows)
         newest = labels.newest(reader, endpoint)
     rows = labels.join(rows, *told)
     return Recorded(
@@ -98,7 +97,7 @@ def of_segment(
 ) -> pl.DataFrame:
     """Return the rows of one segment with their labels; arguments and errors as of `read`."""
     rows = _table(segment_bytes(site, segment), ("out.",)).filter(_kept(generation, releases, {}))
-    return labels.join(rows, *_labels(reader, endpoint, rows))
+    return labels.join(rows, *labels.of_rows(reader, endpoint, rows))
 
 
 def plain(site: Site, segment: Segment, columns: tuple[str, ...], wanted: pl.Expr) -> pl.DataFrame:
@@ -115,15 +114,6 @@ def _kept(generation: int, releases: tuple[str, ...], spans: dict[str, tuple[int
         keep = keep & (pl.col(name) >= low if low is not None else True)
         keep = keep & (pl.col(name) < high if high is not None else True)
     return keep & pl.col("release").is_in(releases) if releases else keep
-
-
-def _labels(reader: Reader, endpoint: str, rows: pl.DataFrame) -> tuple[pl.DataFrame, pl.DataFrame]:
-    """Return the labels of these rows; a shadow's is that of its pair, whose id may be a little older."""
-    if not rows.height:
-        return labels.read(reader, endpoint, since_us=0, until_us=0)
-    ids, pairs = rows.get_column("id"), rows.get_column("pair").drop_nulls()
-    first = min(str(ids.min()), str(pairs.min())) if len(pairs) else str(ids.min())
-    return labels.read(reader, endpoint, since_us=uuid7_time_us(first), until_us=uuid7_time_us(str(ids.max())) + 1)
 
 
 def _table(data: bytes, columns: tuple[str, ...]) -> pl.DataFrame:

@@ -125,6 +125,18 @@ def read(reader: Reader, endpoint: str, metric: str, *, since_us: int, until_us:
     return frame.unique("id", keep="last", maintain_order=True)
 
 
+def since(reader: Reader, endpoint: str, metric: str, batch: int) -> pl.DataFrame:
+    """Return what was told of a metric after a batch: columns `id` and `reported`, one row an id."""
+    import polars as pl
+
+    rows = reader.rows("observations.reports_since", endpoint=endpoint, metric=metric, batch=batch)
+    frame = pl.DataFrame(
+        {"id": [row["prediction"] for row in rows], "reported": [row["value"] for row in rows]},
+        schema={"id": pl.String, "reported": pl.Float64},
+    )
+    return frame.unique("id", keep="last", maintain_order=True)
+
+
 def _check(told: Sequence[Report]) -> None:
     if len(told) > BATCH_MAX:
         raise Invalid(

@@ -1,8 +1,8 @@
 """What a sealed segment holds for one canary: counts, first events and sums, small and mergeable in any order.
 
-A tally is made of a segment's rows once and never changes, but for labels and reports that come later. Merging tallies
-gives what counting all rows at once would give: counts add up, of first events the one with the smallest id stays, a
-unit's losses add up, and a champion's row meets its shadow's wherever the two were sealed.
+A tally is made of a segment's rows once and never changes: what is told of them later stands in `told`. Merging
+tallies gives what counting all rows at once would give: counts add up, of first events the one with the smallest id
+stays, and a champion's row meets its shadow's wherever the two were sealed.
 """
 
 from __future__ import annotations
@@ -20,7 +20,8 @@ if TYPE_CHECKING:
 EVENTS = ("error", "invalid", "slow")
 # The first outputs of so many units are looked at; both arms stop at the same id, so that their shares stay.
 OUTPUTS_MAX = 100_000
-VERSION = 1
+VERSION = 2
+ROWS = "rows"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -30,24 +31,18 @@ class Tally:
     Attributes:
         counts: `generation`, `role`, `rows` and a count for each of `EVENTS`, of rows that were answered by share.
         firsts: `event`, `unit`, `id`, `generation`, `role`: each unit's first event of a kind.
-        losses: `generation`, `role`, `unit`, `rows`, `total`: of labelled rows.
-        reported: the same of the metric that clients report.
         outputs: `unit`, `id`, `generation`, `role`, `bin`: each unit's first output.
         paired: `rows` and counts of each event, by the champion and (`.canary`) by its shadow on the same requests.
         apart: `event`, `unit`, `id`, `canary`: each unit's first request on which only one had the event.
-        differences: `unit`, `rows`, `total`: of the shadow's loss minus the champion's.
         moves: `unit`, `id`, `bin`, `bin.canary`: each unit's first pair of outputs.
         lone: rows of champion and shadow that have not met the other yet; `id` is the champion's row.
     """
 
     counts: pl.DataFrame
     firsts: pl.DataFrame
-    losses: pl.DataFrame
-    reported: pl.DataFrame
     outputs: pl.DataFrame
     paired: pl.DataFrame
     apart: pl.DataFrame
-    differences: pl.DataFrame
     moves: pl.DataFrame
     lone: pl.DataFrame
 
@@ -56,7 +51,7 @@ def make(rows: pl.DataFrame, climbing: Sequence[int], shadowed: Sequence[int], u
     """Return what rows hold.
 
     Args:
-        rows: with `id`, `unit`, `generation`, `role`, `pair`, `error`, `invalid`, `slow`, `loss`, `bin`, `reported`.
+        rows: with `id`, `unit`, `generation`, `role`, `pair`, `error`, `invalid`, `slow`, `bin`.
         climbing: generations in which the candidate had a share.
         shadowed: generations in which the candidate was the champion's shadow.
         until: no output after this id can still be one of the first `OUTPUTS_MAX`; empty when any can.
@@ -69,7 +64,7 @@ def make(rows: pl.DataFrame, climbing: Sequence[int], shadowed: Sequence[int], u
         split.filter(pl.col(event)).select(pl.lit(event).alias("event"), "unit", "id", *place) for event in EVENTS
     ]
     outputs = split.filter(pl.col("bin").is_not_null() & ((pl.col("id") <= until) if until else pl.lit(value=True)))
-    flags = ["unit", *EVENTS, "loss", "bin"]
+    flags = ["unit", *EVENTS, "bin"]
     champion = rows.filter((pl.col("role") == "champion") & pl.col("generation").is_in(list(shadowed)))
     shadow = rows.filter((pl.col("role") == "shadow") & pl.col("pair").is_not_null())
     lone = pl.concat(
@@ -83,8 +78,6 @@ def make(rows: pl.DataFrame, climbing: Sequence[int], shadowed: Sequence[int], u
             pl.len().cast(pl.Int64).alias("rows"), *(pl.col(name).sum().cast(pl.Int64) for name in EVENTS)
         ),
         firsts=pl.concat(events),
-        losses=_sums(split, "loss", [*place, "unit"]),
-        reported=_sums(split, "reported", [*place, "unit"]),
         outputs=outputs.select("unit", "id", *place, "bin"),
         lone=lone,
     )
@@ -106,13 +99,10 @@ def _settled(
     *,
     counts: pl.DataFrame,
     firsts: pl.DataFrame,
-    losses: pl.DataFrame,
-    reported: pl.DataFrame,
     outputs: pl.DataFrame,
     lone: pl.DataFrame,
     paired: pl.DataFrame | None = None,
     apart: pl.DataFrame | None = None,
-    differences: pl.DataFrame | None = None,
     moves: pl.DataFrame | None = None,
 ) -> Tally:
     """Return a tally in which everything stands once, in an order that the rows alone decide."""
@@ -128,19 +118,14 @@ def _settled(
         )
         for event in EVENTS
     ]
-    both = met.filter(pl.col("loss").is_not_null() & pl.col("loss.canary").is_not_null())
-    apart_losses = both.select("unit", (pl.col("loss.canary") - pl.col("loss")).alias("loss"))
     moved = met.filter(pl.col("bin").is_not_null() & pl.col("bin.canary").is_not_null())
     moved = moved.select("unit", "id", "bin", "bin.canary")
     return Tally(
         counts=counts.group_by(place).agg(pl.col("rows", *EVENTS).sum()).sort(place),
         firsts=_first(firsts, ["event", "unit"]),
-        losses=_added(losses, [*place, "unit"]),
-        reported=_added(reported, [*place, "unit"]),
         outputs=_first(outputs, ["unit"]).head(OUTPUTS_MAX),
         paired=_all(own, paired).select(pl.col("rows", *sides).sum()),
         apart=_first(_all(pl.concat(aparts), apart), ["event", "unit"]),
-        differences=_added(_all(_sums(apart_losses, "loss", ["unit"]), differences), ["unit"]),
         moves=_first(_all(moved, moves), ["unit"]).head(OUTPUTS_MAX),
         lone=lone,
     )
@@ -167,28 +152,13 @@ def _first(rows: pl.DataFrame, unit: list[str]) -> pl.DataFrame:
     return rows.sort("id", *(name for name in unit if name != "unit")).unique(unit, keep="first", maintain_order=True)
 
 
-def _sums(rows: pl.DataFrame, value: str, by: list[str]) -> pl.DataFrame:
-    import polars as pl
-
-    known = rows.filter(pl.col(value).is_not_null())
-    return known.group_by(by, maintain_order=True).agg(
-        pl.len().cast(pl.Int64).alias("rows"), pl.col(value).sum().alias("total")
-    )
-
-
-def _added(sums: pl.DataFrame, by: list[str]) -> pl.DataFrame:
-    import polars as pl
-
-    return sums.group_by(by, maintain_order=True).agg(pl.col("rows").sum(), pl.col("total").sum())
-
-
-def to_bytes(tally: Tally, about: dict[str, Any]) -> bytes:
-    """Return a tally as bytes, with what one has to know of it."""
+def to_bytes(tally: Tally, rows: pl.DataFrame, about: dict[str, Any]) -> bytes:
+    """Return a tally as bytes, with the rows that something may be told of and what one has to know of it."""
     frames: dict[str, bytes] = {}
-    for field in fields(Tally):
+    for name, frame in [(field.name, getattr(tally, field.name)) for field in fields(Tally)] + [(ROWS, rows)]:
         held = BytesIO()
-        getattr(tally, field.name).write_ipc_stream(held, compression="zstd")
-        frames[field.name] = held.getvalue()
+        frame.write_ipc_stream(held, compression="zstd")
+        frames[name] = held.getvalue()
     return msgspec.msgpack.encode(_Said(version=VERSION, about=about, frames=frames))
 
 
@@ -200,8 +170,8 @@ class _Said(msgspec.Struct, frozen=True, kw_only=True):
     frames: dict[str, bytes]
 
 
-def from_bytes(data: bytes) -> tuple[Tally, dict[str, Any]] | None:
-    """Return a tally and what was to know of it; None for one that this version does not read."""
+def from_bytes(data: bytes) -> tuple[Tally, pl.DataFrame, dict[str, Any]] | None:
+    """Return a tally, its rows and what was to know of it; None for one that this version does not read."""
     import polars as pl
 
     try:
@@ -211,4 +181,5 @@ def from_bytes(data: bytes) -> tuple[Tally, dict[str, Any]] | None:
     if said.version != VERSION:
         return None
     found: dict[str, pl.DataFrame] = {name: pl.read_ipc_stream(BytesIO(held)) for name, held in said.frames.items()}
-    return Tally(**found), said.about
+    rows = found.pop(ROWS)
+    return Tally(**found), rows, said.about

@@ -35,10 +35,12 @@ order by known_us, batch;
 select endpoint, metric, prediction, value, known_us from reports where batch = :batch order by metric, prediction;
 -- name: reports_newest
 select coalesce(max(batch), 0) from reports where endpoint = :endpoint;
--- name: told_since
-select at_us, key, batch from labels where endpoint = :endpoint and batch > :labels
-union all
-select at_us, '' as key, batch from reports where endpoint = :endpoint and batch > :reports;
+-- name: labels_since
+select prediction, key, value, known_us from labels where endpoint = :endpoint and batch > :batch
+order by known_us, batch;
+-- name: reports_since
+select prediction, value from reports where endpoint = :endpoint and metric = :metric and batch > :batch
+order by known_us, batch;
 -- name: tally_put
 insert into segment_tallies (release, segment, kind, tally) values (:release, :segment, :kind, :tally)
 on conflict (release, segment) do update set kind = excluded.kind, tally = excluded.tally;
