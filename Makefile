@@ -109,7 +109,7 @@ lowest: .venv-lowest/.ropewalk-ready ## Run the suite on the lowest versions tha
 
 .PHONY: fault
 fault: $(READY) ## Kill, cut and fill things for longer than the gate does.
-	@ROPEWALK_KILLS=$${ROPEWALK_KILLS:-10} ROPEWALK_CASES=$${ROPEWALK_CASES:-100} ROPEWALK_HALF_OPEN=$${ROPEWALK_HALF_OPEN:-9500} ROPEWALK_RUNS=$${ROPEWALK_RUNS:-200} ROPEWALK_SEEDS=$${ROPEWALK_SEEDS:-10000} ROPEWALK_PROGRAMS=$${ROPEWALK_PROGRAMS:-500} $(BIN)/python -m pytest -n $(WORKERS) --dist loadgroup -m fault --timeout=900
+	@ROPEWALK_KILLS=$${ROPEWALK_KILLS:-10} ROPEWALK_CASES=$${ROPEWALK_CASES:-100} ROPEWALK_HALF_OPEN=$${ROPEWALK_HALF_OPEN:-9500} ROPEWALK_RUNS=$${ROPEWALK_RUNS:-200} ROPEWALK_SEEDS=$${ROPEWALK_SEEDS:-10000} ROPEWALK_PROGRAMS=$${ROPEWALK_PROGRAMS:-500} ROPEWALK_CANARIES=1 $(BIN)/python -m pytest -n $(WORKERS) --dist loadgroup -m fault --timeout=900
 
 .PHONY: bench
 bench: $(READY) ## Measure against the limits and print the figures.

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import replace
 
+import numpy as np
 import pytest
 
-from releases.simulated_canary import World, falls, plain_falls
+from releases.peeked_canary import Traffic, plain_at, share_and_median
+from releases.simulated_canary import LOOKS, World, falls, judged, play
 from ropewalk.releases.tally import Arm, Evidence, Pairs, Stratum
 from ropewalk.releases.verdict import Verdict, next_weight, verdict
 from ropewalk.settings import Canary
@@ -164,22 +167,44 @@ def test_a_time_of_day_that_is_harder_for_both_does_not_look_like_harm() -> None
     assert quality.e_value <= 1.0
 
 
+# `make fault` asks the judge itself at each look of each canary; the gate computes for all at once what it says.
+ONE_BY_ONE = bool(os.environ.get("ROPEWALK_CANARIES"))
+WORLDS = (
+    World(errors=(0.01, 0.01), slow=(0.03, 0.03), shares=(0.05, 0.25, 0.5)),
+    World(errors=(0.01, 0.05), slow=(0.03, 0.2), loss=(0.15, 0.18)),
+    World(errors=(0.01, 0.03), loss=(0.15, 0.2), shadow=True),
+)
+
+
+@pytest.mark.parametrize("world", WORLDS)
+def test_what_is_computed_for_all_canaries_at_once_is_what_the_judge_says(world: World) -> None:
+    played = play(world, 4, seed=10)
+    at_once = played.log_e(PLAN)
+
+    said = [[judged(PLAN, played, run, look) for look in range(0, LOOKS, 3)] for run in range(4)]
+
+    assert at_once[:, ::3] == pytest.approx(np.array(said), rel=1e-9, abs=1e-9)
+    assert at_once.max() > 0
+
+
 @pytest.mark.no_cover  # many repetitions of what other tests have counted already
+@pytest.mark.fault
 def test_good_candidates_fall_back_in_at_most_alpha_of_2000_canaries_with_a_look_at_every_step() -> None:
-    for base, runs in ((0.01, 2000), (0.03, 500)):
+    for base, runs in ((0.01, 2000), (0.03, 2000)):
         world = World(errors=(base, base), slow=(0.03, 0.03), shares=(0.05, 0.25, 0.5))
 
-        share, _ = falls(PLAN, world, runs, seed=11)
+        share, _ = falls(PLAN, world, runs, seed=11, one_by_one=ONE_BY_ONE)
 
         print(f"A/A at {base:.0%} errors: {share:.2%} of {runs} canaries fell back, at most {PLAN.alpha:.0%} may")  # noqa: T201 - figures
         assert share <= PLAN.alpha
 
 
 @pytest.mark.no_cover  # many repetitions of what other tests have counted already
+@pytest.mark.fault
 def test_good_shadows_fall_back_in_at_most_alpha() -> None:
-    share, _ = falls(PLAN, World(shadow=True), 600, seed=12)
+    share, _ = falls(PLAN, World(shadow=True), 2000, seed=12, one_by_one=ONE_BY_ONE)
 
-    print(f"A/A in the shadow: {share:.2%} of 600 fell back")  # noqa: T201 - figures
+    print(f"A/A in the shadow: {share:.2%} of 2000 fell back")  # noqa: T201 - figures
     assert share <= PLAN.alpha
 
 
@@ -188,25 +213,26 @@ def test_good_shadows_fall_back_in_at_most_alpha() -> None:
 def test_more_errors_are_caught_as_soon_as_by_a_test_that_has_all_of_alpha_for_them(
     bad: float, caught: float, minutes: float
 ) -> None:
-    world = World(errors=(0.01, bad))
+    world, runs = World(errors=(0.01, bad)), 1000
 
-    share, at = falls(PLAN, world, 300, seed=13)
-    shadow_share, shadow_at = falls(PLAN, replace(world, shadow=True), 300, seed=14)
-    plain_share, plain_at = plain_falls(PLAN.alpha, world, 300, seed=15)
+    share, at = falls(PLAN, world, runs, seed=13)
+    shadow_share, shadow_at = falls(PLAN, replace(world, shadow=True), runs, seed=14)
+    plain = plain_at(PLAN.alpha, Traffic(errors=world.errors), runs, np.random.default_rng(15))
+    plain_share, plain_when = share_and_median(plain)
 
     print(  # noqa: T201 - figures for people, shown by -s
         f"errors 1 % -> {bad:.0%}: split {share:.1%} in {at:g} min, shadow {shadow_share:.1%} in {shadow_at:g} min, "
-        f"plain e-process {plain_share:.1%} in {plain_at:g} min"
+        f"plain e-process {plain_share:.1%} in {plain_when:g} min"
     )
     assert share >= caught
     assert at <= minutes
     assert shadow_share >= share
-    assert shadow_at <= min(at, plain_at)
+    assert shadow_at <= min(at, plain_when)
 
 
 @pytest.mark.no_cover  # many repetitions of what other tests have counted already
 def test_worse_losses_are_caught() -> None:
-    share, at = falls(PLAN, World(loss=(0.15, 0.18)), 200, seed=16)
+    share, at = falls(PLAN, World(loss=(0.15, 0.18)), 1000, seed=16)
 
     print(f"loss 0.15 -> 0.18: {share:.1%} in {at:g} min")  # noqa: T201 - figures
     assert share >= 0.95
