@@ -176,17 +176,24 @@ def run(
     """
     from ropewalk.loops import ends
     from ropewalk.pipelines.execute import run_pipeline
+    from ropewalk.pipelines.spans import told_of_run
 
-    return run_pipeline(
-        house.site,
-        target=target or house.settings.pipeline,
-        args=dict(args or {}),
-        on_progress=on_progress,
-        on_begin=partial(ends.begun, house.site, fire),
-        on_finish=partial(ends.finished, house.site, fire),
-        compute=house.settings.compute,
-        early=early,
-    )
+    with told_of_run(house.site, house.settings.telemetry) as noted:
+
+        def begun(tx: Transaction, run: Run) -> None:
+            noted(run.id)
+            ends.begun(house.site, fire, tx, run)
+
+        return run_pipeline(
+            house.site,
+            target=target or house.settings.pipeline,
+            args=dict(args or {}),
+            on_progress=on_progress,
+            on_begin=begun,
+            on_finish=partial(ends.finished, house.site, fire),
+            compute=house.settings.compute,
+            early=early,
+        )
 
 
 def of_finished(house: House) -> Callable[[Transaction, Run], None]:

@@ -245,6 +245,14 @@ class Blobs(Part, frozen=True, kw_only=True):
     url: str = ""
 
 
+class Telemetry(Part, frozen=True, kw_only=True):
+    """Spans go to the collector at `otlp`, as those of `service`; `share` of the traces that begin here are told."""
+
+    otlp: str = ""
+    service: str = "ropewalk"
+    share: Share = 1.0
+
+
 class Workspaces(Part, frozen=True, kw_only=True):
     """The projects behind this one's door; beyond `open_max` the one that rested longest is closed."""
 
@@ -306,6 +314,7 @@ class Settings(Part, frozen=True, kw_only=True):
     store: Store = Store()
     auth: Auth = Auth()
     workspaces: Workspaces = Workspaces()
+    telemetry: Telemetry = Telemetry()
 
     @property
     def model_name(self) -> str:

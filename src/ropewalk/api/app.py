@@ -30,6 +30,7 @@ from ropewalk.api.sender import Places
 from ropewalk.api.shed import admission_of, is_shed, shed
 from ropewalk.endpoints.planes import Planes
 from ropewalk.endpoints.problems import JSON_HEADERS, Headers, Message, Receive, Scope, Send, answer
+from ropewalk.endpoints.requests import access
 from ropewalk.endpoints.sources import Source
 from ropewalk.endpoints.telling import tell
 from ropewalk.errors import RopewalkError, Unavailable
@@ -124,6 +125,7 @@ class Server:
             tell=self._tell,
             directory=self.directory,
             meter=self.meter,
+            note=self.gateway.meters.requests.note,
         )
         self._caring: asyncio.Task[None] | None = None
 
@@ -137,9 +139,13 @@ class Server:
             await self._gate(scope, receive, send)
 
     def _agree(self, planes: Planes, actor: str) -> None:
-        """Have data planes answer as the gate would, and none where each request counts against a quota."""
+        """Have data planes answer as the gate would, and none where each request is counted, written down or told."""
         planes.request_ids = True
-        planes.barred = lambda: self.directory.home.quota.requests_max > 0
+        planes.barred = lambda: (
+            self.directory.home.quota.requests_max > 0
+            or self.gateway.spans is not None
+            or access.isEnabledFor(logging.INFO)
+        )
         planes.told = partial(self._used, actor)
 
     def _used(self, user: str, counts: Mapping[str, int]) -> None:

@@ -16,22 +16,22 @@ from typing import TypeVar
 from ropewalk.access.keeper import Keeper, unknown
 from ropewalk.access.roles import ADMIN, READ, Caller, everything
 from ropewalk.access.tokens import is_token
-from ropewalk.api import login
+from ropewalk.api import login, sender
 from ropewalk.api.addressed import OWN, Meant, addressed, base_of
 from ropewalk.api.directory import Directory
 from ropewalk.api.once import Once
 from ropewalk.api.policy import LOOKS, Policy, is_open, is_served, unknown_trigger
 from ropewalk.api.routes import CALLER, allowed, refused
-from ropewalk.api.sender import Places, address_of, believe, from_here, is_secure, require_own_page, wants_page
 from ropewalk.endpoints.guard import CAME, REQUEST, Guard, Stop, Tell, discard, read_body
-from ropewalk.endpoints.problems import App, Headers, Message, Receive, Scope, Send
+from ropewalk.endpoints.problems import App, Message, Receive, Scope, Send
 from ropewalk.errors import Invalid, NotFound, Refused, RopewalkError, Unavailable
-from ropewalk.workspaces.account import Throttled
+from ropewalk.telemetry.context import CURRENT, HEADER, Current, trace_of
 from ropewalk.workspaces.meter import Meter
 from ropewalk.workspaces.names import DEFAULT
 from ropewalk.workspaces.workspace import HOST, missing, require_open
 
 T = TypeVar("T")
+Note = Callable[[Scope, int, int, int], None]
 # Marks in a request's scope: which workspace it names, which one it is served by, and for whom it is counted.
 ADDRESSED, WORKSPACE, METERED = "ropewalk.addressed", "ropewalk.workspace", "ropewalk.metered"
 _STRANGER, _NONE = (DEFAULT, "(nobody)"), (0,)
@@ -61,6 +61,7 @@ class Gate:
         tell: writes an error in the words of the path's protocol.
         directory: the workspaces behind the server.
         meter: counts requests.
+        note: told of each request with its status, the bytes of its answer and its nanoseconds.
     """
 
     def __init__(
@@ -68,7 +69,7 @@ class Gate:
         app: App,
         *,
         policy: Policy,
-        places: Places,
+        places: sender.Places,
         keeper: Keeper | None,
         actor: str,
         own_rules: Callable[[str], bool],
@@ -76,7 +77,9 @@ class Gate:
         tell: Tell,
         directory: Directory,
         meter: Meter,
+        note: Note,
     ) -> None:
+        self._note = note
         self._app = app
         self._directory = directory
         self._meter = meter
@@ -106,12 +109,12 @@ class Gate:
             await self._app(scope, receive, send)
             return
         if self._proxies:
-            believe(scope, self._proxies)
+            sender.believe(scope, self._proxies)
         number = secrets.token_hex(8)
         scope[REQUEST] = number
         scope[ADDRESSED] = addressed(scope, self._directory.own)
         more = [(b"x-request-id", number.encode())]
-        if is_secure(scope):
+        if sender.is_secure(scope):
             more.append(HSTS)
         status = sent = 0
 
@@ -125,12 +128,16 @@ class Gate:
             await send(message)
 
         began = perf_counter_ns()
+        before = CURRENT.set(Current(number, trace_of(dict(scope["headers"]).get(HEADER))))
         try:
             await self._guard(scope, receive, dressed)
         finally:
+            CURRENT.reset(before)
             workspace, user = scope.get(METERED, _STRANGER)
             (came,) = scope.get(CAME, _NONE)
-            self._meter.add(workspace, user, status, came, sent, perf_counter_ns() - began)
+            took = perf_counter_ns() - began
+            self._meter.add(workspace, user, status, came, sent, took)
+            self._note(scope, status, sent, took)
 
     # ------------------------------------------------------------------------------------------ who and what
     async def _admit(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -173,7 +180,7 @@ class Gate:
         Raises:
             Refused: somebody is.
         """
-        if not from_here(str((scope.get("client") or ("",))[0])):
+        if not sender.from_here(str((scope.get("client") or ("",))[0])):
             raise unknown()
         return self._local[where]
 
@@ -250,13 +257,13 @@ class Gate:
         given = [value for name, value in scope["headers"] if name == b"authorization"]
         caller = None
         if len(given) == 1:
-            caller = await self._by_header(keeper, given[0], address_of(scope))
+            caller = await self._by_header(keeper, given[0], sender.address_of(scope))
         elif not given:
-            secret = login.cookie_of(scope, secure=is_secure(scope))
+            secret = login.cookie_of(scope, secure=sender.is_secure(scope))
             if secret:
                 caller = await self._known(keeper, secret, partial(keeper.session, secret))
                 if caller is not None and scope["method"] not in LOOKS:
-                    require_own_page(scope)
+                    sender.require_own_page(scope)
         if caller is None:
             raise unknown()
         return caller
@@ -323,7 +330,7 @@ class Gate:
     # ----------------------------------------------------------------------------------------------- the login
     async def _door(self, keeper: Keeper, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve `/login` and `/logout`."""
-        method, secure = str(scope["method"]), is_secure(scope)
+        method, secure = str(scope["method"]), sender.is_secure(scope)
         if scope["path"] == "/logout":
             caller = await self._caller(keeper, scope)
             if method != "POST":
@@ -340,7 +347,7 @@ class Gate:
         kind = login.kind_of(scope)
         entry = login.read(await read_body(receive), kind)
         old = login.cookie_of(scope, secure=secure).decode("latin-1")
-        work = partial(keeper.login, entry.user, entry.password, address_of(scope), old=old)
+        work = partial(keeper.login, entry.user, entry.password, sender.address_of(scope), old=old)
         secret = await self._logging_in(work)
         form = kind != "application/json"
         if secret is not None:
@@ -375,20 +382,15 @@ class Gate:
 
     # --------------------------------------------------------------------------------------------------- words
     async def _refuse(self, scope: Scope, send: Send, error: RopewalkError) -> None:
-        headers: Headers = ()
         if error.code == "unauthenticated":
-            if self._keeper is not None and scope["method"] in ("GET", "POST") and wants_page(scope):
+            if self._keeper is not None and scope["method"] in ("GET", "POST") and sender.wants_page(scope):
                 workspace, _ = scope[ADDRESSED]
                 here = base_of(workspace) * bool(workspace) + str(scope["path"])
                 await login.instead(scope, send, here, headers=_ASKS_PAGE)
                 return
             headers = _ASKS
-        elif error.code == "login-locked":
-            headers = ((b"retry-after", b"900"),)
-        elif isinstance(error, Throttled):
-            headers = ((b"retry-after", str(error.seconds).encode()),)
-        elif error.kind == "unavailable":
-            headers = ((b"retry-after", b"1"),)
+        else:
+            headers = sender.later(error)
         await self._tell(scope, send, error, headers)
 
 

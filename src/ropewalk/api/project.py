@@ -19,6 +19,7 @@ from ropewalk.api.mlflow.dispatch import Dispatch
 from ropewalk.api.mlflow.spending import Till
 from ropewalk.api.mlflow.table import ROUTES
 from ropewalk.api.routes import Door, problem_response, starlette_routes
+from ropewalk.api.standing import Standing
 from ropewalk.endpoints import openapi
 from ropewalk.endpoints.gateway import Gateway
 from ropewalk.endpoints.problems import Receive, Scope, Send
@@ -63,6 +64,7 @@ class ProjectApp:
         self.gateway = Gateway(
             house.site, house.settings, environment=environment, on_ready=on_ready, source=source, plane=alone
         )
+        self.gateway.meters.standing = Standing(house, self.gateway.board.names)
         self._house = house
         self._show = show
         self._doors = doors

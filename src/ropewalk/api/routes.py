@@ -16,6 +16,7 @@ from starlette.routing import Route
 from ropewalk.access.roles import APPROVE, Caller, everything
 from ropewalk.endpoints.guard import JSON_DEPTH_MAX, depth_within
 from ropewalk.endpoints.problems import Scope, status_of
+from ropewalk.endpoints.requests import ROUTE
 from ropewalk.errors import Invalid, Refused, RopewalkError
 from ropewalk.house import House
 
@@ -89,6 +90,7 @@ def problem_response(error: RopewalkError) -> Response:
 
 
 async def _serve(house: House, door: Door, request: Request) -> Response:
+    request.scope[ROUTE] = door.path
     try:
         caller = require(request.scope, door.action, house)
         if caller.name != house.site.actor:

@@ -8,8 +8,9 @@ from functools import lru_cache
 from urllib.parse import urlsplit
 
 from ropewalk.endpoints.crowd import network_of
-from ropewalk.endpoints.problems import Scope
-from ropewalk.errors import Refused
+from ropewalk.endpoints.problems import Headers, Scope
+from ropewalk.errors import Refused, RopewalkError
+from ropewalk.workspaces.account import Throttled
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -93,3 +94,12 @@ def believe(scope: Scope, proxies: frozenset[str]) -> None:
     scheme = headers.get(b"x-forwarded-proto", b"").rpartition(b",")[2].strip().lower()
     if scheme in (b"http", b"https"):
         scope["scheme"] = scheme.decode()
+
+
+def later(error: RopewalkError) -> Headers:
+    """Return when whoever was refused may ask again, where time helps."""
+    if error.code == "login-locked":
+        return ((b"retry-after", b"900"),)
+    if isinstance(error, Throttled):
+        return ((b"retry-after", str(error.seconds).encode()),)
+    return ((b"retry-after", b"1"),) if error.kind == "unavailable" else ()

@@ -28,8 +28,11 @@ def serve(options: argparse.Namespace, out: Output) -> None:
     from ropewalk.cli import logline
     from ropewalk.clock import SystemClock
     from ropewalk.endpoints import packed, server
+    from ropewalk.endpoints.numbered import Numbered
+    from ropewalk.settings import Telemetry
+    from ropewalk.telemetry.open import spans_of
 
-    logline.begin()
+    logline.begin(options.log, requests=options.log_requests)
     source = packed.PackedSource(Path(options.bundle))
     hosts = tuple(name for name in os.environ.get(HOSTS, packed.ANY).split(",") if name)
     listener = server.listen(options.host or LOCAL, _port(options), for_others=bool(options.host))
@@ -44,7 +47,9 @@ def serve(options: argparse.Namespace, out: Output) -> None:
         out.now("SIGTERM or Ctrl-C stops it; answers under way are finished first.")
 
     app = packed.gateway(source, SystemClock(), hosts=hosts if options.host else (), on_ready=ready)
-    server.run(packed.Renamed(app, packed.routes_in(os.environ)), listener)
+    with spans_of(Telemetry()) as app.spans:
+        numbered = Numbered(app, app.meters.requests.note)
+        server.run(packed.Renamed(numbered, packed.routes_in(os.environ)), listener)
     out.line("stopped")
     out.result({"url": url, "endpoint": endpoint, "release": release})
 

@@ -7,6 +7,7 @@ import os
 import shlex
 from typing import TYPE_CHECKING
 
+from ropewalk.cli import logline
 from ropewalk.cli.output import Output
 from ropewalk.cli.parse import port
 from ropewalk.errors import Invalid
@@ -40,6 +41,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
         "--host", default=os.environ.get(HOST, ""), metavar="ADDRESS", help=f"with --bundle: for others too; or {HOST}"
     )
     parser.add_argument("--probe", action="store_true", help="ask the server of this machine whether it is ready")
+    logline.arguments(parser)
 
 
 def handle(options: argparse.Namespace, out: Output) -> int | None:
@@ -56,8 +58,7 @@ def handle(options: argparse.Namespace, out: Output) -> int | None:
             why="it has not walked the line",
             fix="ropewalk ship, then: ropewalk export bundle, and ropewalk serve --bundle FOLDER --host ADDRESS",
         )
-    from ropewalk.cli import logline
-    from ropewalk.cli.up import listen
+    from ropewalk.cli.up import listen, told
     from ropewalk.console.app import build
     from ropewalk.endpoints import server
     from ropewalk.endpoints.unreleased import VersionSource, choose, endpoint_of, served_of
@@ -67,7 +68,7 @@ def handle(options: argparse.Namespace, out: Output) -> int | None:
         with house.site.db.read() as rows:
             found, follows = choose(rows, house.settings.model_name, options.model)
         served = served_of(house.site, found)
-        logline.begin()
+        logline.begin(options.log, requests=options.log_requests)
         listener = listen(house, options.port, open_to_others=False)
         url = server.address_of(listener)
         source = VersionSource(
@@ -84,7 +85,8 @@ def handle(options: argparse.Namespace, out: Output) -> int | None:
             _say(found, url, endpoint, served.example, follows=follows, out=out)
 
         app = build(house, environment="unreleased", on_ready=ready, source=source)
-        server.run(app, listener, admission=app.admission)
+        with told(house, app):
+            server.run(app, listener, admission=app.admission)
     out.line("stopped")
     out.result({"url": url, "endpoint": endpoint, "model": found.ref})
     out.next(shlex.join(["ropewalk", "ship", found.ref]), "ropewalk status")

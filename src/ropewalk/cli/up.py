@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Generator
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from ropewalk.cli import logline
 from ropewalk.cli.output import Output
 from ropewalk.cli.parse import port
 from ropewalk.errors import Invalid, NotFound, Unavailable
@@ -14,6 +17,7 @@ from ropewalk.errors import Invalid, NotFound, Unavailable
 if TYPE_CHECKING:
     import socket
 
+    from ropewalk.api.app import Server
     from ropewalk.endpoints.problems import App
     from ropewalk.endpoints.server import Tls
     from ropewalk.house import House
@@ -52,11 +56,11 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--allow-host", action="append", default=[], metavar="NAME", help="a name by which callers reach the server"
     )
+    logline.arguments(parser)
 
 
 def handle(options: argparse.Namespace, out: Output) -> None:
     """Serve until SIGTERM or Ctrl-C, then answer what is under way and leave."""
-    from ropewalk.cli import logline
     from ropewalk.cli.project import is_project
     from ropewalk.console.app import build
     from ropewalk.endpoints import server
@@ -69,7 +73,7 @@ def handle(options: argparse.Namespace, out: Output) -> None:
     _require_safe(settings, tls)
     if settings.auth.enabled and fresh:
         raise _nobody(settings)
-    logline.begin()
+    logline.begin(options.log, requests=options.log_requests)
     with open_house(options.project) as opened:
         house = replace(opened, settings=settings)
         _require_users(house)
@@ -95,13 +99,29 @@ def handle(options: argparse.Namespace, out: Output) -> None:
             loop.start()
         try:
             whole = app if rpc is None else _with_rpc(app, settings, rpc, tls)
-            server.run(whole, listener, tls=tls, admission=app.admission)
+            with told(house, app):
+                server.run(whole, listener, tls=tls, admission=app.admission)
         finally:
             for loop in reversed(turning):
                 loop.stop()
     out.line("stopped")
     out.result({"url": url})
     out.next("ropewalk status")
+
+
+@contextmanager
+def told(house: House, app: Server) -> Generator[None]:
+    """Have the answers of a server told as spans, where the project or the environment says to whom.
+
+    Raises:
+        Invalid: what it says is no address.
+        Missing: OpenTelemetry's library is not installed.
+    """
+    from ropewalk.telemetry.open import spans_of
+
+    with spans_of(house.settings.telemetry) as spans:
+        app.gateway.spans = spans
+        yield
 
 
 def _rpc_port(host: str, wanted: int, settings: Settings) -> int:

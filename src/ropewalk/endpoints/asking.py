@@ -46,11 +46,13 @@ class Given:
         rows: output columns by name, or `{"error": {...}}`.
         warnings: what was out of the contract's ordinary, or an empty tuple.
         warm: the release that answered the first row.
+        begun_us: when its rows had come, microseconds since the epoch.
     """
 
-    __slots__ = ("ids", "releases", "rows", "warm", "warnings")
+    __slots__ = ("begun_us", "ids", "releases", "rows", "warm", "warnings")
 
-    def __init__(self, ids: list[str], warm: Warm) -> None:
+    def __init__(self, ids: list[str], warm: Warm, begun_us: int = 0) -> None:
+        self.begun_us = begun_us
         self.ids = ids
         self.releases: list[str] = [""] * len(ids)
         self.rows: list[dict[str, Any]] = [{}] * len(ids)
@@ -117,11 +119,15 @@ class Patience:
         pin: a release that the caller named, or an empty string.
         seconds: how long the caller waits.
         receive: ASGI's, to notice that the caller has left.
+        trace: id of the trace that the request belongs to, or an empty string.
+        given: what was answered, for whoever tells of it.
     """
 
-    __slots__ = ("pin", "receive", "seconds")
+    __slots__ = ("given", "pin", "receive", "seconds", "trace")
 
-    def __init__(self, *, pin: str, seconds: float, receive: Receive | None) -> None:
+    def __init__(self, *, pin: str, seconds: float, receive: Receive | None, trace: str = "") -> None:
+        self.given: Given | None = None
+        self.trace = trace
         self.pin = pin
         self.seconds = seconds
         self.receive = receive
@@ -147,7 +153,7 @@ async def ask(route: Route, asked: Asked, patience: Patience, *, clock: Clock) -
     ids = ids_of(at_us, len(asked.rows))
     first = pinned(route, patience.pin) if patience.pin else route.champion
     groups = _groups(traffic, asked, ids, pin=patience.pin)
-    given = Given(ids, first)
+    given = Given(ids, first, at_us)
     futures: list[tuple[list[int], asyncio.Future[Outcome], str]] = []
     checked = [(role, places, _warm_of(route, role, first)) for role, places in groups.items()]
     make = partial(
@@ -170,6 +176,7 @@ async def ask(route: Route, asked: Asked, patience: Patience, *, clock: Clock) -
             _shadow(route, asked, item, places)
         if len(checked) == 1:
             given.warm = warm
+    patience.given = given
     return await _gathered(futures, given)
 
 
@@ -198,6 +205,7 @@ def _item(
         deadline=begun + patience.seconds,
         answer=asyncio.get_running_loop().create_future(),
         receive=patience.receive,
+        trace=patience.trace,
     )
 
 
@@ -283,6 +291,7 @@ def _shadow(route: Route, asked: Asked, item: Item, places: list[int]) -> None:
         deadline=item.deadline,
         answer=asyncio.get_running_loop().create_future(),
         pairs=item.ids,
+        trace=item.trace,
     )
     if unfit:
         warm.lane.refuse(twin, Invalid("contract-broken", "The records do not fit the model's contract."))

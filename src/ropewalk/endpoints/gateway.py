@@ -18,14 +18,18 @@ from ropewalk.endpoints.meters import Meters
 from ropewalk.endpoints.planes import LENDER, Planes
 from ropewalk.endpoints.problems import Headers, Receive, Scope, Send, answer, answer_json, status_of
 from ropewalk.endpoints.recorder import Recorder
+from ropewalk.endpoints.requests import ROUTE
 from ropewalk.endpoints.runtime import COMMAND, start_worker
 from ropewalk.endpoints.served import Served
+from ropewalk.endpoints.serving import tell_of
 from ropewalk.endpoints.sources import SiteSource, Source
 from ropewalk.endpoints.switchboard import Route, Switchboard
-from ropewalk.endpoints.telling import tell
+from ropewalk.endpoints.telling import pattern_of, tell
 from ropewalk.errors import Invalid, NotFound, RopewalkError, Unavailable
 from ropewalk.settings import Serve, Settings
 from ropewalk.site import Site
+from ropewalk.telemetry.context import HEADER, PARENT, parent_of
+from ropewalk.telemetry.spans import Spans
 
 RELEASE_HEADER = b"x-ropewalk-release"
 DEADLINE_HEADER = b"x-ropewalk-deadline-ms"
@@ -43,6 +47,9 @@ class Doorway:
         on_ready: called when the first releases stand and requests may come.
         hosts: names by which callers may reach it besides loopback; the address of `serve` when empty, `*` for any.
         plane: whether connections may be given to data planes: not where callers have to be asked who they are.
+
+    Attributes:
+        spans: who is told of every answer's trace, or None.
     """
 
     def __init__(
@@ -58,8 +65,9 @@ class Doorway:
         hosts: tuple[str, ...] = (),
     ) -> None:
         self.board = Switchboard(source, self._lane, before=self._before)
-        self.meters = Meters(self._gauges)
+        self.meters = Meters(self._gauges, clock)
         self.planes = Planes(self.board, source, serve=serve, clock=clock, meters=self.meters, capture=capture)
+        self.spans: Spans | None = None
         self._plane = plane and serve.plane and not hosts  # a plane knows loopback's names alone
         self._looking = Looking(self.board, self.meters)
         self._source = source
@@ -148,6 +156,7 @@ class Doorway:
     # --------------------------------------------------------------------------------------------- answers
     async def _answer(self, scope: Scope, receive: Receive, send: Send) -> None:
         path = scope["path"]
+        scope[ROUTE] = pattern_of(path)
         try:
             match path.split("/"):
                 case ["", "endpoints", name, "predict"]:
@@ -165,7 +174,8 @@ class Doorway:
                     await self._repository(rest, scope, receive, send)
                 case _:
                     _method(scope, b"GET, HEAD")
-                    await self._looking(path, send)
+                    accepts = b",".join(value for name, value in scope["headers"] if name == b"accept")
+                    await self._looking(path, send, accepts.decode("latin-1"))
         except RopewalkError as error:
             more: dict[str, object] = {"problems": error.problems} if isinstance(error, Refusals) else {}
             await tell(scope, send, error, _headers_of(error), **more)
@@ -177,17 +187,20 @@ class Doorway:
     ) -> None:
         """Answer a prediction: the body is read first, then the route is chosen and asked without a pause between."""
         _method(scope, b"POST")
+        began_us = self._clock.now_us()
         headers = dict(scope["headers"])
         media = media_of(headers, form)
+        scope[PARENT] = parent = parent_of(headers.get(HEADER))
         body = await read_body(receive)
         seconds = _deadline(headers.get(DEADLINE_HEADER), self._serve.deadline_ms) / 1000
+        trace = parent.trace if parent else ""
+        patience = Patience(pin="", seconds=seconds, receive=receive, trace=trace)
         status = 200
         try:
             route = self._looking.route(name)
-            pin = headers.get(RELEASE_HEADER, b"").decode("latin-1")
+            patience.pin = headers.get(RELEASE_HEADER, b"").decode("latin-1")
             if version:
-                pin = version_of(route, version).served.release
-            patience = Patience(pin=pin, seconds=seconds, receive=receive)
+                patience.pin = version_of(route, version).served.release
             reply = await form.answer(
                 Question(route, body, media=media, headers=headers, patience=patience, clock=self._clock)
             )
@@ -195,7 +208,11 @@ class Doorway:
             status = status_of(error)
             raise
         finally:
-            self.meters.answered(name if name in self.board.routes else "", status)
+            known = name if name in self.board.routes else ""
+            self.meters.answered(known, status)
+            if self.spans is not None:
+                given, now_us = patience.given, self._clock.now_us()
+                tell_of(self.spans, scope, endpoint=known, status=status, given=given, began_us=began_us, now_us=now_us)
         if self._plane:  # whoever asks again and again may do so without this process in between
             scope[LENDER] = (self.planes, headers.get(b"host", b""))
         await answer(send, 200, reply.body, reply.headers)

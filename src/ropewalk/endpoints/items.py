@@ -33,6 +33,7 @@ class Item:
         "pairs",
         "receive",
         "role",
+        "trace",
         "warnings",
     )
 
@@ -52,6 +53,7 @@ class Item:
         answer: asyncio.Future[Outcome],
         pairs: list[str] | None = None,
         receive: Receive | None = None,
+        trace: str = "",
     ) -> None:
         self.alone = False  # set when a batch with it failed: it then goes by itself, so that it harms nobody else
         self.ids = ids
@@ -67,6 +69,7 @@ class Item:
         self.answer = answer
         self.pairs = pairs
         self.receive = receive
+        self.trace = trace
 
 
 class Outcome:

@@ -14,6 +14,8 @@ import msgspec
 
 _HEAD_BYTES = 8
 ENDING = ".journal"
+# A column of a frame that only rows with a trace have: the id of each row's, empty for a row without one.
+TRACE = "trace"
 _decode = msgspec.msgpack.Decoder().decode
 _encode = msgspec.msgpack.Encoder().encode
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Sequence
 from typing import Any
 
@@ -18,7 +19,6 @@ from ropewalk.errors import Invalid, NotFound, Unavailable
 
 EXTENSIONS = ("binary_tensor_data", "model_configuration", "model_repository", "statistics")
 _TEXT = ((b"content-type", b"text/plain; charset=utf-8"), (b"cache-control", b"no-store"))
-_METRICS = ((b"content-type", b"text/plain; version=0.0.4; charset=utf-8"),)
 
 
 class Looking:
@@ -33,8 +33,13 @@ class Looking:
         self._board = board
         self._meters = meters
 
-    async def __call__(self, path: str, send: Send) -> None:
+    async def __call__(self, path: str, send: Send, accept: str = "") -> None:
         """Answer a GET.
+
+        Args:
+            path: asked for.
+            send: ASGI's.
+            accept: media types that the caller takes.
 
         Raises:
             NotFound: nothing is there.
@@ -51,6 +56,10 @@ class Looking:
                 await answer(send, 200, SPOKEN_VERSION.encode(), _TEXT)
             case ["", "version"]:
                 await answer(send, 200, SPOKEN_VERSION.encode(), _TEXT)
+            case ["", "metrics"]:
+                await asyncio.to_thread(self._meters.look)
+                body, media = self._meters.encoded(accept)
+                await answer(send, 200, body, ((b"content-type", media.encode()), (b"cache-control", b"no-store")))
             case _:
                 await self._page(path, send)
 
@@ -63,8 +72,6 @@ class Looking:
                 await answer_json(send, 200, openapi.document(routes))
             case "/docs":
                 await answer(send, 200, openapi.page(routes), openapi.PAGE_HEADERS)
-            case "/metrics":
-                await answer(send, 200, self._meters.text(), _METRICS)
             case _:
                 raise _nothing(path)
 

@@ -7,6 +7,7 @@ from typing import Any
 from ropewalk.clock import Clock
 from ropewalk.endpoints.capture import Capture
 from ropewalk.endpoints.items import Columns, Item
+from ropewalk.endpoints.journal import TRACE
 from ropewalk.endpoints.meters import Meters
 
 
@@ -44,9 +45,11 @@ class Recorder:
         now = self._clock.monotonic()
         roles = [item.role for item in items for _ in item.ids]
         took = [int((now - item.begun) * 1_000_000) for item in items for _ in item.ids]
+        ids = [one for item in items for one in item.ids]
+        traces = [item.trace for item in items for _ in item.ids] if any(item.trace for item in items) else []
         if self._capture is not None:
             frame: dict[str, Any] = {
-                "id": [one for item in items for one in item.ids],
+                "id": ids,
                 "at_us": [item.at_us for item in items for _ in item.ids],
                 "event_us": [one for item in items for one in item.event_us],
                 "endpoint": self._endpoint,
@@ -59,8 +62,9 @@ class Recorder:
                 "latency_us": took,
                 "generation": [item.generation for item in items for _ in item.ids],
                 "warnings": [one for item in items for one in item.warnings],
+                **({TRACE: traces} if traces else {}),
                 "in": columns,
                 "out": outputs,
             }
             self._capture.write(self._endpoint, frame, len(status))
-        self._meters.batch(self._endpoint, self._release, roles, status, took)
+        self._meters.batch(self._endpoint, self._release, roles, status=status, latency_us=took, ids=ids, traces=traces)

@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
-from ropewalk.endpoints.journal import read_journal
+from ropewalk.endpoints.journal import TRACE, read_journal
 from ropewalk.errors import Corrupt, NotFound
 from ropewalk.refs import digest_of, digest_of_file
 from ropewalk.site import Site
@@ -88,9 +88,12 @@ def frame_of(frames: Iterable[dict[str, Any]]) -> pl.DataFrame:
     for frame in frames:
         inputs, outputs = frame["in"], frame["out"]
         names = (str(frame["release"]), *(f"in.{name}" for name in inputs), *(f"out.{name}" for name in outputs))
-        group = groups.setdefault(names, {name: [] for name in (*FIXED, *names[1:])})
         rows = len(frame["id"])
-        for name in FIXED:
+        fixed = FIXED
+        if TRACE in frame:  # those alone have the column whose callers sent a trace
+            fixed, names = (*FIXED, TRACE), (*names, TRACE)
+        group = groups.setdefault(names, {name: [] for name in (*FIXED, *names[1:])})
+        for name in fixed:
             value: Any = frame[name]
             group[name] += cast("list[Any]", value) if isinstance(value, list) else [value] * rows
         for name, values in inputs.items():
@@ -101,7 +104,7 @@ def frame_of(frames: Iterable[dict[str, Any]]) -> pl.DataFrame:
         pl.DataFrame(
             [
                 pl.Series(name, values, dtype=pl.Int64 if name in _WHOLE else pl.String)
-                if name in FIXED
+                if name in FIXED or name == TRACE
                 else pl.Series(name, values, strict=False)
                 for name, values in group.items()
             ]

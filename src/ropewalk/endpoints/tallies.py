@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from bisect import bisect_left
 from collections import Counter
+from collections.abc import Sequence
 from typing import Any
 
-from ropewalk.endpoints.meters import BOUNDS_US
+from ropewalk.endpoints.exemplars import BOUNDS_US, Example, slowest
 
 
 class Tallies:
@@ -24,6 +25,7 @@ class Tallies:
         self._rows: Counter[tuple[str, str]] = Counter()
         self._spread: dict[str, list[int]] = {}
         self._micros: Counter[str] = Counter()
+        self._examples: dict[str, dict[int, Example]] = {}
         self._batches: Counter[str] = Counter()
         self.turned_away = 0
         self.answers = self.bytes_in = self.bytes_out = self.busy_ns = 0
@@ -31,7 +33,9 @@ class Tallies:
     def __bool__(self) -> bool:
         return bool(self.answers or self._batches or self.turned_away)
 
-    def batch(self, release: str, role: str, took: list[int]) -> None:
+    def batch(
+        self, release: str, role: str, took: list[int], *, ids: Sequence[str], traces: Sequence[str], at_us: int
+    ) -> None:
         """Count a group of rows that was answered; `took` in microseconds, one a row."""
         self._rows[release, role] += len(took)
         spread = self._spread.get(release)
@@ -41,6 +45,8 @@ class Tallies:
             spread[bisect_left(BOUNDS_US, one)] += 1
         self._micros[release] += sum(took)
         self._batches[release] += 1
+        example = slowest(took, ids, traces, at_us)
+        self._examples.setdefault(release, {})[bisect_left(BOUNDS_US, example.micros)] = example
 
     def answered(self, bytes_in: int, bytes_out: int) -> None:
         """Count an answer that left."""
@@ -54,6 +60,7 @@ class Tallies:
             "rows": [[release, role, count] for (release, role), count in self._rows.items()],
             "spread": self._spread,
             "micros": dict(self._micros),
+            "examples": {release: list(one.values()) for release, one in self._examples.items()},
             "batches": dict(self._batches),
             "answers": self.answers,
             "turned_away": self.turned_away,

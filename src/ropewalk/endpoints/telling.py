@@ -27,6 +27,47 @@ _WORDS = {
     503: "TEMPORARILY_UNAVAILABLE",
 }
 _UNFIT = 422
+_PATTERNS = tuple(
+    (re.compile(re.sub(r"\{\w+\}", "[^/]+", pattern)), pattern)
+    for pattern in (
+        "/endpoints/{name}/predict",
+        "/v2/models/{name}/infer",
+        "/invocations",
+        "/endpoints/{name}/invocations",
+        "/v2/models/{name}/versions/{version}/infer",
+        "/metrics",
+        "/ping",
+        "/health",
+        "/version",
+        "/endpoints/{name}/ping",
+        "/endpoints/{name}/health",
+        "/endpoints/{name}/version",
+        "/v2",
+        "/v2/health/live",
+        "/v2/health/ready",
+        "/v2/models/stats",
+        "/v2/models/{name}",
+        "/v2/models/{name}/ready",
+        "/v2/models/{name}/config",
+        "/v2/models/{name}/stats",
+        "/v2/models/{name}/versions/{version}",
+        "/v2/models/{name}/versions/{version}/ready",
+        "/v2/repository/index",
+        "/v2/repository/models/{name}/load",
+        "/v2/repository/models/{name}/unload",
+        "/",
+        "/docs",
+        "/openapi.json",
+    )
+)
+
+
+def pattern_of(path: str) -> str:
+    """Return the pattern of a path that the gateway serves, names and versions left out; empty for any other."""
+    for found, pattern in _PATTERNS:
+        if found.fullmatch(path):
+            return pattern
+    return ""
 
 
 def is_scoring(path: str) -> bool:

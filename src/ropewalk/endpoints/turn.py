@@ -18,13 +18,14 @@ from ropewalk.endpoints.forms import HEAD_HEADER, INFER, PLAIN
 from ropewalk.endpoints.goods import Stand
 from ropewalk.endpoints.heads import Head
 from ropewalk.endpoints.items import OK, statuses
-from ropewalk.endpoints.journal import framed
+from ropewalk.endpoints.journal import TRACE, framed
 from ropewalk.endpoints.reply import Reply
 from ropewalk.endpoints.routing import role_of
 from ropewalk.endpoints.served import columns_of
 from ropewalk.endpoints.tallies import Tallies
 from ropewalk.errors import RopewalkError
 from ropewalk.releases.traffic import Traffic
+from ropewalk.telemetry.context import HEADER, trace_of
 
 # So many rows are looked at column by column rather than one by one.
 COLUMNAR_ROWS_MIN = 2
@@ -253,8 +254,9 @@ class Turn:
             return
         now = self._clock.monotonic()
         took = [[int((now - one.begun) * 1_000_000) for one in group.questions] for group in groups]
+        traces = [_traces(group) for group in groups]
         if self._write is not None:
-            frames = [self._frame(group, at_us, each) for group, each in zip(groups, took, strict=True)]
+            frames = [self._frame(*each, at_us) for each in zip(groups, took, traces, strict=True)]
             try:
                 self._write(b"".join(frames))
             except OSError:
@@ -262,10 +264,17 @@ class Turn:
                     for one in group.questions:
                         one.left, one.reply = True, None
                 return
-        for group, each in zip(groups, took, strict=True):
-            self._tallies.batch(group.stand.served.release, group.role, each)
+        for group, each, own in zip(groups, took, traces, strict=True):
+            self._tallies.batch(
+                group.stand.served.release,
+                group.role,
+                each,
+                ids=[one.ids[at] for one, at in zip(group.questions, group.places, strict=True)],
+                traces=own,
+                at_us=at_us,
+            )
 
-    def _frame(self, group: Group, at_us: int, took: list[int]) -> bytes:
+    def _frame(self, group: Group, took: list[int], traces: list[str], at_us: int) -> bytes:
         """Return a group as a frame of the journal, which the home process seals like its own."""
         traffic, rows = self.traffic, len(group.questions)
         both = list(zip(group.questions, group.places, strict=True))
@@ -284,10 +293,17 @@ class Turn:
                 "latency_us": took,
                 "generation": [traffic.generation] * rows,
                 "warnings": [0] * rows,
+                **({TRACE: traces} if traces else {}),
                 "in": group.columns,
                 "out": group.outputs,
             }
         )
+
+
+def _traces(group: Group) -> list[str]:
+    """Return the trace of each row, empty for rows without one; nothing where no row has any."""
+    headers = [one.head.headers.get(HEADER) for one in group.questions]
+    return [trace_of(one) for one in headers] if any(headers) else []
 
 
 def _are_ok(outputs: Columns, rows: int) -> bool:

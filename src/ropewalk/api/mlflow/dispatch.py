@@ -22,6 +22,7 @@ from ropewalk.api.mlflow.route import CALLER, Action, Call, How, Route
 from ropewalk.api.mlflow.spending import Till
 from ropewalk.endpoints.guard import depth_within, read_body
 from ropewalk.endpoints.problems import JSON_HEADERS, Receive, Scope, Send, answer
+from ropewalk.endpoints.requests import ROUTE
 from ropewalk.errors import Invalid, NotFound, Refused, RopewalkError
 from ropewalk.house import House
 from ropewalk.refs import digest_of
@@ -149,6 +150,7 @@ class Dispatch:
         """Speak ASGI; the layers around it have checked who asks and how much he says."""
         try:
             bound, path = self._find(scope)
+            scope[ROUTE] = "/" + "/".join(bound.segments)
             caller = scope.get(CALLER)
             _permit(caller, bound.route.action, scope)
             site = self._house.site if caller is None else self._site_of(str(caller.name))
