@@ -67,8 +67,10 @@ def at_requests(at: Floats, values: Floats, requests: int) -> Floats:
     return np.take_along_axis(padded, index, axis=1)
 
 
-def good(plan: Canary, traffic: Traffic, runs: int, dice: np.random.Generator) -> tuple[Floats, Floats]:
-    """Return the largest e-value that each good canary shows at any request: of errors alone, and of all signals.
+def good(plan: Canary, traffic: Traffic, runs: int, dice: np.random.Generator) -> tuple[Floats, Floats, Floats]:
+    """Return the largest e-value that each good canary shows at any request, and at which request it falls (0: never).
+
+    The first is that of errors alone, the second that of all signals, by which it falls.
 
     Errors are the traffic's, a tenth of them as many outputs are invalid, 2 % of rows are slow, every tenth request
     gets a label and every tenth a reported number. Of slowness only what makes it larger is simulated: that the
@@ -88,7 +90,8 @@ def good(plan: Canary, traffic: Traffic, runs: int, dice: np.random.Generator) -
         if name in weights:
             logs = _means(traffic, worth, runs, requests // 10, dice)
             total += weights[name] * np.exp(np.repeat(logs, 10, axis=1))
-    return errors, np.log(total.max(axis=1))
+    out = total >= 1 / plan.alpha
+    return errors, np.log(total.max(axis=1)), np.where(out.any(axis=1), out.argmax(axis=1) + 1, 0)
 
 
 def _means(traffic: Traffic, worth: float, runs: int, units: int, dice: np.random.Generator) -> Floats:

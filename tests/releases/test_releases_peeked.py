@@ -53,12 +53,13 @@ def test_a_value_stands_from_its_event_to_the_next() -> None:
 
 @pytest.mark.no_cover  # many repetitions of what other tests have counted already
 def test_good_canaries_fall_in_at_most_alpha_with_a_look_after_every_request() -> None:
-    errors, every = good(PLAN, Traffic(errors=(0.03, 0.03)), 100, np.random.default_rng(4))
+    errors, every, when = good(PLAN, Traffic(errors=(0.03, 0.03)), 100, np.random.default_rng(4))
 
     limit = math.log(1 / PLAN.alpha)
     assert (every >= limit).mean() <= PLAN.alpha
     assert (errors >= limit).mean() <= PLAN.alpha + 0.02
     assert every.max() > 0  # it looked
+    assert ((when > 0) == (every >= limit)).all()
 
 
 @pytest.mark.no_cover
