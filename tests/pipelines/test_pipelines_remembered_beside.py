@@ -8,7 +8,7 @@ from ropewalk.pipelines.early import GRAPHS as FOLDER
 from ropewalk.pipelines.remembered import GRAPHS_MAX, Remembered
 
 PROJECT = {"tree": "t", "files": "f", "globals": []}
-TOLD = {"plain": True, "entries": [], "nodes": []}
+TOLD = {"plain": True, "entries": [], "calls": []}
 
 
 def test_runs_beside_each_other_remember_their_graphs_and_no_more_than_a_few_stay(tmp_path):

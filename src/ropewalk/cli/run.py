@@ -145,7 +145,8 @@ def handle(options: argparse.Namespace, out: Output) -> int | None:
             with house.site.db.read() as rows:
                 points = keep.metrics(rows, done.run.id)
                 models = _made(rows, done.run.id)
-    _show(done, points, models, out)
+            states = done.states() if out.json else []
+    _show(done, states, points, models, out)
     return None
 
 
@@ -200,9 +201,15 @@ def _typed(value: object) -> str:
             return str(value)
 
 
-def _show(done: RunResult, points: Sequence[Point], models: Sequence[ModelVersion], out: Output) -> None:
+def _show(
+    done: RunResult,
+    states: Sequence[tuple[str, str]],
+    points: Sequence[Point],
+    models: Sequence[ModelVersion],
+    out: Output,
+) -> None:
     resumed = ", resumed where it was interrupted" if done.resumed else ""
-    steps = f"{len(done.steps)} step{'s' if len(done.steps) != 1 else ''}"
+    steps = f"{done.total} step{'s' if done.total != 1 else ''}"
     out.line()
     out.line(f"{done.run.name} {done.run.state}: {steps}, {done.count('cached')} from the cache{resumed}", style="bold")
     if points:
@@ -215,7 +222,7 @@ def _show(done: RunResult, points: Sequence[Point], models: Sequence[ModelVersio
             "name": done.run.name,
             "state": done.run.state,
             "resumed": done.resumed,
-            "steps": [{"node": step.node, "state": step.state} for step in done.steps],
+            "steps": [{"node": node, "state": state} for node, state in states],
             "metrics": {point.key: point.value for point in points},
             "models": [model.ref for model in models],
         }

@@ -205,7 +205,7 @@ class Play:
         with home.site.db.read() as rows:
             points = {point.key: point.value for point in keep.metrics(rows, done.run.id)}
         told = ", ".join(f"{name} {points[name]:.4f}" for name in ("roc_auc", "brier") if name in points)
-        counts = f"{len(done.steps)} steps, {done.count('cached')} from the cache"
+        counts = f"{done.total} steps, {done.count('cached')} from the cache"
         self._voice.say(f"run {done.run.name} {done.run.state}: {counts}; on its holdout: {told}")
 
     def _change(self, name: str) -> None:

@@ -13,8 +13,9 @@ from ropewalk.compute.local import LocalPool
 from ropewalk.compute.pool import Ending, Job, Lost, Pool, ended_how
 from ropewalk.errors import Conflict, Corrupt, Invalid, NotFound, RopewalkError, Unavailable
 from ropewalk.pipelines import failures
+from ropewalk.pipelines.calls import nodes_of
 from ropewalk.pipelines.early import environ, workers
-from ropewalk.pipelines.graph import Code, Graph, Node
+from ropewalk.pipelines.graph import Code, Graph
 from ropewalk.pipelines.remembered import Remembered
 from ropewalk.records import frozen
 from ropewalk.refs import canonical, digest_of
@@ -71,12 +72,7 @@ def described(
     remembered = Remembered(site.hidden, target, args)
     warm = not remembered.likely
     with started(site, target, args, workers_max=workers_max, warm=warm, early=early) as (pool, code, project):
-        told = remembered.get(project)
-        known = told is not None
-        if told is None:
-            told = ask(site, pool, {"op": "describe", "project": project})
-            remembered.keep(project, told)
-        graph = _graph(told)
+        graph, known = _graph_of(site, pool, project, remembered)
         if not known and workers_max != 1:
             pool.warm(min(graph.width(), AT_ONCE))  # the second starts while the run is begun
         yield Described(graph=graph, code=code, project=project, pool=pool)
@@ -163,12 +159,22 @@ def _trusted(site: Site) -> tuple[str, ...]:
     return read_settings(site.root).scan.globals
 
 
+def _graph_of(site: Site, pool: Pool, project: dict[str, Any], remembered: Remembered) -> tuple[Graph, bool]:
+    """Return the graph, and whether nobody had to be asked; what it was told in is forgotten."""
+    told = remembered.get(project)
+    if told is not None:
+        return _graph(told), True
+    told = ask(site, pool, {"op": "describe", "project": project})
+    remembered.keep(project, told)
+    return _graph(told), False
+
+
 def _graph(told: Mapping[str, Any]) -> Graph:
     codes = [Code(digest=item["digest"], parts=item["parts"], reads=tuple(item["reads"])) for item in told["codes"]]
     return Graph(
         pipeline=told["pipeline"],
         args=told["args"],
-        nodes=tuple(Node(**item | {"secrets": tuple(item["secrets"])}) for item in told["nodes"]),
+        nodes=nodes_of(told),
         codes={code.digest: code for code in codes},
         entries=tuple(told["entries"]),
     )

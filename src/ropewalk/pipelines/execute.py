@@ -74,7 +74,7 @@ def run_pipeline(
         run, resumed = site.db.write(begin)
         done = _walk(site, run, Turns(site, opened, run, on_progress), on_finish)
     with site.db.read() as reader:
-        return RunResult(run=done, steps=outcomes.steps_of(reader, run.id, running=False), resumed=resumed)
+        return RunResult(run=done, counts=outcomes.counts_of(reader, run.id), resumed=resumed, db=site.db)
 
 
 def _walk(site: Site, run: Run, turns: Turns, on_finish: Callable[[Transaction, Run], None]) -> Run:
@@ -102,7 +102,8 @@ def _begin(
     if runs.interrupt_dead(tx, site):
         family.end_orphans()  # a holder that was killed could not end what its steps had started
     lease = leases.take(site.clock.now_us(), 1)
-    earlier = _left(tx, graph.whole(), parent)
+    whole = graph.whole()
+    earlier = _left(tx, whole, parent)
     if earlier is not None:
         run = runs.resume(tx, site, earlier.id, lease)
         tx.run("pipelines.end_left", run_id=run.id)
@@ -123,8 +124,8 @@ def _begin(
         )
     # A resumed run keeps the snapshot that it began with. Where files that no step's code reaches have changed since,
     # this entry says which snapshot went on.
-    site.record(tx, "run.graph", run.subject, {"code": code.digest, "graph": graph.whole()})
-    tx.run("pipelines.keep_graph", run_id=run.id, graph=graph.whole())
+    site.record(tx, "run.graph", run.subject, {"code": code.digest, "graph": whole})
+    tx.run("pipelines.keep_graph", run_id=run.id, graph=whole)
     for digest, item in graph.codes.items():
         outcomes.keep_code(tx, digest, item.parts)
     entries = [LogEntry.from_plain(values) for values in graph.entries]
@@ -143,8 +144,7 @@ def _left(tx: Transaction, graph: str, parent: str) -> Run | None:
 
 def finish(tx: Transaction, site: Site, run: Run, on_finish: Callable[[Transaction, Run], None]) -> Run:
     """Write that every step of a run has ended well, and that the run has."""
-    steps = outcomes.steps_of(tx, run.id, running=True)
-    site.record(tx, "run.steps", run.subject, {"steps": [[step.node, step.state, step.key] for step in steps]})
+    site.record(tx, "run.steps", run.subject, {"steps": outcomes.states_of(tx, run.id)})
     done = runs.move(tx, site, run.id, runs.FINISHED, fence=run.fence)
     on_finish(tx, done)
     return done

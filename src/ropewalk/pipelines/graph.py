@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any, TypeGuard
 
+from ropewalk.pipelines.pieces import digest_of_list
 from ropewalk.records import frozen
-from ropewalk.refs import canonical, digest_of
+from ropewalk.refs import canonical
 
 REF = "$ref"
 MAP_WIDTH = 1024  # a map may be as wide as any machine
@@ -103,15 +104,16 @@ class Graph:
 
     def shape(self) -> str:
         """Return the digest of what is called with what, the code left out: every worker must record the same."""
-        return digest_of(canonical([[node.id, node.step, dict(node.inputs), node.over] for node in self.nodes]))
+        return digest_of_list([node.id, node.step, dict(node.inputs), node.over] for node in self.nodes)
 
     def whole(self) -> str:
         """Return the digest of all that makes this command the same command: pipeline, arguments, calls, code."""
-        return digest_of(canonical([self.pipeline, self.args, self.shape(), [node.code for node in self.nodes]]))
+        facts = canonical([self.pipeline, self.args, self.shape()])
+        return digest_of_list((node.code for node in self.nodes), facts[:-1] + b",", b"]")
 
     def structure(self) -> str:
         """Return a digest of which calls wait for which, whatever they are given: what an exported file depends on."""
-        return digest_of(canonical([[node.id, node.needs(), bool(node.over)] for node in self.nodes]))
+        return digest_of_list([node.id, node.needs(), bool(node.over)] for node in self.nodes)
 
     def node(self, name: str) -> Node | None:
         """Return a node by its id, or None."""

@@ -41,7 +41,7 @@ class Tried:
 
 def packed_nodes(blobs: Bucket, graph: Graph) -> str:
     """Return a graph's calls as a row keeps them; a long text goes among the blobs, where the same graph lies once."""
-    return outcomes.packed(blobs, [_plain(node) for node in graph.nodes])[0]
+    return outcomes.packed_list(blobs, (_plain(node) for node in graph.nodes))
 
 
 def _plain(node: Node) -> dict[str, Any]:

@@ -72,8 +72,7 @@ class MapWalk:
         self.base = base_of(node, keyed)
         self._blobs = blobs
         self.items = _items(keyed.inputs[node.over], node)
-        self._digests = [digest_of_tree(item) for item in self.items]
-        self._items = outcomes.packed(blobs, self._digests)[0]
+        self._items = outcomes.packed_list(blobs, (digest_of_tree(item) for item in self.items))
         self._done = 0
         self._results: dict[int, Tree] = {}
         self._parts: list[str] = []
@@ -84,11 +83,14 @@ class MapWalk:
 
     def reuse(self, reader: Reader) -> int:
         """Take the results that earlier walks kept for the same items; return how many."""
+        rows = reader.all(MapRow, "pipelines.maps_of_base", base=self.base)
+        if not rows:
+            return 0
         wanted: dict[str, list[int]] = {}
-        for place, digest in enumerate(self._digests):
-            wanted.setdefault(digest, []).append(place)
+        for place, item in enumerate(self.items):
+            wanted.setdefault(digest_of_tree(item), []).append(place)
         found: list[tuple[int, Tree]] = []
-        for row in reader.all(MapRow, "pipelines.maps_of_base", base=self.base):
+        for row in rows:
             for digest, tree in self._kept(row):
                 found += [(place, tree) for place in wanted.pop(digest, ())]
         if found:
@@ -146,13 +148,13 @@ class MapWalk:
         if found:
             self._keep(found)
 
-    def _keep(self, found: list[tuple[int, Tree]]) -> None:
+    def _keep(self, found: Iterable[tuple[int, Tree]]) -> None:
         for place, tree in found:
             self._results[place] = tree
             self._done |= 1 << place
         if len(self._parts) >= PARTS_MAX:
-            self._parts, found = [], sorted(self._results.items())
-        self._parts.append(outcomes.packed(self._blobs, [list(pair) for pair in found])[0])
+            self._parts, found = [], ((place, self._results[place]) for place in sorted(self._results))
+        self._parts.append(outcomes.packed_list(self._blobs, found))
 
     @property
     def whole(self) -> bool:

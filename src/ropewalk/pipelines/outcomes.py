@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping
+from sys import intern
 from typing import Any
 
 from ropewalk.blobs.bucket import Bucket
 from ropewalk.errors import Corrupt, NotFound
-from ropewalk.pipelines.graph import Tree
+from ropewalk.pipelines.graph import Tree, is_list
+from ropewalk.pipelines.pieces import bytes_of_list
 from ropewalk.pipelines.trees import leaves
 from ropewalk.records import frozen, replace, values_of
 from ropewalk.refs import canonical, digest_of, is_digest
@@ -17,6 +19,7 @@ from ropewalk.store.database import Reader, Transaction
 WAITING, RUNNING, DONE, CACHED = "waiting", "running", "done", "cached"
 FAILED, SKIPPED, INTERRUPTED = "failed", "skipped", "interrupted"
 INLINE_BYTES_MAX = 16 << 10
+PAGE = 1_000  # rows of a run that are read at a time
 _BLOBS = ("$frame", "$series", "$npy_blob", "$blob", "$skops", "$pickle")
 
 
@@ -141,6 +144,25 @@ def steps_of(reader: Reader, run_id: str, *, running: bool) -> tuple[StepRecord,
     return tuple(_now(record, running=running) for record in found)
 
 
+def states_of(reader: Reader, run_id: str) -> list[tuple[str, str, str]]:
+    """Return each node of a run with its state as it was written and the key of its outcome, in order."""
+    found: list[tuple[int, str, str, str]] = []
+    node = ""
+    while True:
+        page = reader.rows("pipelines.states_of_run", run_id=run_id, node=node, count=PAGE)
+        for row in page:
+            node = str(row["node"])
+            found.append((int(str(row["position"])), node, intern(str(row["state"])), str(row["key"])))
+        if len(page) < PAGE:
+            return [(node, state, key) for _, node, state, key in sorted(found)]
+
+
+def counts_of(reader: Reader, run_id: str) -> dict[str, int]:
+    """Return how many nodes of a run are in each state."""
+    found = reader.rows("pipelines.counts_of_run", run_id=run_id)
+    return {str(row["state"]): int(str(row["count"])) for row in found}
+
+
 def step_of(reader: Reader, run_id: str, node: str, *, running: bool) -> StepRecord | None:
     """Return what a run did with one of its nodes, as `steps_of` does; None where it has not come to it."""
     found = reader.get(StepRecord, "pipelines.step", run_id=run_id, node=node)
@@ -158,8 +180,14 @@ def last_of(reader: Reader, pipeline: str, node: str, but: str = "") -> StepReco
 
 def packed(blobs: Bucket, tree: Tree) -> tuple[str, str]:
     """Return a tree as text for a row, and its digest; a large one goes among the blobs."""
-    data = canonical(tree)
+    data = bytes_of_list(tree) if is_list(tree) else canonical(tree)
     return (data.decode() if len(data) <= INLINE_BYTES_MAX else blobs.put(data)), digest_of(data)
+
+
+def packed_list(blobs: Bucket, items: Iterable[Tree]) -> str:
+    """Return a list as text for a row, as `packed` does, without all of its items in memory at a time."""
+    data = bytes_of_list(items)
+    return data.decode() if len(data) <= INLINE_BYTES_MAX else blobs.put(data)
 
 
 def unpacked(blobs: Bucket, text: str, digest: str = "") -> Tree:

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
+from ropewalk.pipelines import outcomes
 from ropewalk.pipelines.outcomes import StepRecord
 from ropewalk.records import frozen
 from ropewalk.runs.run import Run
+from ropewalk.store.database import Database
 
 
 @frozen
@@ -36,14 +40,32 @@ class RunResult:
 
     Attributes:
         run: as it is now.
-        steps: what it did with each node.
+        counts: how many nodes ended in each state.
         resumed: whether an interrupted run was taken up again.
+        db: where its steps are read, for as long as the project is open: a run may have a hundred thousand.
     """
 
     run: Run
-    steps: tuple[StepRecord, ...]
+    counts: Mapping[str, int]
     resumed: bool
+    db: Database
+
+    @property
+    def total(self) -> int:
+        """How many nodes there are."""
+        return sum(self.counts.values())
+
+    @property
+    def steps(self) -> tuple[StepRecord, ...]:
+        """What it did with each node, in the order they were recorded."""
+        with self.db.read() as reader:
+            return outcomes.steps_of(reader, self.run.id, running=False)
+
+    def states(self) -> list[tuple[str, str]]:
+        """Return each node with its state, in the order they were recorded."""
+        with self.db.read() as reader:
+            return [(node, state) for node, state, _ in outcomes.states_of(reader, self.run.id)]
 
     def count(self, state: str) -> int:
         """Return how many nodes ended in a state."""
-        return sum(step.state == state for step in self.steps)
+        return self.counts.get(state, 0)

@@ -16,7 +16,7 @@ from ropewalk.pipelines.early import graph_file, words_of
 from ropewalk.pipelines.outcomes import blobs_of
 from ropewalk.refs import canonical, digest_of
 
-FORMAT = 2
+FORMAT = 3
 GRAPHS_MAX = 64
 # What differs from terminal to terminal and tells a program nothing.
 _TERMINAL = frozenset(
@@ -73,24 +73,25 @@ class Remembered:
     def get(self, project: Mapping[str, Any]) -> dict[str, Any] | None:
         """Return what a worker told of the project as it is now, or None."""
         try:
-            kept = json.loads(self._path.read_bytes())
-            told: dict[str, Any] = kept["told"]
-            well = kept["key"] == self._key(project) and kept["digest"] == digest_of(canonical(told))
-        except (OSError, ValueError, KeyError, TypeError):
+            head, _, body = self._path.read_bytes().partition(b"\n")
+            well = json.loads(head) == [self._key(project), digest_of(body)]
+            return json.loads(body) if well else None
+        except (OSError, ValueError):
             return None
-        return told if well else None
 
     def keep(self, project: Mapping[str, Any], told: Mapping[str, Any]) -> None:
         """Keep what a worker told, where it says that it will say the same again."""
         plain = told.get("plain") and not told["entries"]
-        if not plain or any(True for node in told["nodes"] for _ in blobs_of(list(node["inputs"].values()))):
+        if not plain or any(True for call in told["calls"] for _ in blobs_of(list(call[2].values()))):
             return
         part = self._path.with_suffix(f".{os.getpid()}.{threading.get_ident()}.part")
-        body = canonical({"key": self._key(project), "told": told, "digest": digest_of(canonical(told))})
+        body = canonical(told)
+        head = canonical([self._key(project), digest_of(body)])
         # Not durable on purpose: what is lost, torn or removed by another run beside this one is told anew.
         with suppress(OSError):
             part.parent.mkdir(parents=True, exist_ok=True)
-            part.write_bytes(body)
+            with part.open("wb") as file:
+                file.writelines((head, b"\n", body))
             part.replace(self._path)
         for old in sorted(_files(part.parent), reverse=True)[GRAPHS_MAX:]:
             with suppress(OSError):

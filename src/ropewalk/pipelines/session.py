@@ -17,12 +17,11 @@ from ropewalk.errors import Invalid, NotFound
 from ropewalk.pipelines import arguments
 from ropewalk.pipelines.declare import PIPELINE_MARK
 from ropewalk.pipelines.fingerprint import Fingerprinter
-from ropewalk.pipelines.graph import Graph, Node
+from ropewalk.pipelines.graph import Graph
 from ropewalk.pipelines.ownership import Ownership
 from ropewalk.pipelines.parameters import parameters_of
 from ropewalk.pipelines.record import Call, GraphRecorder
 from ropewalk.pipelines.values import Shelf
-from ropewalk.records import values_of
 from ropewalk.refs import canonical
 from ropewalk.runs.log import Collector, collecting
 
@@ -181,8 +180,3 @@ def _json_able(value: Any) -> Any:  # noqa: ANN401 - any argument
     if isinstance(value, dict):
         return {str(key): _json_able(item) for key, item in cast("dict[Any, Any]", value).items()}
     return repr(value)
-
-
-def plain_node(node: Node) -> dict[str, Any]:
-    """Return a node as JSON for the way between processes."""
-    return values_of(node) | {"inputs": dict(node.inputs)}

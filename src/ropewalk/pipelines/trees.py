@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from ropewalk.pipelines.graph import Tree, is_list, is_map
+from ropewalk.pipelines.pieces import digest_of_list
 from ropewalk.refs import canonical, digest_of
 
 
@@ -25,7 +26,7 @@ def leaves(tree: Tree) -> Iterator[dict[str, Any]]:
 
 def digest_of_tree(tree: Tree) -> str:
     """Return the digest of a value: of its tree, and so of every blob in it."""
-    return digest_of(canonical(tree))
+    return digest_of_list(tree) if is_list(tree) else digest_of(canonical(tree))
 
 
 def frames_of(tree: Tree) -> list[str]:
@@ -51,5 +52,6 @@ def libraries_of_tree(tree: Tree) -> set[str]:
 
 def shown(tree: Tree, letters_max: int = 60) -> str:
     """Return a value in few letters, for people."""
-    text = json.dumps(tree, ensure_ascii=False)
+    # Of a long list the beginning is enough: each item takes letters.
+    text = json.dumps(tree[: letters_max + 1] if is_list(tree) else tree, ensure_ascii=False)
     return text if len(text) <= letters_max else f"{text[: letters_max - 1]}…"

@@ -34,6 +34,8 @@ if TYPE_CHECKING:
 RENEW_SECONDS = leases.LEASE_SECONDS / 3
 BACKOFF_SECONDS_MAX = 60.0
 READS_AGAIN_MAX = 3
+# Of how many nodes that cannot begin at once the key is held until they can.
+LOOKED_MAX = 64
 # How long a cancellation by another process may go unseen.
 LOOK_SECONDS = 1.0
 
@@ -184,7 +186,7 @@ class Turns:
                 return
 
     def _take_kept(self, tx: Transaction) -> dict[str, Keyed]:
-        """Take every fresh node whose outcome is kept; return the keys of the others."""
+        """Take every fresh node whose outcome is kept; return the keys of some of the others."""
         looked: dict[str, Keyed] = {}
         while self._frontier.fresh:
             node = self._frontier.fresh.pop()
@@ -193,6 +195,8 @@ class Turns:
                 self._take(tx, node, found)
             elif found is not None:
                 looked[node.id] = found
+                if len(looked) > LOOKED_MAX:
+                    del looked[next(iter(looked))]  # the latest are the first that begin
         return looked
 
     def _has_room(self, needs: Needs) -> bool:
@@ -204,8 +208,12 @@ class Turns:
         return not self._handed and self._pool.free(needs) > 0
 
     def _know(self, node: Node, value: Tree) -> None:
-        self._values[node.id] = value
-        self._frontier.meet(node)
+        """Keep a value for as long as a step waits for it."""
+        self._attempts.pop(node.id, None)
+        if self._frontier.wanted(node):
+            self._values[node.id] = value
+        for name in self._frontier.meet(node):
+            self._values.pop(name, None)
 
     def _take(self, tx: Transaction, node: Node, hit: Hit) -> None:
         """Let an earlier outcome answer for a node: the run logs and shows what the step did then."""
@@ -378,7 +386,7 @@ class Turns:
         """Write down which nodes a failed run never came to."""
         now_us = self._site.clock.now_us()
         for node in self._graph.nodes:
-            if node.id in self._values or self._attempts.get(node.id):
+            if self._frontier.is_met(node) or self._attempts.get(node.id):
                 continue
             empty = Keyed(key="", inputs={}, facts={})
             why = ("a step before it failed",)
@@ -393,7 +401,7 @@ class Turns:
                 state=state,
                 message=message,
                 seconds=seconds,
-                finished=len(self._values),
+                finished=len(self._graph.nodes) - self._frontier.left,
                 total=len(self._graph.nodes),
             )
         )

@@ -11,11 +11,12 @@ from collections.abc import Callable
 from typing import Any
 
 from ropewalk.compute.serve import serve
+from ropewalk.pipelines.calls import told_calls
 from ropewalk.pipelines.failures import told
 from ropewalk.pipelines.opened import Opened, unheard
 from ropewalk.pipelines.ownership import Ownership
 from ropewalk.pipelines.secrets import refuse_in_value
-from ropewalk.pipelines.session import Session, plain_node
+from ropewalk.pipelines.session import Session
 from ropewalk.pipelines.trees import digest_of_tree
 from ropewalk.runs.log import Collector, collecting
 
@@ -59,7 +60,7 @@ class Worker:
         return {
             "pipeline": graph.pipeline,
             "args": graph.args,
-            "nodes": [plain_node(node) for node in graph.nodes],
+            **told_calls(graph.nodes),
             "codes": [
                 {"digest": c.digest, "parts": dict(c.parts), "reads": list(c.reads)} for c in graph.codes.values()
             ],

@@ -28,6 +28,10 @@ from steps where run_id = :run_id and node = :node;
 select run_id, node, position, pipeline, step, state, attempt, key, code, inputs, reason, error, fence, started_us,
     ended_us
 from steps where run_id = :run_id order by position, node;
+-- name: states_of_run
+select node, state, key, position from steps where run_id = :run_id and node > :node order by node limit :count;
+-- name: counts_of_run
+select state, count(*) as count from steps where run_id = :run_id group by state;
 -- name: last_of_node
 select run_id, node, position, pipeline, step, state, attempt, key, code, inputs, reason, error, fence, started_us,
     ended_us
