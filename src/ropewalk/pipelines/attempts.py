@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ropewalk.compute.pool import Ending, Lost, ended_how
 from ropewalk.errors import Invalid
@@ -14,6 +14,11 @@ from ropewalk.pipelines.outcomes import Outcome, StepRecord
 from ropewalk.records import frozen
 from ropewalk.refs import canonical
 from ropewalk.runs.run import Run
+
+if TYPE_CHECKING:
+    import random
+
+BACKOFF_SECONDS_MAX = 60.0
 
 
 @frozen
@@ -139,6 +144,19 @@ class Records:
         else:
             return None
         return {**facts, "log": log.relative_to(self._root).as_posix(), "tail": failures.tail(log, facts)}
+
+
+def pause_before(node: Node, attempt: int, chance: random.Random) -> float:
+    """Return how many seconds a node waits for its next attempt; none where nobody knows which one has failed."""
+    wait = min(node.backoff_seconds * 2 ** (attempt - 1), BACKOFF_SECONDS_MAX) if attempt else 0.0
+    return wait * (1 + chance.random() / 2)
+
+
+def chance_of_its_own() -> random.Random:
+    """Return chance for runs that are given none."""
+    import random  # few runs fail
+
+    return random.Random()  # noqa: S311 - no secret hangs on it
 
 
 def error_of(ended: Ended) -> Invalid:

@@ -11,7 +11,7 @@ from ropewalk.compute.pool import ONE, Answer, Ending, Job, Needs
 from ropewalk.errors import Invalid
 from ropewalk.pipelines import failures, kept, logs, outcomes
 from ropewalk.pipelines.applied import apply_outcome
-from ropewalk.pipelines.attempts import Begun, Ended, Records, error_of
+from ropewalk.pipelines.attempts import Begun, Ended, Records, chance_of_its_own, error_of, pause_before
 from ropewalk.pipelines.describe import Described
 from ropewalk.pipelines.frontier import Frontier
 from ropewalk.pipelines.graph import Node, Tree
@@ -32,7 +32,6 @@ if TYPE_CHECKING:
     import random
 
 RENEW_SECONDS = leases.LEASE_SECONDS / 3
-BACKOFF_SECONDS_MAX = 60.0
 READS_AGAIN_MAX = 3
 # Of how many nodes that cannot begin at once the key is held until they can.
 LOOKED_MAX = 64
@@ -361,8 +360,8 @@ class Turns:
             self._rereads[node.id] = rereads + 1
             wait = 0.0
         elif attempt <= node.retries:
-            wait = min(node.backoff_seconds * 2 ** (attempt - 1), BACKOFF_SECONDS_MAX) if attempt else 0.0
-            wait *= 1 + self._drawn() / 2
+            self._chance = self._chance or chance_of_its_own()
+            wait = pause_before(node, attempt, self._chance)
         else:
             outcomes.keep_step(tx, self._records.step(begun, FAILED, ended_us=ended.ended_us, error=text))
             self._failed.append(ended)
@@ -374,13 +373,6 @@ class Turns:
             self._frontier.give_back(node)
         self._later[node.id] = self._timer() + wait
         self._tell(node, "retrying", f"{failures.headline(failure)}; again in {wait:.3g} s", ended.seconds)
-
-    def _drawn(self) -> float:
-        if self._chance is None:
-            import random  # few runs fail
-
-            self._chance = random.Random()  # noqa: S311 - no secret hangs on it
-        return self._chance.random()
 
     def skip_rest(self, tx: Transaction) -> None:
         """Write down which nodes a failed run never came to."""
