@@ -138,6 +138,23 @@ def test_boosted_trees_with_gaps_convert_and_agree(log, rows, bucket):
     assert manifest.batching == {"native": "any", "onnx": "any"}
 
 
+def test_rows_of_a_linear_model_are_asked_together_and_have_the_bits_that_they_have_alone(log, rows, bucket):
+    numbers = rows.select(NUMBERS).fill_null(0)
+    model = LogisticRegression().fit(numbers.to_numpy(), rows["late"].to_numpy())
+
+    digest, manifest = log(model, numbers.with_columns(rows["late"]), "late")
+    predictor = open_predictor(bucket, digest, engine="onnx")
+    columns = {name: values.cast(float).to_list() for name, values in zip(numbers.columns, numbers, strict=True)}
+    whole = predictor.predict(columns, numbers.height)["probability"]
+    alone = [
+        predictor.predict({name: [values[at]] for name, values in columns.items()}, 1)["probability"][0]
+        for at in range(numbers.height)
+    ]
+
+    assert manifest.batching["onnx"] in ("any", "pair")  # by the machine's kernels
+    assert alone == whole
+
+
 def test_a_model_without_an_onnx_form_is_kept_without_and_the_manifest_says_why(log, rows, bucket):
     model = make_pipeline(FunctionTransformer(np.cbrt), LinearRegression())
     numbers = rows.select("hour", "delay")

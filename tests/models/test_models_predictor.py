@@ -7,7 +7,7 @@ import sys
 import pytest
 
 from ropewalk.errors import Corrupt, Invalid, NotFound
-from ropewalk.models.golden import batching_of, parity_of, read_golden
+from ropewalk.models.golden import ONNX_WAYS, batching_of, parity_of, read_golden
 from ropewalk.models.manifest import Field, Output, Signature, read_manifest
 from ropewalk.models.predictor import BLOCK_ROWS, Predictor, open_predictor
 from ropewalk.models.signature import Shape
@@ -155,6 +155,13 @@ class _Swaying(_Drifting):
         return {"prediction": [value + place * 1e-16 for place, value in enumerate(columns["x"])]}
 
 
+class _Lonely:
+    """An engine that has a way of its own for one row, as ONNX Runtime has for linear models."""
+
+    def answer(self, columns, rows):
+        return {"prediction": [value + (rows == 1) * 1e-16 for value in columns["x"]]}
+
+
 class _Steady:
     def answer(self, columns, rows):
         return {"prediction": [value * 2 for value in columns["x"]]}
@@ -166,7 +173,19 @@ def test_the_widest_batching_that_keeps_every_bit_is_chosen():
     assert batching_of(_Steady(), columns, 100) == "any"
     assert batching_of(_Drifting(), columns, 100) == "block"
     assert batching_of(_Swaying(), columns, 100) == "one"
-    assert batching_of(_Drifting(), columns, 100, ways=("any", "one")) == "one"
+    assert batching_of(_Drifting(), columns, 100, ways=ONNX_WAYS) == "one"
+    assert batching_of(_Lonely(), columns, 100, ways=ONNX_WAYS) == "pair"
+
+
+def test_a_row_alone_is_computed_beside_itself_where_the_engine_has_another_way_for_one():
+    shape = _shape("regression", Output(name="prediction", type="float"))
+    predictor = Predictor(_Lonely(), shape, name="onnx", batching="pair")
+    rows = {"x": [row / 1e16 for row in range(5)]}
+
+    alone = [predictor.predict({"x": [value]}, 1)["prediction"] for value in rows["x"]]
+
+    assert alone == [[value] for value in rows["x"]]
+    assert predictor.predict(rows, 5)["prediction"] == rows["x"]
 
 
 def test_labels_may_differ_between_engines_only_at_ties():

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from ropewalk.blobs.bucket import Bucket
 from ropewalk.models.manifest import Manifest, Parity
-from ropewalk.models.predictor import BLOCK_ROWS, Engine, in_blocks
+from ropewalk.models.predictor import Engine, in_batches
 from ropewalk.models.signature import Shape
 
 if TYPE_CHECKING:
@@ -19,6 +19,8 @@ GOLDEN_PART = "golden.parquet"
 PREFIX = "out."
 TOLERANCE = 1e-4
 _ALONE_MAX = 64
+# A single row costs ONNX Runtime microseconds, so that a block would not pay.
+ONNX_WAYS = ("any", "pair", "one")
 Columns = Mapping[str, Sequence[object]]
 Answers = Mapping[str, Sequence[Any]]
 
@@ -75,18 +77,16 @@ def batching_of(engine: Engine, columns: Columns, rows: int, *, ways: Sequence[s
         engine: what computes.
         columns: rows to try it with.
         rows: how many.
-        ways: `any` number of rows at a time, always a `block` of them, or `one`; the last is not tried, but taken.
+        ways: `any` number of rows at a time, at least a `pair`, always a `block` of them, or `one`; the last is not
+            tried, but taken.
     """
-    for way in ways[:-1]:
-        if _steady(engine, columns, rows, 0 if way == "any" else BLOCK_ROWS):
-            return way
-    return ways[-1]
+    return next((way for way in ways[:-1] if _steady(engine, columns, rows, way)), ways[-1])
 
 
-def _steady(engine: Engine, columns: Columns, rows: int, size: int) -> bool:
+def _steady(engine: Engine, columns: Columns, rows: int, way: str) -> bool:
     def answer(places: Sequence[int]) -> dict[str, list[Any]]:
         chosen = {name: [values[place] for place in places] for name, values in columns.items()}
-        return in_blocks(engine, chosen, len(places), size or len(places))
+        return in_batches(engine, chosen, len(places), way)
 
     whole = answer(range(rows))
     for places in _batches(rows):

@@ -7,7 +7,7 @@ from typing import Any
 from ropewalk.blobs.bucket import Bucket
 from ropewalk.errors import Refused
 from ropewalk.models.frameworks import classes_of
-from ropewalk.models.golden import batching_of, parity_of, pick
+from ropewalk.models.golden import ONNX_WAYS, batching_of, parity_of, pick
 from ropewalk.models.log import data_parts, golden_part, golden_rows, libraries
 from ropewalk.models.manifest import ONNX_PART, Manifest, Signature, write_manifest
 from ropewalk.models.measured import measure
@@ -45,7 +45,7 @@ def keep_graph(blobs: Bucket, name: str, data: bytes, rows: Any, target: str) ->
     asked = golden.to_dict(as_series=False)
     engine = OnnxEngine(data, shape)
     try:
-        batching = batching_of(engine, asked, golden.height, ways=("any", "one"))
+        batching = batching_of(engine, asked, golden.height, ways=ONNX_WAYS)
         predictor = Predictor(engine, shape, name="onnx", batching=batching)
         answers = predictor.predict(asked, golden.height)
         odd = [one.name for one in shape.signature.outputs if len(answers[one.name]) != golden.height]

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from ropewalk.blobs.bucket import Bucket
 from ropewalk.errors import Invalid, Refused, RopewalkError
 from ropewalk.models import formats, frameworks, states
-from ropewalk.models.golden import GOLDEN_PART, PREFIX, batching_of, parity_of, pick, same
+from ropewalk.models.golden import GOLDEN_PART, ONNX_WAYS, PREFIX, batching_of, parity_of, pick, same
 from ropewalk.models.manifest import FRAMEWORK_PARTS, ONNX_PART, SAFETENSORS, Manifest, Parity, write_manifest
 from ropewalk.models.measured import TAG, Measured, measure
 from ropewalk.models.native import NativeEngine
@@ -192,9 +192,8 @@ def _forms(model: Any, shape: Shape, rows: _Rows) -> _Forms:  # noqa: ANN401
     engines = {"native": asked}
     onnx, parity = _onnx(model, shape, rows, answers)
     if onnx:
-        # A single row costs ONNX Runtime microseconds, so that a block would not pay.
         engine = OnnxEngine(onnx, shape)
-        batching["onnx"] = batching_of(engine, rows.columns, rows.count, ways=("any", "one"))
+        batching["onnx"] = batching_of(engine, rows.columns, rows.count, ways=ONNX_WAYS)
         engines["onnx"] = Predictor(engine, shape, name="onnx", batching=batching["onnx"])
     with _one_thread():
         measured = measure(engines, rows.columns, rows.count)

@@ -91,8 +91,9 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
         globals: what the native part imports, sorted, as `module.name`.
         parity: of the ONNX part.
         signature: inputs and outputs.
-        batching: by engine (`native`, `onnx`): `any` when a row's bits do not depend on its neighbours; `block` when
-            they do not in blocks of one size; else `one`: rows are computed one by one.
+        batching: by engine (`native`, `onnx`): `any` when a row's bits do not depend on its neighbours; `pair` when
+            they do not beside at least one, so that a row alone is computed twice; `block` when they do not in blocks
+            of one size; else `one`: rows are computed one by one.
         libraries: versions that made it.
         engine: `onnx` or `native`: which form serves, as measured when it was made; empty for ONNX if there is one.
     """

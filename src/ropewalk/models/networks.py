@@ -7,7 +7,7 @@ from typing import Any
 
 from ropewalk.blobs.bucket import Bucket
 from ropewalk.errors import RopewalkError
-from ropewalk.models.golden import batching_of, parity_of, pick
+from ropewalk.models.golden import ONNX_WAYS, batching_of, parity_of, pick
 from ropewalk.models.log import data_parts, golden_part, golden_rows, libraries
 from ropewalk.models.manifest import ONNX_PART, Field, Manifest, Signature, write_manifest
 from ropewalk.models.onnx import OnnxEngine
@@ -48,7 +48,7 @@ def keep_network(blobs: Bucket, name: str, onnx: bytes, facts: dict[str, Any]) -
     table = pl.DataFrame({**columns, TARGET: targets})
     golden = pick(table, names, golden_rows())
     asked = golden.to_dict(as_series=False)
-    batching = batching_of(engine, asked, golden.height, ways=("any", "one"))
+    batching = batching_of(engine, asked, golden.height, ways=ONNX_WAYS)
     answers = Predictor(engine, shape, name="onnx", batching=batching).predict(asked, golden.height)
     parts = data_parts(blobs, shape, table, table, target=TARGET)
     parts |= golden_part(blobs, golden, answers) | {ONNX_PART: blobs.put(onnx)}

@@ -37,8 +37,8 @@ class Predictor:
         engine: what computes.
         shape: what goes in and out.
         name: `onnx` or `native`.
-        batching: `any`, `block` or `one`, as the manifest says: how many rows the engine is given at a time, so that a
-            row's bits do not depend on the rows beside it.
+        batching: `any`, `pair`, `block` or `one`, as the manifest says: how many rows the engine is given at a time, so
+            that a row's bits do not depend on the rows beside it.
     """
 
     def __init__(self, engine: Engine, shape: Shape, *, name: str, batching: str = "any") -> None:
@@ -69,10 +69,17 @@ class Predictor:
                 )  # fmt: skip
         if rows == 0:
             return {output.name: [] for output in self.shape.signature.outputs}
-        if self._batching == "any" or (rows == 1 and self._batching == "one"):
+        if self._batching == "any" or (rows > 1 and self._batching == "pair") or (rows == 1 and self._batching == "one"):
             return self._engine.answer(columns, rows)
-        size = BLOCK_ROWS if self._batching == "block" else 1
-        return in_blocks(self._engine, {name: columns[name] for name in self._inputs}, rows, size)
+        return in_batches(self._engine, {name: columns[name] for name in self._inputs}, rows, self._batching)
+
+
+def in_batches(engine: Engine, columns: Columns, rows: int, batching: str) -> dict[str, list[Any]]:
+    """Return an engine's answers, asked in one of the ways that a manifest names: `any`, `pair`, `block` or `one`."""
+    if batching == "any" or (rows > 1 and batching == "pair"):
+        return engine.answer(columns, rows)
+    # Matrix libraries have a way of their own for one row; beside itself it goes the way of all others.
+    return in_blocks(engine, columns, rows, {"pair": 2, "block": BLOCK_ROWS}.get(batching, 1))
 
 
 def in_blocks(engine: Engine, columns: Columns, rows: int, size: int) -> dict[str, list[Any]]:
