@@ -15,6 +15,8 @@ PARTIAL_SECONDS_MAX = 1.0
 PIECE_BYTES = 48 << 10
 AHEAD_BYTES_MAX = 64 << 10
 RETRY_SECONDS = 0.002
+# While this process ends, what may be on its way already is still waited for.
+LAST_SECONDS = 0.25
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -87,6 +89,11 @@ class Line(asyncio.Protocol):
     def waits(self) -> bool:
         """Whether nothing is under way."""
         return self._asked is None and not self._data and not self._leaving
+
+    @property
+    def is_last(self) -> bool:
+        """Whether the next answer is the last one on this connection."""
+        return self._refuse is not None and not self._data
 
     @property
     def asks(self) -> bool:
@@ -210,10 +217,13 @@ class Line(asyncio.Protocol):
         transport.abort()
 
     def drain(self, refuse: Callable[[str], bytes]) -> None:
-        """End once what has begun to come is answered; `refuse` tells those who ask anything else."""
+        """End once what has come, or was on its way, is answered; `refuse` tells those who ask anything else."""
         self._refuse = refuse
-        if self.waits and self._transport is not None:
-            self._transport.close()
+        self._loop.call_later(LAST_SECONDS, self._end_waiting)
+
+    def _end_waiting(self) -> None:
+        if self.waits:
+            self.end()
 
     def end(self) -> None:
         """End it, once all is sent."""

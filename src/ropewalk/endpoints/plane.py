@@ -242,7 +242,7 @@ class Plane:
                 if one.left or one.reply is None:
                     one.line.leave(one)
                 else:
-                    sent = one.line.answered(self._replies.whole(one.reply))
+                    sent = one.line.answered(self._replies.whole(one.reply, close=one.line.is_last))
                     self._tallies.answered(one.head.length, sent)
         for one in over:
             one.line.answered(self._replies.refused(one.head.path, _queue_full(len(asked), self._queue_max)))

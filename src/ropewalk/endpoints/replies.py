@@ -30,13 +30,14 @@ class Replies:
         self._plain = STATUS_LINE[200] + _lines(JSON_HEADERS) + b"content-length: "
         self._numbers: list[str] = []
 
-    def whole(self, reply: Reply) -> bytes:
-        """Return the answer of a question that was answered."""
+    def whole(self, reply: Reply, *, close: bool = False) -> bytes:
+        """Return the answer of a question that was answered; `close` says that it is the connection's last."""
         head = self._plain
         if reply.headers is not JSON_HEADERS:
             head = STATUS_LINE[200] + _lines(reply.headers) + b"content-length: "
         body = reply.body
-        return b"%b%d\r\n%b\r\n%b" % (head, len(body), self._number(), body)
+        more = self._number() + _lines(_CLOSE) if close else self._number()
+        return b"%b%d\r\n%b\r\n%b" % (head, len(body), more, body)
 
     def refused(self, path: str, error: RopewalkError, *, close: bool = False) -> bytes:
         """Return the refusal of a request to a path, in the words of its protocol."""

@@ -39,6 +39,11 @@ class Asker(Protocol):
         """Whether he is still there."""
         ...
 
+    @property
+    def is_last(self) -> bool:
+        """Whether nothing may be asked after this."""
+        ...
+
     def answered(self, data: bytes) -> int:
         """Send an answer; return how many bytes it has."""
         ...

@@ -69,7 +69,11 @@ class Predictor:
                 )  # fmt: skip
         if rows == 0:
             return {output.name: [] for output in self.shape.signature.outputs}
-        if self._batching == "any" or (rows > 1 and self._batching == "pair") or (rows == 1 and self._batching == "one"):
+        if (
+            self._batching == "any"
+            or (rows > 1 and self._batching == "pair")
+            or (rows == 1 and self._batching == "one")
+        ):
             return self._engine.answer(columns, rows)
         return in_batches(self._engine, {name: columns[name] for name in self._inputs}, rows, self._batching)
 
