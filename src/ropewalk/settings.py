@@ -171,7 +171,7 @@ class Serve(Part, frozen=True, kw_only=True):
     queue_max: Annotated[int, Meta(ge=1)] = 1024
     deadline_ms: Positive = 5000.0
     body_bytes_max: Annotated[int, Meta(ge=1024)] = 1 << 20
-    plane: bool = False
+    plane: bool = True
 
 
 class Webhooks(Part, frozen=True, kw_only=True):
