@@ -1,4 +1,4 @@
-"""Environments of peers: each its own, below bench/out, made of requirements/peers-NAME.in where it is not there yet."""
+"""Environments of peers: each its own, below bench/out, made of requirements/peers-NAME.in."""
 
 from __future__ import annotations
 

@@ -46,7 +46,7 @@ LINES = (
     b"Content-Type: text/csv", b"Content-Encoding: gzip", b"Cookie: a=b", b"X-Forwarded-For: 10.0.0.1", b"A: b\r\n c",
     b"A\x00: b", b"A: b\x00", b"A: b\rContent-Length: 1", b"A: b\nContent-Length: 1", b": b", b"nothing",
     b"\xff\xfe: a",
-    b"X: " + b"a" * 5000, b"X: " + b"a" * 70_000, b"Origin: null", b"Sec-Fetch-Site: cross-site",
+    b"X: LONG", b"X: HUGE", b"Origin: null", b"Sec-Fetch-Site: cross-site",
 )  # fmt: skip
 WHOLE = (
     GOOD, GOOD, GOOD, http(PREDICT, {"records": [ROW, {"x": 1, "wind": 0}]}),
@@ -94,9 +94,7 @@ def _request(draw: st.DrawFn) -> bytes:
     return made
 
 
-PIECES = st.tuples(
-    st.lists(_request(), min_size=1, max_size=4), st.lists(st.integers(0, 600), max_size=4), st.booleans()
-)
+PIECES = st.tuples(st.lists(_request(), min_size=1, max_size=4), st.lists(st.integers(0, 600), max_size=4))
 
 
 def _said(wire: Wire, pieces: list[bytes], *, silent: float, one_by_one: bool = False) -> list[bytes]:
@@ -129,6 +127,18 @@ def _said(wire: Wire, pieces: list[bytes], *, silent: float, one_by_one: bool = 
     return [*found, b"silence" if silence else b"end"]
 
 
+def _is_as(one: list[bytes], two: list[bytes]) -> bool:
+    """Say whether a data plane's answers are those of the home process.
+
+    Where something malformed comes in one piece with what is well formed and stands before it, uvicorn answers the last
+    alone. So answers may be missing before such an end, and never one more or another.
+    """
+    if one == two:
+        return True
+    cut = len(one) - 2
+    return 0 <= cut <= len(two) and one[cut:] == two[-2:] and b'"http-malformed"' in one[cut] and one[:cut] == two[:cut]
+
+
 @contextmanager
 def both(site: Site) -> Iterator[tuple[Caller, Caller]]:
     """Two gateways before one endpoint, the second without data planes."""
@@ -154,19 +164,19 @@ def test_whatever_bytes_come_in_whichever_pieces_it_is_answered_as_at_home(
         )  # fmt: skip
         @given(PIECES)
         def once(drawn: tuple[list[bytes], list[int]]) -> None:
-            data = b"".join(drawn[0])
+            requests = [one.replace(b"LONG", b"a" * 5000).replace(b"HUGE", b"a" * 70_000) for one in drawn[0]]
+            data = b"".join(requests)
             cuts = [0, *sorted({at for at in drawn[1] if at < len(data)}), len(data)]
             pieces = [data[start:end] for start, end in pairwise(cuts)]
-            # Where what comes at once holds something malformed, uvicorn answers nothing of what stood before it; asked
-            # one by one it does. And who is silent for a moment on a busy machine may still be about to speak.
-            for silent, parts in product((SILENT, SURELY_SILENT), (pieces, drawn[0])):
+            # Who is silent for a moment on a busy machine may still be about to speak.
+            for silent, parts in product((SILENT, SURELY_SILENT), (pieces, requests)):
                 wire = Wire(home.url)
                 assert wire.ask()[0] == 200
                 one = _said(given_away(away), pieces, silent=silent)
-                two = _said(wire, parts, silent=silent, one_by_one=parts is drawn[0])
-                if one == two:
+                two = _said(wire, parts, silent=silent, one_by_one=parts is requests)
+                if _is_as(one, two):
                     break
-            assert one == two, (data, cuts)
+            assert _is_as(one, two), drawn
             for part in one:
                 status = int(part[9:12]) if part.startswith(b"HTTP/1.1 ") else 0
                 assert status < 500, (data, part)
