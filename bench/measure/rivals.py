@@ -95,7 +95,7 @@ def _wait(child: subprocess.Popen[bytes], port: int, path: str, body: bytes) -> 
             asked.request("POST", path, body, {"content-type": "application/json"})
             found = asked.getresponse()
             said = f"{found.status} {found.read()[:200]!r}"
-            if found.status == 200:  # noqa: PLR2004 - HTTP's
+            if found.status == 200:
                 return
         asked.close()
         sleep(0.05)

@@ -19,22 +19,22 @@ class Flights(litserve.LitAPI):
     def setup(self, device: str) -> None:  # noqa: ARG002 - the library's own signature
         self.model = load(FOLDER)
 
-    def decode_request(self, request: Any) -> Any:  # noqa: ANN401
+    def decode_request(self, request: Any) -> Any:
         return np.array(request["inputs"])
 
-    def batch(self, inputs: Any) -> Any:  # noqa: ANN401
+    def batch(self, inputs: Any) -> Any:
         return list(inputs)
 
-    def unbatch(self, output: Any) -> Any:  # noqa: ANN401
+    def unbatch(self, output: Any) -> Any:
         return output
 
-    def predict(self, x: Any) -> Any:  # noqa: ANN401
+    def predict(self, x: Any) -> Any:
         several = x if isinstance(x, list) else [x]
         found = self.model.predict_proba(np.concatenate(several))[:, 1]
         parts = np.split(found, np.cumsum([len(one) for one in several])[:-1])
         return parts if isinstance(x, list) else parts[0]
 
-    def encode_response(self, output: Any) -> Any:  # noqa: ANN401
+    def encode_response(self, output: Any) -> Any:
         return {"probability": output.tolist()}
 
 

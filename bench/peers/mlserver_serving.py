@@ -17,7 +17,11 @@ def prepare(folder: Path) -> None:
     made.mkdir()
     joblib.dump(fit(folder), made / "model.joblib")
     batch = {"max_batch_size": 32, "max_batch_time": 0.001} if trees_of(folder) else {}
-    model = {"name": "flights", "implementation": "mlserver_sklearn.SKLearnModel", "parameters": {"uri": "./model.joblib"}}
+    model = {
+        "name": "flights",
+        "implementation": "mlserver_sklearn.SKLearnModel",
+        "parameters": {"uri": "./model.joblib"},
+    }
     (made / "model-settings.json").write_text(json.dumps({**model, **batch}))
 
 

@@ -21,7 +21,7 @@ class Flights:
     def __init__(self, folder: str) -> None:
         self.model = load(Path(folder))
 
-    async def __call__(self, request: Request) -> Any:  # noqa: ANN401
+    async def __call__(self, request: Request) -> Any:
         rows = np.array((await request.json())["inputs"])
         return {"probability": self.model.predict_proba(rows)[:, 1].tolist()}
 
@@ -34,7 +34,7 @@ class Batched(Flights):
         found = self.model.predict_proba(np.concatenate(several))[:, 1]
         return [part.tolist() for part in np.split(found, np.cumsum([len(one) for one in several])[:-1])]
 
-    async def __call__(self, request: Request) -> Any:  # noqa: ANN401
+    async def __call__(self, request: Request) -> Any:
         return {"probability": await self.together(np.array((await request.json())["inputs"]))}
 
 

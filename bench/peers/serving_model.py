@@ -1,4 +1,4 @@
-"""The model that every peer serves, fitted in its own environment from the same rows: `FOLDER/inputs.npy`, `late.npy`."""
+"""The model that every peer serves, fitted in its own environment from `FOLDER/inputs.npy` and `late.npy`."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ def trees_of(folder: Path) -> int:
     return int((folder / "trees").read_text())
 
 
-def fit(folder: Path) -> Any:  # noqa: ANN401 - an estimator
+def fit(folder: Path) -> Any:
     """Return the fitted model."""
     from sklearn.ensemble import RandomForestClassifier
     from sklearn.linear_model import LogisticRegression
@@ -29,6 +29,6 @@ def keep(folder: Path) -> None:
     (folder / "peer.pkl").write_bytes(pickle.dumps(fit(folder)))
 
 
-def load(folder: Path) -> Any:  # noqa: ANN401 - an estimator
+def load(folder: Path) -> Any:
     """Return the pickled model."""
     return pickle.loads((folder / "peer.pkl").read_bytes())
