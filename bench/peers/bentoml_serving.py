@@ -1,4 +1,4 @@
-"""A BentoML service with one worker; for a forest with its adaptive batching, which is better there and worse elsewhere."""
+"""A BentoML service with one worker; for a forest with its adaptive batching."""
 
 from __future__ import annotations
 
