@@ -1,4 +1,4 @@
-"""kill -9 before and after every statement of a look: it is legal, never above the target, and the next look ends it."""
+"""kill -9 before and after each statement of a look: it is legal, never above the target, and the next look ends it."""
 
 from __future__ import annotations
 
