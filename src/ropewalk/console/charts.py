@@ -45,14 +45,17 @@ class Line:
     points: tuple[Point, ...]
 
 
-def line_chart(title: str, unit: str, lines: Sequence[Line], thresholds: Sequence[float] = ()) -> str:
-    """Return an SVG of up to four series over time.
+def line_chart(
+    title: str, unit: str, lines: Sequence[Line], thresholds: Sequence[float] = (), *, counts: str = ""
+) -> str:
+    """Return an SVG of up to four series over time, or over something that is counted.
 
     Args:
         title: said to screen readers.
         unit: written above the value axis.
         lines: the series; empty ones are left out.
         thresholds: values marked by dashed lines.
+        counts: what the horizontal axis counts, such as `rows`; `Point.at_us` is that count then. Empty for time.
     """
     lines = [line for line in lines if line.points]
     if not lines:
@@ -67,16 +70,16 @@ def line_chart(title: str, unit: str, lines: Sequence[Line], thresholds: Sequenc
         f'<svg class="chart" viewBox="0 0 {WIDTH} {HEIGHT}" role="img" aria-label="{escape(title)}">',
         f"<title>{escape(title)}</title>",
         *_axes(bottom, top, unit, y),
-        *_times(first, last, x),
+        *(_counts(first, last, x, counts) if counts else _times(first, last, x)),
     ]
     parts.extend(f'<path class="limit" d="M{LEFT} {y(value):.1f}H{WIDTH - RIGHT}"/>' for value in thresholds)
     for index, line in enumerate(lines):
-        parts.extend(_series(index, line, x, y))
+        parts.extend(_series(index, line, x, y, counts))
     parts.append("</svg>")
     return "".join(parts)
 
 
-def _series(index: int, line: Line, x: Callable[[float], float], y: Callable[[float], float]) -> list[str]:
+def _series(index: int, line: Line, x: Callable[[float], float], y: Callable[[float], float], counts: str) -> list[str]:
     parts: list[str] = []
     banded = [point for point in line.points if point.low is not None and point.high is not None]
     if len(banded) > 1:
@@ -87,7 +90,8 @@ def _series(index: int, line: Line, x: Callable[[float], float], y: Callable[[fl
     parts.append(f'<polyline class="line s{index}" points="{path}"/>')
     for point in line.points:
         kind = "dot alarm" if point.alarm else f"dot s{index}"
-        label = escape(f"{line.name} {iso(point.at_us)[:16]}: {point.value:.4g}")
+        where = f"{point.at_us:,} {counts}" if counts else iso(point.at_us)[:16]
+        label = escape(f"{line.name} {where}: {point.value:.4g}")
         place = f'cx="{x(point.at_us):.1f}" cy="{y(point.value):.1f}" r="{4 if point.alarm else 2.2}"'
         parts.append(f'<circle class="{kind}" {place}><title>{label}</title></circle>')
     return parts
@@ -111,6 +115,17 @@ def _times(first: int, last: int, x: Callable[[float], float]) -> list[str]:
         text = iso(at_us)[5:10] if wide else iso(at_us)[11:19]
         anchor = "start" if step == 0 else "end" if step == steps - 1 else "middle"
         parts.append(f'<text class="tick {anchor}" x="{x(at_us):.1f}" y="{HEIGHT - 8}">{text}</text>')
+    return parts
+
+
+def _counts(first: int, last: int, x: Callable[[float], float], counts: str) -> list[str]:
+    steps = min(5, last - first + 1)
+    parts: list[str] = []
+    for step in range(steps):
+        at = first + (last - first) * step // max(steps - 1, 1)
+        anchor = "start" if step == 0 else "end" if step == steps - 1 else "middle"
+        text = f"{at:,} {counts}" if step == steps - 1 else f"{at:,}"
+        parts.append(f'<text class="tick {anchor}" x="{x(at):.1f}" y="{HEIGHT - 8}">{escape(text)}</text>')
     return parts
 
 

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
-from typing import Any, cast
+from typing import Any
 
 from ropewalk.access.roles import APPROVE, OPERATE, Caller, everything
-from ropewalk.console.charts import Line, Point, line_chart
 from ropewalk.console.words import at, share, span
 from ropewalk.errors import RopewalkError
 from ropewalk.house import House
@@ -15,9 +13,6 @@ from ropewalk.releases import approval, outcome, release, rollout
 from ropewalk.releases.bundle import read_bundle
 from ropewalk.releases.traffic import endpoint_name
 from ropewalk.store.database import Reader
-
-# Intervals of the first looks may be wider than anything worth drawing.
-WIDE = 0.5
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,15 +39,6 @@ class Delivery:
     created: str
     told: str
     stages: tuple[Stage, ...]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Chart:
-    """A drawn chart with a sentence under it."""
-
-    title: str
-    svg: str
-    told: str
 
 
 def delivery(house: House, rows: Reader, found: release.Release) -> Delivery:
@@ -138,41 +124,3 @@ def offers(house: House, rows: Reader, found: release.Release, caller: Caller | 
         offered.append(("promote", "Promote now"))
     endpoint = endpoint_name(found.name, found.environment)
     return {"offered": offered, "waits": waits, "endpoint": endpoint}
-
-
-def canary_charts(house: House, rows: Reader, release_id: str) -> list[Chart]:
-    """Return a chart for each signal that the canary's looks measured."""
-    lines: dict[str, list[Point]] = {}
-    limits: dict[str, float] = {}
-    for look in rollout.decisions(rows, release_id):
-        for signal in _signals(house, look.evidence):
-            low, high = signal.get("low"), signal.get("high")
-            if not isinstance(low, float) or not isinstance(high, float) or not (-WIDE < low <= high < WIDE):
-                continue
-            point = Point(at_us=look.at_us, value=(low + high) / 2, low=low, high=high)
-            lines.setdefault(str(signal["name"]), []).append(point)
-            if isinstance(signal.get("allowed"), float):
-                limits[str(signal["name"])] = signal["allowed"]
-    told = (
-        "Canary minus champion with its anytime-valid interval at each look; "
-        "the dashed line is the smallest harm that matters."
-    )
-    return [
-        Chart(
-            title=f"Canary: {name}",
-            svg=line_chart(
-                name, "difference", [Line(name=name, points=tuple(points))], [limits[name]] if name in limits else []
-            ),
-            told=told,
-        )
-        for name, points in lines.items()
-    ]
-
-
-def _signals(house: House, evidence: str) -> list[dict[str, Any]]:
-    try:
-        body = json.loads(house.site.blobs.get(evidence))
-    except (RopewalkError, ValueError):
-        return []
-    found = cast(list[dict[str, Any]], body.get("verdict", {}).get("signals", []))
-    return [item for item in found if "name" in item]

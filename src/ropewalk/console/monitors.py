@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from ropewalk.console.charts import Line, Point, line_chart
-from ropewalk.console.deliveries import Chart
+from ropewalk.console.proof import Chart
 from ropewalk.console.words import at
 from ropewalk.house import House
 from ropewalk.observations import alert, windows

@@ -22,6 +22,7 @@ from ropewalk.console import (
     logged,
     monitors,
     pipelines,
+    proof,
     registry,
     runs,
     schedules,
@@ -74,7 +75,7 @@ def show_release(house: House, rows: Reader, request: Request) -> dict[str, Any]
         **deliveries.offers(house, rows, found, cast("Caller | None", request.scope.get(CALLER))),
         "decisions": deliveries.decisions(rows, found.id),
         "approvals": deliveries.approvals(rows, found),
-        "charts": deliveries.canary_charts(house, rows, found.id),
+        "charts": proof.charts(house, rows, found.id),
     }
 
 

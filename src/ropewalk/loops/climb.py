@@ -11,6 +11,7 @@ from ropewalk.errors import Conflict, RopewalkError
 from ropewalk.loops.work import Loop
 from ropewalk.observations.arms import Arms
 from ropewalk.refs import canonical
+from ropewalk.releases import course
 from ropewalk.releases import rollout as rollouts
 from ropewalk.releases.design import Baseline
 from ropewalk.releases.rollout import KEEP_WATCHING, Decision, Rollout
@@ -18,7 +19,7 @@ from ropewalk.releases.verdict import Verdict, verdict
 from ropewalk.site import Site
 from ropewalk.store.database import Transaction
 
-SCHEMA = 2
+SCHEMA = 3
 LOOK_SECONDS = 1.0
 # A look that changes nothing is written down when it says something else than before, or after so long.
 KEEP_SECONDS = 10.0
@@ -48,6 +49,7 @@ class Climb:
         self._site = site
         self._seen: dict[tuple[str, int], float] = {}
         self._arms: dict[str, Arms] = {}
+        self._courses: dict[str, list[dict[str, Any]]] = {}
 
     def loop(self, seconds: float = LOOK_SECONDS) -> Loop:
         """Return the loop that does this."""
@@ -89,6 +91,7 @@ class Climb:
         waited = self._waited(rollout)
         found = self._arms_of(rollout).look()
         judged = verdict(plan, found.evidence, step=step, waited_seconds=waited)
+        grown = self._courses[rollout.release] = course.extend(self._course_of(rollout), found.evidence, judged)
         if judged.decision == KEEP_WATCHING and not self._is_news(rollout, judged):
             return judged
         account: dict[str, Any] = {
@@ -99,6 +102,7 @@ class Climb:
             "plan": msgspec.to_builtins(plan),
             **found.facts,
             "verdict": asdict(judged),
+            "course": grown,
         }
         evidence = self._site.blobs.put(canonical(account))
         self._site.db.write(lambda tx: self._act(tx, rollout, judged, evidence), urgent=True)
@@ -119,9 +123,19 @@ class Climb:
             )
         return known
 
+    def _course_of(self, rollout: Rollout) -> list[dict[str, Any]]:
+        """Return how the evidence has grown so far; another process's looks are those that its last decision has."""
+        known = self._courses.get(rollout.release)
+        if known is None:
+            last = self._last(rollout)
+            told = b"{}" if last is None else self._site.blobs.get(last.evidence)
+            known = msgspec.convert(msgspec.json.decode(told).get("course", []), type=list[dict[str, Any]])
+        return known
+
     def _forget(self, active: set[str]) -> None:
         """Forget the tallies of rollouts that are over."""
         self._arms = {release: arms for release, arms in self._arms.items() if release in active}
+        self._courses = {release: grown for release, grown in self._courses.items() if release in active}
         with self._site.db.read() as reader:
             over = [str(row["release"]) for row in reader.rows("observations.tallies_over")]
         for release in over:
