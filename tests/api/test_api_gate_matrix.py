@@ -77,6 +77,7 @@ def test_every_route_says_what_it_wants_of_a_role(asked: Asked) -> None:
             assert getattr(page.endpoint, "action", "") in ACTIONS, f"{page.path} changes something: say what it wants"
 
 
+@pytest.mark.no_cover  # many repetitions of what other tests have counted already
 def test_no_address_lets_in_who_is_not_known(site: Site, asked: Asked, clock: SetClock) -> None:
     expired = person(site, "eve", Grant(role="admin"), days=1)
     clock.advance(86_400)
@@ -103,6 +104,7 @@ def test_no_address_lets_in_who_is_not_known(site: Site, asked: Asked, clock: Se
     assert wrong == []
 
 
+@pytest.mark.no_cover  # many repetitions of what other tests have counted already
 def test_every_role_gets_what_the_table_of_roles_says_and_no_more(site: Site, asked: Asked) -> None:
     wrong = []
     for role in ROLES:

@@ -158,6 +158,7 @@ def test_one_strange_value_in_every_field_of_every_route_is_no_failure(asked: As
 
 
 @pytest.mark.no_cover  # many repetitions of what other tests have counted already
+@pytest.mark.no_cover  # many repetitions of what other tests have counted already
 @pytest.mark.slow
 @pytest.mark.fault
 @pytest.mark.timeout(1800)
