@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import os
 import threading
+from collections import Counter
 from pathlib import Path
 
 import pytest
 
 from ropewalk.demo.server import Server
+from ropewalk.errors import Interrupted
 from ropewalk.house import open_house
 from ropewalk.pipelines.execute import run_pipeline
+from ropewalk.runs import run as runs
 
 PIPELINE = """
 from ropewalk import pipeline, step
@@ -29,6 +32,22 @@ def after(n: int) -> int:
 @pipeline
 def train(n: int = 1):
     after(slow(n))
+"""
+
+QUICK = """
+from ropewalk import pipeline, step
+
+@step
+def one() -> int:
+    return 1
+
+@step
+def two(n: int) -> int:
+    return n
+
+@pipeline
+def train():
+    two(one())
 """
 
 
@@ -79,4 +98,42 @@ def test_a_run_and_its_log_are_followed_with_the_keyboard_until_they_end(chromiu
         assert page.locator(".graph .ran").count() == 2
         assert page.evaluate("document.activeElement.id") == "box-1"
         assert complaints == []
+        context.close()
+
+
+@pytest.mark.browser
+def test_an_interrupted_run_is_asked_for_now_and_then_and_a_server_that_is_away_less_and_less_often(
+    chromium, tmp_path: Path
+) -> None:
+    root = tmp_path / "rests"
+    root.mkdir()
+    (root / "ropewalk.toml").write_text('name = "rests"\n')
+    (root / "pipeline.py").write_text(QUICK)
+
+    def stop(progress) -> None:
+        if progress.state == "done":
+            raise KeyboardInterrupt
+
+    with open_house(root) as house:
+        with pytest.raises(Interrupted):
+            run_pipeline(house.site, target="pipeline.py:train", args={}, on_progress=stop)
+        with house.site.db.read() as rows:
+            address = f"/runs/{runs.find(rows, 'train-1').id}"
+    with Server(root, 0) as server:
+        context = chromium.new_context(base_url=server.url)
+        page, away = context.new_page(), context.new_page()
+        page.goto(address)
+        asked: list[str] = []
+        away.route("**/live/**", lambda route: (asked.append(route.request.url), route.abort()))
+        away.clock.install()
+        away.goto(address)
+        for _ in range(60):
+            away.clock.run_for(1000)
+            away.wait_for_timeout(10)
+
+        for part in ("head", "pipeline", "metrics"):
+            page.wait_for_selector(f"[data-live$={part}][data-period='15000']", state="attached")
+        counts = Counter(url.rpartition("/")[2] for url in asked)
+        assert away.locator("#stale").is_visible()
+        assert {3 <= count <= 7 for count in counts.values()} == {True}, counts
         context.close()

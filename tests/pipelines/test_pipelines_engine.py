@@ -6,6 +6,7 @@ import json
 import os
 import select
 import sqlite3  # noqa: TID251 - to look at every byte that is kept
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -13,6 +14,7 @@ import pytest
 from ropewalk.errors import Invalid, RopewalkError
 from ropewalk.pipelines.logs import BYTES_MAX, logs_of
 from ropewalk.pipelines.maps import MapRow
+from ropewalk.runs import run as runs
 
 MAPPED = """
 import os
@@ -327,6 +329,34 @@ def test_what_steps_print_is_kept_with_the_run_and_bounded(project):
     assert "bytes are left out here" in text
     assert len(text) < BYTES_MAX + 100 < logs["much"].bytes
     assert (project.site.hidden / "logs" / done.run.id / "much.log").stat().st_size < BYTES_MAX + 100
+
+
+@pytest.mark.parametrize("bad", [-1, 3])
+def test_what_the_items_of_a_map_print_is_kept_with_the_run(project, bad):
+    project.write(
+        "pipeline.py",
+        f"""
+        from ropewalk import pipeline, step
+
+        @step
+        def each(number: int) -> int:
+            print("item", number)
+            if number == {bad}:
+                raise ValueError(number)
+            return number
+
+        @pipeline
+        def train():
+            each.map(range(6))
+        """,
+    )
+    with suppress(Invalid):
+        project.run()
+
+    with project.site.db.read() as reader:
+        run = runs.find(reader, "train-1")
+        printed = logs_of(reader, run.id)["each"].text(project.site.blobs)
+    assert set(printed.splitlines()) >= {f"item {number}" for number in (range(6) if bad < 0 else [bad])}
 
 
 def test_no_secret_is_in_any_row(project, monkeypatch):

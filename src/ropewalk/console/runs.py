@@ -18,7 +18,7 @@ from ropewalk.models import versions
 from ropewalk.refs import short
 from ropewalk.runs import experiments, search
 from ropewalk.runs import run as runs
-from ropewalk.runs.states import REMOTE, Run
+from ropewalk.runs.states import INTERRUPTED, REMOTE, Run
 from ropewalk.store.database import Reader
 
 METRICS_SHOWN = 200
@@ -63,6 +63,7 @@ def head(rows: Reader, run: Run) -> dict[str, Any]:
             "state": run.state,
             "deleted": run.deleted_us is not None,
             "watched": run.state in walks.WATCHED,
+            "rests": walks.RESTS_MS if run.state == INTERRUPTED else 0,
             "error": run.error,
             "experiment": home.name,
             "experiment_address": f"/runs?experiment={home.id}",

@@ -20,6 +20,8 @@ STEPS_SHOWN = 50
 MANY_SHOWN = 20
 PAGE_STEPS = 200
 LETTERS_MAX = 200
+# How often an interrupted run is asked for: the same command may take it up again, today or never.
+RESTS_MS = 15_000
 WATCHED = frozenset({RUNNING, SCHEDULED, INTERRUPTED})
 # Shapes of states in a square of 16, so that nobody has to tell them by colour.
 SHAPES = {
@@ -41,6 +43,7 @@ def of_run(house: House, rows: Reader, run: Run) -> dict[str, Any]:
             "run": run.id,
             "pipeline": run.pipeline,
             "watched": run.state in WATCHED,
+            "rests": RESTS_MS if run.state == INTERRUPTED else 0,
             "counts": [(state, steps.SIGNS[state], state.replace(" ", "-"), count) for state, count in walked.counts()],
             "count": len(walked.steps),
             "saved": savings.of_run(rows, run.id).told,

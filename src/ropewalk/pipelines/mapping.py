@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from pathlib import Path
 from typing import Any
 
 from ropewalk.compute.pool import Answer, Ending
-from ropewalk.pipelines import outcomes
+from ropewalk.pipelines import logs, outcomes
 from ropewalk.pipelines.attempts import Begun, Ended
 from ropewalk.pipelines.graph import Node
 from ropewalk.pipelines.maps import MapWalk
@@ -36,6 +37,7 @@ class Mappings:
         self._attempts: dict[tuple[str, int], int] = {}
         self._entries: dict[str, list[Any]] = {}
         self._frames: dict[str, list[Any]] = {}
+        self._faulty: set[str] = set()
 
     def begin(self, tx: Transaction, begun: Begun) -> None:
         """Begin a map: what earlier walks kept of it is taken."""
@@ -67,8 +69,15 @@ class Mappings:
         walk = self._walks[node.id]
         return f"{walk.finished} of {len(walk.items)} items"
 
-    def ended(self, ended: Ended, ending: Ending) -> Ended:
-        """Keep the results of a part among the blobs; items that did not run go back."""
+    def ended(self, ended: Ended, ending: Ending, log: Path, running: Iterable[Begun]) -> Ended:
+        """Keep the results of a part among the blobs; items that did not run go back.
+
+        Args:
+            ended: the part.
+            ending: how the pool says it ended.
+            log: into which all parts print; kept once an end is near and nobody prints into it.
+            running: what runs still, of whatever node.
+        """
         begun, walk = ended.begun, self._walks[ended.begun.node.id]
         told: dict[str, Any] = {}
         if isinstance(ending, Answer) and "ok" in ending.message and (ended.failure or {}).get("type") != "Reread":
@@ -78,7 +87,10 @@ class Mappings:
             self._frames.setdefault(begun.node.id, []).extend(told["frames"])
         if ended.failure is not None:
             walk.give_back(begun.places[len(told.get("trees", ())) :], first=bool(told))
-        return replace(ended, told=told)
+            self._faulty.add(begun.node.id)
+        still = any(other.node.id == begun.node.id for other in running)
+        over = not still and (walk.whole or begun.node.id in self._faulty)
+        return replace(ended, told=told, log=logs.kept(self._site.blobs, log) if over else None)
 
     def attempt(self, ended: Ended) -> int:
         """Return how often the item has failed that a part failed at; 0 where nobody knows which one it was."""

@@ -286,7 +286,7 @@ class Turns:
         failure = self._records.failure(begun, ending, reread=reread)
         ended = Ended(begun=begun, outcome=None, value=None, failure=failure, ended_us=now_us)
         if begun.places:
-            return self._maps.ended(ended, ending)
+            return self._maps.ended(ended, ending, self._records.log(node), self._running.values())
         log = logs.kept(self._site.blobs, self._records.log(node))
         if failure is not None or not isinstance(ending, Answer):
             return replace(ended, log=log)
