@@ -102,7 +102,7 @@ def test_a_model_of_a_run_is_shipped_by_its_path(lab, capsys):
 @pytest.mark.parametrize(
     ("words", "code", "why"),
     [
-        (["models:/odd/1"], "model-not-shippable", "pyfunc"),
+        (["models:/odd/1"], "model-not-shippable", "plain columns"),
         (["models:/bare/1"], "model-not-shippable", "signature"),
         (["models:/nothing/1"], "model-not-found", ""),
         (["runs:/nothing"], "model-source-invalid", ""),

@@ -8,7 +8,8 @@ from observations.captured import ENDPOINT, capture, make_release, set_traffic
 from ropewalk.errors import Invalid
 from ropewalk.ledger import chain
 from ropewalk.observations import labels, recorded
-from ropewalk.observations.labels import Added, Label
+from ropewalk.observations.batch import Added, batch_digest
+from ropewalk.observations.labels import Label
 from ropewalk.refs import uuid7
 from ropewalk.site import Site
 from ropewalk.testing.fakes import SetClock
@@ -137,6 +138,6 @@ def test_the_ledger_holds_the_digest_of_each_batch(site: Site, ids: list[str]) -
         entry = next(one for one in chain.entries(reader) if one.seq == batch)
         rows = labels.batch_rows(reader, batch)
 
-    assert entry.facts()["digest"] == labels.batch_digest(rows)
-    assert entry.facts()["digest"] != labels.batch_digest([(*rows[0][:3], "0", rows[0][4]), rows[1]])
+    assert entry.facts()["digest"] == batch_digest(rows)
+    assert entry.facts()["digest"] != batch_digest([(*rows[0][:3], "0", rows[0][4]), rows[1]])
     assert labels.value_of(next(row[3] for row in rows if row[2])) == "late"

@@ -7,7 +7,7 @@ from typing import Literal
 import msgspec
 from starlette.responses import FileResponse
 
-from ropewalk.api.routes import Ask, Door, whole_number
+from ropewalk.api.routes import Ask, Door, key_of, whole_number
 from ropewalk.batches import batch as batches
 from ropewalk.batches import folder as folders
 from ropewalk.batches.batch import Batch
@@ -19,8 +19,6 @@ from ropewalk.releases.release import Release
 from ropewalk.store.database import Transaction
 
 PAGE_MOST = 200
-KEY = "idempotency-key"
-KEY_LETTERS_MAX = 200
 
 
 class Rows(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -123,9 +121,7 @@ def ask_for(ask: Ask) -> Shown:
             policy=wanted.errors,
         ).id
 
-    given = ask.headers.get(KEY, "")
-    if len(given) > KEY_LETTERS_MAX or "\0" in given:
-        raise Invalid("trigger-key-long", "The key is too long.", why=f"at most {KEY_LETTERS_MAX} letters")
+    given = key_of(ask)
     name = site.db.write(work, key=f"batch {ask.caller.name} {given}" if given else None)
     return _shown(ask.house, name)
 

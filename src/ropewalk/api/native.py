@@ -14,6 +14,7 @@ from ropewalk.evidence import blast
 from ropewalk.evidence.trace import Trace, trace
 from ropewalk.ledger.chain import Entry
 from ropewalk.observations import alert, labels
+from ropewalk.observations.batch import Added
 from ropewalk.releases import outcome, release, traffic
 from ropewalk.runs import run as runs
 from ropewalk.runs import search
@@ -122,7 +123,7 @@ def show_endpoint(ask: Ask) -> Serving:
     return Serving(name=ask.path["name"], generations=tuple(found))
 
 
-def add_labels(ask: Ask) -> labels.Added:
+def add_labels(ask: Ask) -> Added:
     """Keep labels."""
     site, name = ask.house.site, endpoint_of(ask)
     now = site.clock.now_us()
@@ -228,7 +229,7 @@ DOORS = (
         path="/endpoints/{name}/labels",
         summary="Tell what really happened, by prediction id or by key",
         answer=add_labels,
-        result=labels.Added,
+        result=Added,
         action="write",
         query={},
         body=LabelsTold,

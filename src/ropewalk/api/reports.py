@@ -12,6 +12,7 @@ from ropewalk.api.routes import Ask, Door
 from ropewalk.api.told import endpoint_of, known_us
 from ropewalk.errors import NotFound
 from ropewalk.observations import reports
+from ropewalk.observations.batch import Added
 from ropewalk.releases import release
 from ropewalk.releases import rollout as rollouts
 
@@ -55,7 +56,7 @@ class CanaryTold:
     newest: dict[str, Any]
 
 
-def add_reports(ask: Ask) -> reports.Reported:
+def add_reports(ask: Ask) -> Added:
     """Keep reports."""
     site, name = ask.house.site, endpoint_of(ask)
     now = site.clock.now_us()
@@ -100,7 +101,7 @@ DOORS = (
         path="/endpoints/{name}/reports",
         summary="Report a business metric of predictions, such as revenue; twice is as good as once",
         answer=add_reports,
-        result=reports.Reported,
+        result=Added,
         action="write",
         query={},
         body=ReportsTold,

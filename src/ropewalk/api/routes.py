@@ -21,6 +21,8 @@ from ropewalk.errors import Invalid, Refused, RopewalkError
 from ropewalk.house import House
 
 JSON = "application/json"
+KEY = "idempotency-key"
+KEY_LETTERS_MAX = 200
 # Where the gate leaves who asks.
 CALLER = "ropewalk.caller"
 
@@ -71,6 +73,22 @@ class Door:
     action: str
     query: Mapping[str, str]
     body: type | None = None
+
+
+def key_of(ask: Ask, *names: str) -> str:
+    """Return what a caller says that stays the same when he asks again; empty for nothing.
+
+    Args:
+        ask: what he asks.
+        names: of headers that may say it, the first one that does counts; `Idempotency-Key` before all.
+
+    Raises:
+        Invalid: it is too long to be kept.
+    """
+    key = next((ask.headers[word] for word in (KEY, *names) if ask.headers.get(word)), "")
+    if len(key) > KEY_LETTERS_MAX or "\0" in key:
+        raise Invalid("trigger-key-long", "The key is too long.", why=f"at most {KEY_LETTERS_MAX} letters")
+    return key
 
 
 def starlette_routes(house: House, doors: tuple[Door, ...]) -> list[Route]:

@@ -9,7 +9,7 @@ from typing import Any
 import msgspec
 
 from ropewalk.api.policy import unknown_trigger
-from ropewalk.api.routes import Ask, Door, whole_number
+from ropewalk.api.routes import Ask, Door, key_of, whole_number
 from ropewalk.errors import Conflict, Invalid
 from ropewalk.loops.schedule import admit
 from ropewalk.refs import canonical, uuid7
@@ -34,9 +34,8 @@ from ropewalk.store.database import Transaction
 PAGE_MOST = 1000
 NEXT_SHOWN = 5
 PAYLOAD_BYTES_MAX = 64 << 10
-KEY_LETTERS_MAX = 200
 # How senders of webhooks call what stays the same when they send again.
-KEYS = ("idempotency-key", "webhook-id", "x-github-delivery", "x-gitlab-event-uuid")
+KEYS = ("webhook-id", "x-github-delivery", "x-gitlab-event-uuid")
 SIGNATURES = ("x-ropewalk-signature-256", "x-hub-signature-256")
 
 
@@ -223,9 +222,7 @@ def trigger(ask: Ask) -> ShownFire:
             "trigger-too-large", "The body is too large to be kept.", why=f"at most {PAYLOAD_BYTES_MAX} bytes"
         )
     now_us = site.clock.now_us()
-    key = next((ask.headers[word] for word in KEYS if ask.headers.get(word)), "")
-    if len(key) > KEY_LETTERS_MAX or "\0" in key:
-        raise Invalid("trigger-key-long", "The key is too long.", why=f"at most {KEY_LETTERS_MAX} letters")
+    key = key_of(ask, *KEYS)
     told = {"payload": ask.body}
     cause = Cause(
         key=f"webhook {key or uuid7(now_us)}", cause="webhook", due_us=now_us, actor=f"webhook:{name}", told=told

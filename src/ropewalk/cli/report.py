@@ -36,7 +36,7 @@ def handle(options: argparse.Namespace, out: Output) -> None:
     """
     from ropewalk.house import open_house
     from ropewalk.observations import reports
-    from ropewalk.observations.labels import BATCH_MAX
+    from ropewalk.observations.batch import BATCH_MAX
     from ropewalk.releases import traffic
 
     with open_house(options.project, create=False) as house:

@@ -10,6 +10,7 @@ from typing import Any
 from ropewalk.evidence.claim import Difference
 from ropewalk.ledger.chain import Entry
 from ropewalk.observations import labels, reports
+from ropewalk.observations.batch import batch_digest
 from ropewalk.refs import uuid7_time_us
 from ropewalk.store.database import Reader
 
@@ -24,7 +25,6 @@ class Sort:
         standing: the query that gives every batch's number.
         times: the query that gives a batch's rows with their times.
         read: the rows of a batch.
-        digest: of such rows.
     """
 
     what: str
@@ -32,7 +32,6 @@ class Sort:
     standing: str
     times: str
     read: Callable[[Reader, int], Any]
-    digest: Callable[[Any], str]
 
 
 SORTS = (
@@ -42,7 +41,6 @@ SORTS = (
         standing="evidence.label_batches",
         times="evidence.label_times",
         read=labels.batch_rows,
-        digest=labels.batch_digest,
     ),
     Sort(
         what="reports",
@@ -50,7 +48,6 @@ SORTS = (
         standing="evidence.report_batches",
         times="evidence.report_times",
         read=reports.batch_rows,
-        digest=reports.batch_digest,
     ),
 )
 
@@ -91,7 +88,7 @@ def _why(rows: Reader, sort: Sort, batch: int, stands: set[int], said: dict[int,
         return f"its {sort.what} stand there, the ledger knows nothing"
     if batch not in stands:
         return f"the ledger knows it, its {sort.what} are gone"
-    if sort.digest(sort.read(rows, batch)) != said[batch]:
+    if batch_digest(sort.read(rows, batch)) != said[batch]:
         return f"its {sort.what} are not the ones that the ledger has a digest of"
     if not _timed(rows, sort, batch):
         return f"a {sort.what.removesuffix('s')} counts for another time than its prediction's"

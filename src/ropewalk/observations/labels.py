@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from ropewalk.errors import Invalid
-from ropewalk.refs import canonical, digest_of, uuid7_time_us
+from ropewalk.observations.batch import BATCH_MAX, FOREVER_US, Added, seal, sift
+from ropewalk.refs import canonical, uuid7_time_us
 from ropewalk.site import Site
 from ropewalk.store.database import Reader, Transaction
 
@@ -18,11 +19,9 @@ if TYPE_CHECKING:
 
 Value = bool | int | float | str
 TEXT_MAX = 512
-BATCH_MAX = 100_000
 # Predictions carry the time of their id; a label by key has none and counts from the time it was known.
 _ID_LENGTH = 36
 WHOLE_MAX = 1 << 53
-FOREVER_US = 1 << 62
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,23 +42,6 @@ class Label:
     key: str = ""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Added:
-    """What became of a batch.
-
-    Attributes:
-        new: labels of predictions that had none.
-        revised: labels that replace another value that was known before.
-        repeated: labels that say what is known, or what has been replaced since; they change nothing.
-        batch: the ledger entry of the batch; 0 when nothing changed.
-    """
-
-    new: int
-    revised: int
-    repeated: int
-    batch: int
-
-
 def add(tx: Transaction, site: Site, endpoint: str, labels: Sequence[Label | tuple[str, Value, int]]) -> Added:
     """Keep a batch of labels with one ledger entry that holds the digest of them all.
 
@@ -76,41 +58,21 @@ def add(tx: Transaction, site: Site, endpoint: str, labels: Sequence[Label | tup
         Invalid: one of them is malformed; nothing was changed.
     """
     wanted = _all_checked(labels)
-    kept: dict[tuple[str, str, int], Label] = {}
-    new = revised = 0
-    for label in wanted:
+    kept, new, revised = sift(
+        wanted,
         # A key comes back, with another truth each time; a prediction has one.
-        place = (label.prediction, label.key, label.known_us if label.key else 0)
-        text = canonical(label.value).decode()
-        told = kept.get(place)
-        last = _last(tx, endpoint, label) if told is None else (canonical(told.value).decode(), told.known_us)
-        if last is not None and (last[0] == text or last[1] > label.known_us):
-            continue
-        if told is None:
-            new, revised = (new + 1, revised) if last is None else (new, revised + 1)
-        kept[place] = label
-    repeated = len(wanted) - new - revised
+        lambda label: (label.prediction, label.key, label.known_us if label.key else 0),
+        lambda label: (canonical(label.value).decode(), label.known_us),
+        lambda label: _last(tx, endpoint, label),
+    )
+    done = Added(new=new, revised=revised, repeated=len(wanted) - new - revised, batch=0)
     if not kept:
-        return Added(new=0, revised=0, repeated=repeated, batch=0)
-    rows = [
-        (endpoint, label.prediction, label.key, canonical(label.value).decode(), label.known_us)
-        for label in kept.values()
-    ]
-    body = {
-        "new": new,
-        "revised": revised,
-        "repeated": repeated,
-        "digest": batch_digest(rows),
-    }
-    batch = site.record(tx, "labels.added", f"endpoint:{endpoint}", body).seq
-    tx.many("observations.label_insert", (_row(batch, row) for row in rows))
-    site.announce(tx, "labels.added", f"endpoint:{endpoint}", {"batch": batch, "count": len(rows)})
-    return Added(new=new, revised=revised, repeated=repeated, batch=batch)
-
-
-def batch_digest(rows: Iterable[tuple[str, str, str, str, int]]) -> str:
-    """Return the digest that the ledger holds of a batch of (endpoint, prediction, key, value as JSON, known_us)."""
-    return digest_of(canonical(sorted(list(row) for row in rows)))
+        return done
+    rows = [(endpoint, label.prediction, label.key, canonical(label.value).decode(), label.known_us) for label in kept]
+    done = seal(tx, site, "labels.added", endpoint, rows=rows, done=done)
+    tx.many("observations.label_insert", (_row(done.batch, row) for row in rows))
+    site.announce(tx, "labels.added", f"endpoint:{endpoint}", {"batch": done.batch, "count": len(rows)})
+    return done
 
 
 def batch_rows(reader: Reader, batch: int) -> list[tuple[str, str, str, str, int]]:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from ropewalk.errors import Invalid
-from ropewalk.observations.labels import BATCH_MAX, FOREVER_US, is_prediction
-from ropewalk.refs import canonical, digest_of, is_name, uuid7_time_us
+from ropewalk.observations.batch import BATCH_MAX, FOREVER_US, Added, seal, sift
+from ropewalk.observations.labels import is_prediction
+from ropewalk.refs import is_name, uuid7_time_us
 from ropewalk.site import Site
 from ropewalk.store.database import Reader, Transaction
 
@@ -36,24 +37,7 @@ class Report:
     known_us: int
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Reported:
-    """What became of a batch.
-
-    Attributes:
-        new: reports of predictions that had none of this metric.
-        revised: reports that replace another value that was known before.
-        repeated: reports that say what is known, or what has been replaced since; they change nothing.
-        batch: the ledger entry of the batch; 0 when nothing changed.
-    """
-
-    new: int
-    revised: int
-    repeated: int
-    batch: int
-
-
-def add(tx: Transaction, site: Site, endpoint: str, told: Sequence[Report]) -> Reported:
+def add(tx: Transaction, site: Site, endpoint: str, told: Sequence[Report]) -> Added:
     """Keep a batch of reports with one ledger entry that holds the digest of them all; twice is as good as once.
 
     A later `known_us` wins; of two reports with the same one the last told wins.
@@ -68,30 +52,19 @@ def add(tx: Transaction, site: Site, endpoint: str, told: Sequence[Report]) -> R
         Invalid: one of them is malformed; nothing was changed.
     """
     _check(told)
-    kept: dict[tuple[str, str], Report] = {}
-    new = revised = 0
-    for report in told:
-        place = (report.metric, report.prediction)
-        before = kept.get(place)
-        last = _last(tx, endpoint, report) if before is None else (before.value, before.known_us)
-        if last is not None and (last[0] == report.value or last[1] > report.known_us):
-            continue
-        if before is None:
-            new, revised = (new + 1, revised) if last is None else (new, revised + 1)
-        kept[place] = report
-    repeated = len(told) - new - revised
+    kept, new, revised = sift(
+        told,
+        lambda report: (report.metric, report.prediction),
+        lambda report: (report.value, report.known_us),
+        lambda report: _last(tx, endpoint, report),
+    )
+    done = Added(new=new, revised=revised, repeated=len(told) - new - revised, batch=0)
     if not kept:
-        return Reported(new=0, revised=0, repeated=repeated, batch=0)
-    rows = [(endpoint, one.metric, one.prediction, float(one.value), one.known_us) for one in kept.values()]
-    body = {"new": new, "revised": revised, "repeated": repeated, "digest": batch_digest(rows)}
-    batch = site.record(tx, "reports.added", f"endpoint:{endpoint}", body).seq
-    tx.many("observations.report_insert", (_row(batch, row) for row in rows))
-    return Reported(new=new, revised=revised, repeated=repeated, batch=batch)
-
-
-def batch_digest(rows: Iterable[Row]) -> str:
-    """Return the digest that the ledger holds of a batch of (endpoint, metric, prediction, value, known_us)."""
-    return digest_of(canonical(sorted(list(row) for row in rows)))
+        return done
+    rows = [(endpoint, one.metric, one.prediction, float(one.value), one.known_us) for one in kept]
+    done = seal(tx, site, "reports.added", endpoint, rows=rows, done=done)
+    tx.many("observations.report_insert", (_row(done.batch, row) for row in rows))
+    return done
 
 
 def batch_rows(reader: Reader, batch: int) -> list[Row]:

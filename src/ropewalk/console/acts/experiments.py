@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from ropewalk.console.acts.fields import described, tag_fields, tag_gone
 from ropewalk.console.forms import Act, Done, Field, Given, Sheet
 from ropewalk.runs import experiments
 from ropewalk.runs.experiments import Experiment
@@ -35,9 +36,7 @@ def _create(_given: Given, _rows: Reader) -> Sheet:
         told=("An experiment is what runs belong to: one question, many tries.",),
         fields=(
             Field(name="name", label="Name", required=True, size=experiments.NAME_LETTERS_MAX),
-            Field(
-                name="description", label="Description", hint="Markdown", kind="area", size=experiments.TAG_LETTERS_MAX
-            ),
+            described(experiments.TAG_LETTERS_MAX),
         ),
     )
 
@@ -64,14 +63,7 @@ def rename(given: Given, tx: Transaction) -> Done:
 def _describe(given: Given, rows: Reader) -> Sheet:
     found = _found(given, rows)
     note = experiments.tags_of(rows, found.id).get(NOTE, "")
-    field = Field(
-        name="description",
-        label="Description",
-        hint="Markdown",
-        values=(note,),
-        kind="area",
-        size=experiments.TAG_LETTERS_MAX,
-    )
+    field = described(experiments.TAG_LETTERS_MAX, note)
     return _sheet(found, f"Describe experiment {found.name}", "Save", field)
 
 
@@ -84,10 +76,7 @@ def describe(given: Given, tx: Transaction) -> Done:
 
 def _tag(given: Given, rows: Reader) -> Sheet:
     found = _found(given, rows)
-    fields = (
-        Field(name="key", label="Tag", required=True, size=250),
-        Field(name="value", label="Value", kind="area", size=experiments.TAG_LETTERS_MAX),
-    )
+    fields = tag_fields(given, experiments.TAG_LETTERS_MAX)
     return _sheet(found, f"Set a tag of experiment {found.name}", "Set tag", *fields)
 
 
@@ -100,8 +89,7 @@ def tag(given: Given, tx: Transaction) -> Done:
 
 def _untag(given: Given, rows: Reader) -> Sheet:
     found = _found(given, rows)
-    field = Field(name="key", label="Tag", values=given.form.get("key", ()), required=True)
-    return _sheet(found, f"Delete a tag of experiment {found.name}", "Delete tag", field)
+    return _sheet(found, f"Delete a tag of experiment {found.name}", "Delete tag", tag_gone(given))
 
 
 def untag(given: Given, tx: Transaction) -> Done:

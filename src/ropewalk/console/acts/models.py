@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from ropewalk.console.acts.fields import described, tag_fields, tag_gone
 from ropewalk.console.forms import Act, Done, Field, Given, Sheet
 from ropewalk.console.registry import address_of
 from ropewalk.models import aliases, prompts, registered, spelling, versions
@@ -12,9 +13,7 @@ from ropewalk.store.database import Reader, Transaction
 
 HOME = "/models/{name}/do"
 NAME = Field(name="name", label="Name", required=True, size=spelling.NAME_LETTERS_MAX)
-DESCRIPTION = Field(
-    name="description", label="Description", hint="Markdown", kind="area", size=spelling.TEXT_LETTERS_MAX
-)
+DESCRIPTION = described(spelling.TEXT_LETTERS_MAX)
 TEMPLATE = Field(
     name="template",
     label="Text",
@@ -116,15 +115,7 @@ def rename(given: Given, tx: Transaction) -> Done:
 
 def _describe(given: Given, rows: Reader) -> Sheet:
     found = _found(given, rows)
-    field = Field(
-        name="description",
-        label="Description",
-        hint="Markdown",
-        values=(found.description,),
-        kind="area",
-        size=DESCRIPTION.size,
-    )
-    return _sheet(rows, found, "Describe", "Save", field)
+    return _sheet(rows, found, "Describe", "Save", described(spelling.TEXT_LETTERS_MAX, found.description))
 
 
 def describe(given: Given, tx: Transaction) -> Done:
@@ -134,10 +125,7 @@ def describe(given: Given, tx: Transaction) -> Done:
 
 
 def _tag(given: Given, rows: Reader) -> Sheet:
-    fields = (
-        Field(name="key", label="Tag", required=True, size=250),
-        Field(name="value", label="Value", kind="area", size=spelling.VALUE_LETTERS_MAX),
-    )
+    fields = tag_fields(given, spelling.VALUE_LETTERS_MAX)
     return _sheet(rows, _found(given, rows), "Set a tag of", "Set tag", *fields)
 
 
@@ -149,8 +137,7 @@ def tag(given: Given, tx: Transaction) -> Done:
 
 
 def _untag(given: Given, rows: Reader) -> Sheet:
-    field = Field(name="key", label="Tag", values=given.form.get("key", ()), required=True)
-    return _sheet(rows, _found(given, rows), "Delete a tag of", "Delete tag", field)
+    return _sheet(rows, _found(given, rows), "Delete a tag of", "Delete tag", tag_gone(given))
 
 
 def untag(given: Given, tx: Transaction) -> Done:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from ropewalk.console.acts.experiments import NOTE, address_of
+from ropewalk.console.acts.fields import described, tag_fields, tag_gone
 from ropewalk.console.forms import Act, Done, Field, Given, Sheet
 from ropewalk.runs import batch, remote
 from ropewalk.runs import run as runs
@@ -40,10 +41,7 @@ def rename(given: Given, tx: Transaction) -> Done:
 def _describe(given: Given, rows: Reader) -> Sheet:
     run = _found(given, rows)
     note = str(rows.value("runs.tag_of", run=run.number, key=NOTE) or "")
-    field = Field(
-        name="description", label="Description", hint="Markdown", values=(note,), kind="area", size=TAG_LETTERS_MAX
-    )
-    return _sheet(run, f"Describe run {run.name}", "Save", field)
+    return _sheet(run, f"Describe run {run.name}", "Save", described(TAG_LETTERS_MAX, note))
 
 
 def describe(given: Given, tx: Transaction) -> Done:
@@ -52,17 +50,9 @@ def describe(given: Given, tx: Transaction) -> Done:
     return Done(told="The description is saved.", address=_home(_found(given, tx)))
 
 
-def tag_fields(given: Given) -> tuple[Field, ...]:
-    """Return the fields of a tag."""
-    return (
-        Field(name="key", label="Tag", values=given.form.get("key", ()), required=True, size=250),
-        Field(name="value", label="Value", values=given.form.get("value", ()), kind="area", size=TAG_LETTERS_MAX),
-    )
-
-
 def _tag(given: Given, rows: Reader) -> Sheet:
     run = _found(given, rows)
-    return _sheet(run, f"Set a tag of run {run.name}", "Set tag", *tag_fields(given))
+    return _sheet(run, f"Set a tag of run {run.name}", "Set tag", *tag_fields(given, TAG_LETTERS_MAX))
 
 
 def tag(given: Given, tx: Transaction) -> Done:
@@ -74,7 +64,7 @@ def tag(given: Given, tx: Transaction) -> Done:
 
 def _untag(given: Given, rows: Reader) -> Sheet:
     run = _found(given, rows)
-    return _sheet(run, f"Delete a tag of run {run.name}", "Delete tag", tag_fields(given)[0])
+    return _sheet(run, f"Delete a tag of run {run.name}", "Delete tag", tag_gone(given))
 
 
 def untag(given: Given, tx: Transaction) -> Done:

@@ -6,11 +6,12 @@ from collections import Counter
 
 from starlette.datastructures import QueryParams
 
-from ropewalk.console.acts.runs import tag_fields
+from ropewalk.console.acts.fields import tag_fields
 from ropewalk.console.forms import Act, Done, Field, Given, Sheet
 from ropewalk.console.query import DELETED, Asked
 from ropewalk.errors import Invalid
 from ropewalk.runs import batch, experiments, remote, search
+from ropewalk.runs.keys import TAG_LETTERS_MAX
 from ropewalk.store.database import Reader, Transaction
 
 RUNS_MAX = 10_000
@@ -120,7 +121,7 @@ def restore(given: Given, tx: Transaction) -> Done:
 
 
 def _tag(given: Given, rows: Reader) -> Sheet:
-    return _sheet(given, rows, _ids(given, rows), "Tag", *tag_fields(given))
+    return _sheet(given, rows, _ids(given, rows), "Tag", *tag_fields(given, TAG_LETTERS_MAX))
 
 
 def tag(given: Given, tx: Transaction) -> Done:

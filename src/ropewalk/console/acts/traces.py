@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from urllib.parse import quote
 
+from ropewalk.console.acts.fields import tag_fields, tag_gone
 from ropewalk.console.forms import Act, Done, Field, Given, Sheet
 from ropewalk.store.database import Reader, Transaction
 from ropewalk.traces import assessment, tags, trace
@@ -28,10 +29,7 @@ def _sheet(found: Trace, title: str, button: str, *fields: Field) -> Sheet:
 
 
 def _tag(given: Given, rows: Reader) -> Sheet:
-    fields = (
-        Field(name="key", label="Tag", required=True, size=tags.KEY_LETTERS_MAX),
-        Field(name="value", label="Value", kind="area", size=tags.VALUE_LETTERS_MAX),
-    )
+    fields = tag_fields(given, tags.VALUE_LETTERS_MAX, tags.KEY_LETTERS_MAX)
     return _sheet(_found(given, rows), "Set a tag of this trace", "Set tag", *fields)
 
 
@@ -43,8 +41,7 @@ def tag(given: Given, tx: Transaction) -> Done:
 
 
 def _untag(given: Given, rows: Reader) -> Sheet:
-    field = Field(name="key", label="Tag", values=given.form.get("key", ()), required=True)
-    return _sheet(_found(given, rows), "Delete a tag of this trace", "Delete tag", field)
+    return _sheet(_found(given, rows), "Delete a tag of this trace", "Delete tag", tag_gone(given))
 
 
 def untag(given: Given, tx: Transaction) -> Done:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from urllib.parse import quote
 
+from ropewalk.console.acts.fields import described, tag_fields, tag_gone
 from ropewalk.console.acts.models import home_of
 from ropewalk.console.forms import Act, Done, Field, Given, Sheet
 from ropewalk.console.registry import address_of
@@ -39,15 +40,7 @@ def _sheet(rows: Reader, found: ModelVersion, title: str, button: str, *fields: 
 
 def _describe(given: Given, rows: Reader) -> Sheet:
     found = _found(given, rows)
-    field = Field(
-        name="description",
-        label="Description",
-        hint="Markdown",
-        values=(found.description,),
-        kind="area",
-        size=spelling.TEXT_LETTERS_MAX,
-    )
-    return _sheet(rows, found, "Describe", "Save", field)
+    return _sheet(rows, found, "Describe", "Save", described(spelling.TEXT_LETTERS_MAX, found.description))
 
 
 def describe(given: Given, tx: Transaction) -> Done:
@@ -58,10 +51,7 @@ def describe(given: Given, tx: Transaction) -> Done:
 
 
 def _tag(given: Given, rows: Reader) -> Sheet:
-    fields = (
-        Field(name="key", label="Tag", required=True, size=250),
-        Field(name="value", label="Value", kind="area", size=spelling.VALUE_LETTERS_MAX),
-    )
+    fields = tag_fields(given, spelling.VALUE_LETTERS_MAX)
     return _sheet(rows, _found(given, rows), "Set a tag of", "Set tag", *fields)
 
 
@@ -73,8 +63,7 @@ def tag(given: Given, tx: Transaction) -> Done:
 
 
 def _untag(given: Given, rows: Reader) -> Sheet:
-    field = Field(name="key", label="Tag", values=given.form.get("key", ()), required=True)
-    return _sheet(rows, _found(given, rows), "Delete a tag of", "Delete tag", field)
+    return _sheet(rows, _found(given, rows), "Delete a tag of", "Delete tag", tag_gone(given))
 
 
 def untag(given: Given, tx: Transaction) -> Done:
@@ -151,12 +140,7 @@ def _register(given: Given, rows: Reader) -> Sheet:
         back=_logged_home(model),
         back_word=model.name,
         told=("It becomes the next version of a registered model: of one that is there, or of a new one.",),
-        fields=(
-            *fields,
-            Field(
-                name="description", label="Description", hint="Markdown", kind="area", size=spelling.TEXT_LETTERS_MAX
-            ),
-        ),
+        fields=(*fields, described(spelling.TEXT_LETTERS_MAX)),
     )
 
 
@@ -179,10 +163,7 @@ def register_logged(given: Given, tx: Transaction) -> Done:
 
 def _logged_tag(given: Given, rows: Reader) -> Sheet:
     model = logged.get(rows, given.path["model"])
-    fields = (
-        Field(name="key", label="Tag", values=given.form.get("key", ()), required=True, size=250),
-        Field(name="value", label="Value", kind="area", size=spelling.VALUE_LETTERS_MAX),
-    )
+    fields = tag_fields(given, spelling.VALUE_LETTERS_MAX)
     title = f"Set a tag of {model.name}"
     return Sheet(title=title, button="Set tag", back=_logged_home(model), back_word=model.name, fields=fields)
 
@@ -196,9 +177,10 @@ def logged_tag(given: Given, tx: Transaction) -> Done:
 
 def _logged_untag(given: Given, rows: Reader) -> Sheet:
     model = logged.get(rows, given.path["model"])
-    field = Field(name="key", label="Tag", values=given.form.get("key", ()), required=True)
     title = f"Delete a tag of {model.name}"
-    return Sheet(title=title, button="Delete tag", back=_logged_home(model), back_word=model.name, fields=(field,))
+    return Sheet(
+        title=title, button="Delete tag", back=_logged_home(model), back_word=model.name, fields=(tag_gone(given),)
+    )
 
 
 def logged_untag(given: Given, tx: Transaction) -> Done:
