@@ -5,27 +5,17 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
-from threading import Event
 
 import pytest
 from prometheus_client.openmetrics.parser import text_string_to_metric_families
 
 from ropewalk.endpoints.capture import find
 from ropewalk.house import open_house
+from telemetry.scraping import until
 
 pytestmark = [pytest.mark.xdist_group("watched"), pytest.mark.timeout(180)]
 TRACE, SPAN = "4bf92f3577b34da6a3ce929d0e0e4736", "00f067aa0ba902b7"
 OPEN = "application/openmetrics-text;version=1.0.0"
-
-
-def until(found):
-    """Return what is found, once there is something."""
-    for _ in range(200):
-        there = found()
-        if there:
-            return there
-        Event().wait(0.05)
-    raise AssertionError("it never came")
 
 
 def trace_at(watched, number: str) -> list[dict]:

@@ -20,6 +20,8 @@ ropewalk export --list                           # who may read it
 ropewalk export kubernetes                       # the live release, to exports/kubernetes/
 ropewalk export compose churn/3 --dry-run        # exit status 1 when what lies there is something else
 ropewalk export image churn/3 --base base.tar    # an image, built without Docker
+ropewalk export prometheus ml.example.org:8470   # configuration and alerts, to exports/prometheus/
+ropewalk export grafana                          # a board, to exports/grafana/
 ropewalk export mlflow ./mlruns                  # MLFLOW_ALLOW_FILE_STORE=true lets MLflow read it
 mlflow migrate-filestore --source ./mlruns --target sqlite:///mlflow.db        # and this makes a database of it
 ropewalk export mlflow http://127.0.0.1:5000
@@ -45,12 +47,20 @@ RELEASES = {
     "postman": "a collection that newman runs",
     "jmeter": "a plan that loads the endpoint",
 }
+SERVERS = {
+    "prometheus": "its configuration and alerts for the server, checked by promtool",
+    "grafana": "a board over what the server's /metrics says",
+}
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
     """Add the target."""
     parser.add_argument(
-        "kind", nargs="?", choices=(*TARGETS, *RELEASES, MLFLOW), metavar="WHO", help="who is to read it; see --list"
+        "kind",
+        nargs="?",
+        choices=(*TARGETS, *RELEASES, *SERVERS, MLFLOW),
+        metavar="WHO",
+        help="who is to read it; see --list",
     )
     parser.add_argument(
         "words",
@@ -91,6 +101,10 @@ def handle(options: argparse.Namespace, out: Output) -> int:
         from ropewalk.cli.delivered import release
 
         return release(options, out)
+    if options.kind in SERVERS:
+        from ropewalk.cli.watchers import watcher
+
+        return watcher(options, out)
     if options.kind != MLFLOW:
         from ropewalk.cli.exported import pipeline
 
@@ -125,6 +139,7 @@ def handle(options: argparse.Namespace, out: Output) -> int:
 def _list(out: Output) -> int:
     rows = [(name, "a pipeline", "one node a step, in plain files") for name in TARGETS]
     rows += [(name, "a release", what) for name, what in RELEASES.items()]
+    rows += [(name, "the server", what) for name, what in SERVERS.items()]
     rows.append((MLFLOW, "runs", "runs, files and models as MLflow keeps them"))
     out.table(("who", "exports", "what"), rows)
     out.result({"targets": [{"name": name, "exports": exports, "what": what} for name, exports, what in rows]})
