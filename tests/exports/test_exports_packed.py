@@ -86,6 +86,23 @@ def test_any_name_of_a_cluster_is_answered_but_no_page_of_another_site(container
     assert asked(port, "GET", "/ping", Host="10.1.2.3:8080", Origin="http://elsewhere.example").status == 403
 
 
+def test_every_answer_has_a_number_and_is_counted_by_its_route(container):
+    port, _, served = container
+    trace, opened = "4bf92f3577b34da6a3ce929d0e0e4736", "application/openmetrics-text;version=1.0.0"
+    body = {"records": [served["example"]]}
+
+    answer = asked(port, "POST", "/endpoints/churn/predict", body, traceparent=f"00-{trace}-00f067aa0ba902b7-01")
+    text = asked(port, "GET", "/metrics", accept=opened).body.decode()
+
+    number = answer.headers["x-request-id"]
+    assert f'request_id="{number}",trace_id="{trace}"' in text
+    assert 'ropewalk_http_requests_total{method="POST",route="/endpoints/{name}/predict",status="200"} 1.0' in text
+    assert (
+        f'trace_id="{trace}",prediction_id=' in text
+        or f'prediction_id="{answer.json()["predictions"][0]["id"]}"' in text
+    )
+
+
 def test_its_health_check_says_ready(container, monkeypatch, capsys):
     port, _, _ = container
     monkeypatch.setenv("PORT", str(port))
