@@ -42,13 +42,13 @@ class Group:
 def groups_of(settings: Settings) -> tuple[Group, ...]:
     """Return the alerts; the limit of latency is stage 7's own budget."""
     return (
-        Group(name="ropewalk-endpoints", rules=_endpoints(settings.qa.p99_ms / 1000)),
+        Group(name="ropewalk-endpoints", rules=(*_answers(), *_speed(settings.qa.p99_ms / 1000))),
         Group(name="ropewalk-models", rules=_models()),
         Group(name="ropewalk-server", rules=_server()),
     )
 
 
-def _endpoints(p99_seconds: float) -> tuple[Rule, ...]:
+def _answers() -> tuple[Rule, ...]:
     return (
         Rule(
             name="RopewalkErrors",
@@ -73,6 +73,11 @@ def _endpoints(p99_seconds: float) -> tuple[Rule, ...]:
             summary="{{ $labels.release }}: {{ $value | humanizePercentage }} of the rows have no valid answer",
             description="ropewalk rollback, if it is new; the console shows the rows.",
         ),
+    )
+
+
+def _speed(p99_seconds: float) -> tuple[Rule, ...]:
+    return (
         Rule(
             name="RopewalkSlow",
             expr=(
