@@ -37,7 +37,7 @@ from ropewalk.settings import Canary
 
 PLAN = Canary(metric="revenue")
 CHUNK = 50
-PART = 2000
+PART = 500
 GOOD = ((0.01, 0.01), (0.03, 0.03))
 BAD = ((0.01, 0.02), (0.01, 0.03), (0.01, 0.05), (0.01, 0.10))
 DOCS = Path(__file__).resolve().parent.parent / "docs"
@@ -146,16 +146,14 @@ def plots(played: Played, fell: dict[float, np.ndarray]) -> dict[str, str]:
     return {"canary-found.svg": draw(found), "canary-false.svg": draw(quiet)}
 
 
-def write(blocks: dict[str, str], drawn: dict[str, str]) -> None:
-    """Put the figures into the study, each between its marks, and the plots beside it."""
+def filled(blocks: dict[str, str]) -> str:
+    """Return the study with the figures in it, each between its marks."""
     text = STUDY.read_text()
     for name, block in blocks.items():
-        mark = re.compile(rf"(<!-- {name} -->\n).*?(\n<!-- end -->)", re.DOTALL)
-        text, count = mark.subn(lambda found, block=block: f"{found[1]}{block}{found[2]}", text)
+        mark = re.compile(rf"(<!-- {name} -->\n).*?(<!-- end -->)", re.DOTALL)
+        text, count = mark.subn(lambda found, block=block: f"{found[1]}{block}\n{found[2]}", text)
         assert count == 1, name
-    STUDY.write_text(text)
-    for file, svg in drawn.items():
-        (DOCS / file).write_text(svg)
+    return text
 
 
 def main(runs: int, *, quick: bool) -> None:
@@ -167,9 +165,10 @@ def main(runs: int, *, quick: bool) -> None:
     blocks["cost"] = f"{runs:,} canaries a cell, {time.process_time() - begun:.0f} s of CPU."
     for name, block in blocks.items():
         print(f"\n{name}\n\n{block}", flush=True)
-    drawn = plots(played, fell)
+    written = {STUDY.name: filled(blocks), **plots(played, fell)}
     if not quick:
-        write(blocks, drawn)
+        for file, text in written.items():
+            (DOCS / file).write_text(text)
 
 
 if __name__ == "__main__":

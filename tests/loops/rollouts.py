@@ -20,16 +20,20 @@ from ropewalk.testing.fakes import SetClock
 PLAN = Canary(weights=(10.0, 50.0), rows_min=100, wait_labels=False, error_increase=0.02)
 
 
-def begin(site: Site, clock: SetClock, plan: Canary = PLAN) -> Rollout:
-    """Make a champion live and begin the rollout of a second release beside it."""
-    champion = make_release(site)
+def begin(site: Site, clock: SetClock, plan: Canary = PLAN, *, champion: str = "", design: str = "") -> Rollout:
+    """Make a champion live, unless one answers already, and begin the rollout of another release beside it."""
+    answers = bool(champion)
+    champion = champion or make_release(site)
     clock.advance(1)
     candidate = make_release(site)
-    set_traffic(site, champion)
+    if not answers:
+        set_traffic(site, champion)
 
     def work(tx: Transaction) -> Rollout:
         releases.move(tx, site, releases.get(tx, champion), LIVE)
-        return rollouts.begin(tx, site, Settings(name=ENDPOINT, canary=plan), _built(tx, site, candidate))
+        return rollouts.begin(
+            tx, site, Settings(name=ENDPOINT, canary=plan), _built(tx, site, candidate), design=design
+        )
 
     return site.db.write(work)
 

@@ -130,6 +130,11 @@ class Design:
         return {"schema": SCHEMA, "release": release, "champion": champion, **asdict(self)}
 
 
+def recorded(record: bytes) -> Design:
+    """Return a design from the bytes of its record."""
+    return msgspec.json.decode(record, type=Design)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Rates:
     """How a candidate behaves: shares of rows, and how much more it loses."""
