@@ -133,6 +133,11 @@ def test_an_interrupted_run_is_asked_for_now_and_then_and_a_server_that_is_away_
 
         for part in ("head", "pipeline", "metrics"):
             page.wait_for_selector(f"[data-live$={part}][data-period='15000']", state="attached")
+        page.set_viewport_size({"width": 400, "height": 900})
+        assert page.evaluate(
+            "[...document.querySelectorAll('.scroll:has(table.steps)')].every(at => at.scrollWidth <= at.clientWidth)"
+        )
+        assert page.locator("table.steps .because").first.is_visible()
         counts = Counter(url.rpartition("/")[2] for url in asked)
         assert away.locator("#stale").is_visible()
         assert {3 <= count <= 7 for count in counts.values()} == {True}, counts
