@@ -25,8 +25,16 @@ def pages(lab) -> list[str]:
         "/models", f"/models?filter={quote(EVIL)}", f"/models/{model}", f"/models/{model}/1",
         "/models/flights?at=2026-03-03",
         "/models/flights/3", "/prompts", "/prompts/answer", f"/prompts/p{model}", f"/prompts/p{model}/2",
+        "/batches", f"/batches/{batch_of(lab)}", "/batches/do/score",
         "/traces", f"/traces?filter={quote(EVIL)}", f"/traces/tr-{1:032x}", f"/traces/tr-{2:032x}",
     ]  # fmt: skip
+
+
+def batch_of(lab) -> str:
+    (found,) = re.findall(
+        r'id="batch-([0-9a-f-]{36})"', httpx.get(f"{lab.url}/batches", headers={"Accept": "text/html"}).text
+    )
+    return found
 
 
 def compared(lab, count: int) -> str:

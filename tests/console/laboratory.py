@@ -11,6 +11,8 @@ from pathlib import Path
 from console.payloads import PAYLOADS, as_name
 from console.seeded_runs import NAMES, STEPS, a_run, seed
 from ropewalk.artifacts import artifact, paths
+from ropewalk.batches import batch as batches
+from ropewalk.clock import SystemClock
 from ropewalk.house import open_house
 from ropewalk.models import prompts, registered, versions
 from ropewalk.runs import experiments
@@ -187,6 +189,17 @@ def write_traces(site: Site) -> None:
         site.db.write(lambda tx, batch=batch: ingest.keep(tx, "0", batch))
 
 
+def write_batch(site: Site) -> None:
+    """Write a batch that has failed with words that look like markup."""
+    site = dataclasses.replace(site, clock=SystemClock(), actor=EVIL)
+    place = {"artifact": f"{EVIL}.csv"}
+    told = {"key": EVIL, "release": "flights/1", "bundle": "", "environment": EVIL, "target": EVIL, "policy": "stop"}
+    found = site.db.write(lambda tx: batches.begin(tx, site, source=place, **told))
+    mine = site.db.write(lambda tx: batches.take(tx, site, found, policy="stop"))
+    mine = site.db.write(lambda tx: batches.surveyed(tx, site, mine, {"rows": 7}))
+    site.db.write(lambda tx: batches.settle(tx, site, mine, batches.FAILED, note=EVIL))
+
+
 def build(root: Path) -> str:
     """Make the project; return the id of the run whose words look like markup."""
     root.mkdir(parents=True)
@@ -198,6 +211,7 @@ def build(root: Path) -> str:
         write_payloads(house.site)
         write_registry(house.site, clock, evil)
         write_traces(house.site)
+        write_batch(house.site)
     return evil
 
 

@@ -16,9 +16,11 @@ from ropewalk.house import House
 from ropewalk.refs import canonical, digest_of
 from ropewalk.releases import release, traffic
 from ropewalk.releases.release import Release
+from ropewalk.site import Site
 from ropewalk.store.database import Transaction
 
 PAGE_MOST = 200
+PARQUET, NDJSON = "application/vnd.apache.parquet", "application/x-ndjson"
 
 
 class Rows(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -96,7 +98,20 @@ def shown(found: Batch) -> Shown:
 
 def ask_for(ask: Ask) -> Shown:
     """Write a batch down; `ropewalk up` does the work, after a restart too."""
-    site, wanted = ask.house.site, ask.body
+    given = key_of(ask)
+    name = write(ask.house, ask.body, f"batch {ask.caller.name} {given}" if given else None)
+    return _shown(ask.house, name)
+
+
+def write(house: House, wanted: Wanted, key: str | None) -> str:
+    """Write a batch down and return its id; with a key, that of the batch that was written down with it before.
+
+    Raises:
+        Invalid: it names no source, or two.
+        NotFound: there is no such release, or nothing is live at the endpoint.
+        Conflict: the release was never built.
+    """
+    site = house.site
     source = {name: value for name in ("artifact", "snapshot") if (value := getattr(wanted.source, name))}
     if len(source) != 1:
         raise Invalid(
@@ -106,7 +121,7 @@ def ask_for(ask: Ask) -> Shown:
             why=f"found {len(source)} of the two",
             fix='{"source": {"artifact": "in/rows.parquet"}}',
         )
-    found = _release(ask.house, wanted.endpoint, wanted.release)
+    found = _release(house, wanted.endpoint, wanted.release)
 
     def work(tx: Transaction) -> str:
         return batches.begin(
@@ -121,9 +136,7 @@ def ask_for(ask: Ask) -> Shown:
             policy=wanted.errors,
         ).id
 
-    given = key_of(ask)
-    name = site.db.write(work, key=f"batch {ask.caller.name} {given}" if given else None)
-    return _shown(ask.house, name)
+    return site.db.write(work, key=key)
 
 
 def _release(house: House, endpoint: str, name: str) -> Release:
@@ -169,18 +182,33 @@ def cancel(ask: Ask) -> Shown:
 
 def output(ask: Ask) -> FileResponse:
     """Return the rows with their answers, as Parquet."""
-    return _file(ask, folders.OUTPUT, "application/vnd.apache.parquet")
+    return _file(ask, folders.OUTPUT, PARQUET)
 
 
 def set_aside(ask: Ask) -> FileResponse:
     """Return the rows without an answer, each with the reason, a line of JSON each."""
-    return _file(ask, folders.SET_ASIDE, "application/x-ndjson")
+    return _file(ask, folders.SET_ASIDE, NDJSON)
 
 
 def _file(ask: Ask, name: str, media: str) -> FileResponse:
-    site = ask.house.site
-    with site.db.read() as rows:
+    with ask.house.site.db.read() as rows:
         found = batches.get(rows, ask.path["batch"])
+    return file_of(ask.house.site, found, name, media)
+
+
+def file_of(site: Site, found: Batch, name: str, media: str) -> FileResponse:
+    """Return a file of a batch that is done.
+
+    Args:
+        site: the project.
+        found: the batch.
+        name: `OUTPUT` or `SET_ASIDE` of `ropewalk.batches.folder`.
+        media: its media type.
+
+    Raises:
+        Conflict: the batch is not done.
+        NotFound: there is no such file here.
+    """
     if found.state != batches.DONE:
         raise Conflict("batch-not-done", "The batch is not done.", where=found.subject, why=f"it is {found.state}")
     targets = folders.targets_of(site, found)

@@ -12,6 +12,7 @@ from starlette.responses import Response
 from ropewalk.access.roles import Caller
 from ropewalk.api.routes import CALLER, whole_number
 from ropewalk.console import (
+    batches,
     catalogue,
     compare,
     curves,
@@ -187,6 +188,10 @@ PAGES: tuple[tuple[str, str, View, str], ...] = (
     ("/live/endpoints", "_endpoints.html", list_endpoints, ""),
     ("/endpoints/{name}", "endpoint.html", show_endpoint, "/endpoints"),
     ("/live/endpoints/{name}", "_endpoint.html", show_endpoint, ""),
+    ("/batches", "batches.html", batches.list_batches, "/batches"),
+    ("/live/batches", "_batches.html", batches.list_batches, ""),
+    ("/batches/{batch}", "batch.html", batches.show_batch, "/batches"),
+    ("/live/batches/{batch}", "_batch.html", batches.show_batch, ""),
     ("/predictions/{prediction}", "prediction.html", show_prediction, ""),
     ("/webhooks", "webhooks.html", hooks.list_hooks, "/webhooks"),
     ("/webhooks/{webhook}", "webhook.html", hooks.show_hook, "/webhooks"),
@@ -206,6 +211,8 @@ RAW: tuple[tuple[str, Callable[[House, Reader, Request], Response]], ...] = (
     ("/runs/{run}/raw/{path:path}", files.raw),
     ("/runs/{run}/log-file/{node:path}", steplog.raw),
     ("/runs/{run}/output/{digest}/{node:path}", step.output),
+    ("/batches/{batch}/output", batches.output),
+    ("/batches/{batch}/aside", batches.set_aside),
     ("/models/{name}/{number}/raw/{path:path}", files.raw),
     ("/logged/{model}/raw/{path:path}", files.raw),
 )

@@ -55,6 +55,7 @@ def card(house: House, rows: Reader, name: str) -> dict[str, Any]:
         "shadow": now.shadow,
         "figures": _figures(house, name, total),
         "told": _told(now),
+        "unreleased": unreleased.is_unreleased(name),
     }
 
 

@@ -2,7 +2,18 @@
 
 from __future__ import annotations
 
-from ropewalk.console.acts import experiments, models, releases, runs, schedules, table, traces, versions, webhooks
+from ropewalk.console.acts import (
+    batches,
+    experiments,
+    models,
+    releases,
+    runs,
+    schedules,
+    table,
+    traces,
+    versions,
+    webhooks,
+)
 from ropewalk.console.forms import Act
 
 ACTS: tuple[Act, ...] = (
@@ -15,4 +26,5 @@ ACTS: tuple[Act, ...] = (
     *webhooks.ACTS,
     *releases.ACTS,
     *schedules.ACTS,
+    *batches.ACTS,
 )
