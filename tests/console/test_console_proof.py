@@ -106,5 +106,9 @@ def test_without_looks_or_with_lost_evidence_nothing_is_drawn(site: Site, clock:
         assert len(proof.charts(asked.house, reader, rollout.release)) == 4
 
     site.blobs.path_of(last.evidence).unlink()  # type: ignore[attr-defined]
-
     assert drawn(asked, rollout.release) == {}
+
+    capture(site, rollout.release, 10, role="canary", generation=rollout.begun_generation)
+    clock.advance(60)
+    Climb(site).turn()  # what is lost is drawn no more, and keeps nobody from being judged
+    assert "30 rows</text>" in drawn(asked, rollout.release)["errors: canary minus champion"]

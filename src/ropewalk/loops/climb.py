@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import asdict
 from typing import Any
 
@@ -127,9 +128,11 @@ class Climb:
         """Return how the evidence has grown so far; another process's looks are those that its last decision has."""
         known = self._courses.get(rollout.release)
         if known is None:
-            last = self._last(rollout)
-            told = b"{}" if last is None else self._site.blobs.get(last.evidence)
-            known = msgspec.convert(msgspec.json.decode(told).get("course", []), type=list[dict[str, Any]])
+            last, known = self._last(rollout), []
+            # It is for people to see: where it is lost it begins anew, and the canary is judged as ever.
+            with suppress(RopewalkError):
+                told = b"{}" if last is None else self._site.blobs.get(last.evidence)
+                known = msgspec.convert(msgspec.json.decode(told).get("course", []), type=list[dict[str, Any]])
         return known
 
     def _forget(self, active: set[str]) -> None:
