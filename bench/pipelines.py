@@ -19,6 +19,7 @@ from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wai
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+from measure.environments import environment
 from measure.figures import OUT, Cell, Sheet, Stopwatch, is_quick
 
 WORKERS = 2
@@ -178,13 +179,8 @@ def compare(sheet: Sheet, chain: int, fan: int) -> None:
     """Print what other tools take for the same, each in an environment of its own."""
     rows: list[tuple[Cell, ...]] = []
     for name in PEERS:
-        venv = OUT / "peers" / name
-        wanted = HERE.parent / "requirements" / f"peers-{name}.in"
         try:
-            if not (venv / "ready").exists():
-                subprocess.run([sys.executable, "-m", "venv", "--clear", str(venv)], check=True)
-                subprocess.run([str(venv / "bin/pip"), "install", "-q", "-r", str(wanted)], check=True)
-                (venv / "ready").touch()
+            venv = environment(name)
             rows.append((name, *_peer(name, venv, chain, fan)))
         except (subprocess.SubprocessError, OSError) as error:
             print(f"{name} cannot be measured: {type(error).__name__}", flush=True)

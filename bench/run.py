@@ -38,7 +38,7 @@ def main(words: list[str]) -> int:
     known = [path for path in sorted(HERE.glob("*.py")) if path.name != "run.py"]
     unknown = sorted(set(names) - {path.stem for path in known})
     if unknown or set(flags) - {"--quick", "--peers"}:
-        print(f"there are {', '.join(path.stem for path in known)}, and --quick; for pipelines --peers too")
+        print(f"there are {', '.join(path.stem for path in known)}, and --quick; for pipelines and serving --peers too")
         return 2
     (HERE / "out").mkdir(exist_ok=True)
     failed: list[str] = []

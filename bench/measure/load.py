@@ -80,8 +80,8 @@ class Connection(asyncio.Protocol):
         head, found, body = self._buffer.partition(b"\r\n\r\n")
         if not found:
             return
-        length = int(head.lower().partition(b"content-length:")[2].partition(b"\r\n")[0])
-        if len(body) < length:
+        length = head.lower().partition(b"content-length:")[2].partition(b"\r\n")[0]
+        if len(body) < int(length) if length else not body.endswith(b"0\r\n\r\n"):  # or it comes in chunks
             return
         self._buffer = b""
         now = perf_counter()

@@ -3,7 +3,7 @@
  * openloop HOST PORT RATE SECONDS CONNECTIONS REQUESTS-FILE REQUEST-BYTES STEP-AT
  *
  * The file holds requests of one length, one after the other; at STEP-AT bytes of each stand ten digits, which every
- * request gets anew. A rate of 0 asks on each connection as soon as it is answered: a closed loop. What is due while no
+ * request gets anew, unless it is negative. A rate of 0 asks on each connection as soon as it is answered: a closed loop. What is due while no
  * connection is free never leaves. It says one line of JSON. In C, because it shares two cores with what it measures. */
 #define _GNU_SOURCE
 #include <arpa/inet.h>
@@ -145,7 +145,7 @@ static void let_in(struct stranger *one, const char *host, int port) {
 
 static void ask(int poll, int number, char *request, int size, int step_at, long step) {
     struct stranger *one = &strangers[number];
-    for (int place = DIGITS - 1; place >= 0; place--, step /= 10) request[step_at + place] = '0' + step % 10;
+    for (int place = DIGITS - 1; step_at >= 0 && place >= 0; place--, step /= 10) request[step_at + place] = '0' + step % 10;
     one->asked = now();
     waiting++;
     if (send(one->fd, request, size, MSG_NOSIGNAL) != size) lose(poll, one);

@@ -64,7 +64,7 @@ class Caller:
     Args:
         folder: for the program and what it sends.
         url: what is posted to.
-        bodies: JSON of one length each, with `MARK` where the next step shall be.
+        bodies: JSON of one length each, with `MARK` where the next step shall be, if anywhere.
     """
 
     def __init__(self, folder: Path, url: str, bodies: list[object]) -> None:
@@ -75,8 +75,8 @@ class Caller:
         subprocess.run([compiler, "-O2", "-o", str(self._program), str(SOURCE)], check=True)
         self._parts = urlsplit(url)
         made = [self._request(json.dumps(body).encode()) for body in bodies]
-        self._bytes, self._step_at = len(made[0]), made[0].index(b"%d" % MARK)
-        assert all((len(one), one.index(b"%d" % MARK)) == (self._bytes, self._step_at) for one in made), "of one length"
+        self._bytes, self._step_at = len(made[0]), made[0].find(b"%d" % MARK)
+        assert all((len(one), one.find(b"%d" % MARK)) == (self._bytes, self._step_at) for one in made), "of one length"
         self._requests.write_bytes(b"".join(made))
 
     def _request(self, body: bytes) -> bytes:

@@ -15,6 +15,8 @@ from pathlib import Path
 from time import perf_counter
 from typing import TYPE_CHECKING, Any
 
+from measure import limit
+
 if TYPE_CHECKING:
     from ropewalk.endpoints.problems import App, Receive, Scope, Send
 
@@ -177,6 +179,9 @@ def gateway(opened: ExitStack, folder: Path, *, captures: bool) -> App:
 
 
 def main(kind: str, folder: Path) -> None:
+    if kind == "limit":
+        limit.serve(folder)
+        return
     from ropewalk.endpoints import server
 
     with ExitStack() as opened:
