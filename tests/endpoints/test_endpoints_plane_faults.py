@@ -10,7 +10,7 @@ import threading
 
 import pytest
 
-from endpoints.plane_stand import GOOD, Wire, first, given_away, has_plane, plane_stand
+from endpoints.plane_stand import GOOD, ROW, Wire, first, given, given_away, has_plane, http, plane_stand
 from ropewalk.endpoints import capture, connection, planes
 from ropewalk.endpoints.segment import folder_of
 from ropewalk.site import Site
@@ -141,3 +141,33 @@ def test_more_than_may_wait_are_told_when_to_come_again_and_keep_their_connectio
     assert all(b"retry-after: 1\r\n" in one and b'"queue-full"' in one for one in came if one[9:12] == b"503")
     assert after == [200] * 12
     assert capture.read(real, "flights").height == before + 4 + 12
+
+
+def test_long_bodies_come_whole_to_the_process_that_answers_and_let_short_ones_pass(real: Site) -> None:
+    first(real, 1)
+    long, rows = http("/endpoints/flights/predict", {"records": [ROW] * 5000}), 5000
+    with plane_stand(real) as caller:
+        given_away(caller).close()
+        link = caller.gateway.planes.links["flights"]
+        before, counts = given(caller), []
+        wires = [Wire(caller.url) for _ in range(6)]
+        for wire in wires:
+            counts += [len(ID.findall(wire.ask(each)[1])) for each in (GOOD, long, long)]
+        away = (given(caller) - before, link.connections)
+        wires.append(given_away(caller))
+        os.kill(link.pid, signal.SIGSTOP)
+        senders = [threading.Thread(target=wire.send, args=(GOOD if wire is wires[-1] else long,)) for wire in wires]
+        for one in senders:
+            one.start()
+        os.kill(link.pid, signal.SIGCONT)
+        for one in senders:
+            one.join(20)
+        counts += [len(ID.findall(wire.answer())) for wire in wires]
+        for wire in wires:
+            wire.close()
+
+    assert counts == [1, rows, rows] * 6 + [rows] * 6 + [1]
+    assert away == (6, 6)
+    captured = capture.read(real, "flights")
+    assert captured["id"].is_unique().all()
+    assert captured.height >= 18 * rows

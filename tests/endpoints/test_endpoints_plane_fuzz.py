@@ -94,7 +94,8 @@ def _request(draw: st.DrawFn) -> bytes:
     return made
 
 
-PIECES = st.tuples(st.lists(_request(), min_size=1, max_size=4), st.lists(st.integers(0, 600), max_size=4))
+STREAM = st.lists(_request(), min_size=1, max_size=3).map(lambda after: [GOOD, *after])
+PIECES = st.tuples(STREAM, st.lists(st.integers(0, 800), max_size=4))
 
 
 def _said(wire: Wire, pieces: list[bytes], *, silent: float, one_by_one: bool = False) -> list[bytes]:

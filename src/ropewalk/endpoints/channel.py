@@ -14,6 +14,8 @@ from typing import Any
 import msgspec
 
 MESSAGE_BYTES_MAX = 1 << 17
+# Bytes that are longer go in pieces.
+PIECE_BYTES = 48 << 10
 FILES_MAX = 4
 # So many messages are read at once; others get their turn in between.
 READS_MAX = 64

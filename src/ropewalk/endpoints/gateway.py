@@ -195,7 +195,7 @@ class Doorway:
         seconds = _deadline(headers.get(DEADLINE_HEADER), self._serve.deadline_ms) / 1000
         trace = parent.trace if parent else ""
         patience = Patience(pin="", seconds=seconds, receive=receive, trace=trace)
-        status = 200
+        status, lends = 200, self._plane
         try:
             route = self._looking.route(name)
             patience.pin = headers.get(RELEASE_HEADER, b"").decode("latin-1")
@@ -206,15 +206,16 @@ class Doorway:
             )
         except RopewalkError as error:
             status = status_of(error)
+            lends = lends and error.code == "queue-full"  # there is another queue
             raise
         finally:
+            if lends:  # whoever asks again and again may do so without this process in between
+                scope[LENDER] = (self.planes, headers.get(b"host", b""))
             known = name if name in self.board.routes else ""
             self.meters.answered(known, status)
             if self.spans is not None:
                 given, now_us = patience.given, self._clock.now_us()
                 tell_of(self.spans, scope, endpoint=known, status=status, given=given, began_us=began_us, now_us=now_us)
-        if self._plane:  # whoever asks again and again may do so without this process in between
-            scope[LENDER] = (self.planes, headers.get(b"host", b""))
         await answer(send, 200, reply.body, reply.headers)
 
     async def _repository(self, rest: Sequence[str], scope: Scope, receive: Receive, send: Send) -> None:

@@ -23,7 +23,9 @@ from ropewalk.models.predictor import Predictor, Prepared, prepare
 PIECE_BYTES = 1 << 20
 # An engine that takes longer for one row would keep the others of a turn waiting: it stays with its own processes.
 ROW_SECONDS_MAX = 0.001
-PROBES = 4
+# Nor shall a body of many rows: where a row in a block takes longer, those stay there too.
+BLOCK_ROW_SECONDS_MAX = 25e-6
+PROBES, BLOCK_ROWS = 4, 64
 
 
 def pack(served: Served, load: Mapping[str, object]) -> int:
@@ -70,23 +72,25 @@ class Stand:
         warm: the same, for what encodes answers; it has no lane.
         predictor: its model.
         row_seconds: what one row took, at best; 0 where no row was there to try.
+        takes_blocks: whether many rows take so little time that others may wait for them.
     """
 
     def __init__(self, served: Served, predictor: Predictor) -> None:
         self.served = served
         self.warm = Warm(served=served, lane=cast("Lane", None))
         self.predictor = predictor
-        self.row_seconds = self._tried()
+        self.row_seconds = self._tried(1)
+        self.takes_blocks = self._tried(BLOCK_ROWS) <= BLOCK_ROW_SECONDS_MAX * BLOCK_ROWS
 
-    def _tried(self) -> float:
-        """Ask for the example a few times, which also warms everything up."""
+    def _tried(self, rows: int) -> float:
+        """Ask for so many of the example a few times, which also warms everything up; return the least seconds."""
         row = self.served.example
         if not row or any(problem.strict for problem in self.served.check(row)):
             return 0.0
         took: list[float] = []
         for _ in range(PROBES):
             began = perf_counter()
-            self.predictor.predict(columns_of(self.served, [row]), 1)
+            self.predictor.predict(columns_of(self.served, [row] * rows), rows)
             took.append(perf_counter() - began)
         return min(took)
 

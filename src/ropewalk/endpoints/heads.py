@@ -13,8 +13,9 @@ from ropewalk.errors import Invalid
 
 HEAD_END = b"\r\n\r\n"
 HEAD_BYTES_MAX = 4096
-# A body that is longer is a batch, which shall not keep the others waiting.
-BODY_BYTES_MAX = 32 << 10
+BODY_BYTES_MAX = 256 << 10
+# A body that is longer is a batch, which shall not keep the others waiting for long.
+SHORT_BYTES_MAX = 32 << 10
 # How many heads are remembered.
 HEADS_MAX = 1024
 _LINE = re.compile(

@@ -12,7 +12,6 @@ from ropewalk.endpoints.turn import Question
 
 # Who sends a request this slowly is home's to wait for.
 PARTIAL_SECONDS_MAX = 1.0
-PIECE_BYTES = 48 << 10
 AHEAD_BYTES_MAX = 64 << 10
 RETRY_SECONDS = 0.002
 # While this process ends, what may be on its way already is still waited for.

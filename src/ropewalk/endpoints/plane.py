@@ -21,11 +21,11 @@ from typing import Any
 from msgspec import MsgspecError
 
 from ropewalk.clock import Clock, SystemClock
-from ropewalk.endpoints.channel import Channel, Message
+from ropewalk.endpoints.channel import PIECE_BYTES, Channel, Message
 from ropewalk.endpoints.goods import ROW_SECONDS_MAX, Stand, unpack
-from ropewalk.endpoints.heads import Head, Heads
+from ropewalk.endpoints.heads import SHORT_BYTES_MAX, Head, Heads
 from ropewalk.endpoints.journal import append
-from ropewalk.endpoints.line import PIECE_BYTES, Line, Rules
+from ropewalk.endpoints.line import Line, Rules
 from ropewalk.endpoints.replies import Replies
 from ropewalk.endpoints.tallies import Tallies
 from ropewalk.endpoints.turn import Question, Turn
@@ -37,6 +37,8 @@ from ropewalk.releases.traffic import Traffic
 REPORT_SECONDS = 0.05
 SWEEP_SECONDS = 0.25
 BATCH_ROWS_MAX = 512
+# Of the long bodies so many bytes are answered in one turn, and so many may wait.
+LONG_BYTES_MAX, LONG_WAITING_BYTES_MAX = 512 << 10, 32 << 20
 DRAIN_SECONDS_MAX = 2.0
 # Such a model fails its callers too often to be asked here.
 UNFIT_MAX = 20
@@ -61,6 +63,7 @@ class Plane:
         self._heads = Heads()
         self._tallies = Tallies()
         self._lines: dict[int, Line] = {}
+        self._coming: dict[int, tuple[Message, socket.socket]] = {}
         self._closed: list[int] = []
         self._stands: dict[str, Stand] = {}
         self._turn: Turn | None = None
@@ -144,6 +147,20 @@ class Plane:
     def _on_line(self, message: Message, files: list[int]) -> None:
         """Take a caller's connection over."""
         end = socket.socket(fileno=os.dup(files[0]))
+        if len(message["data"]) < message["length"]:
+            self._coming[message["id"]] = message, end
+        else:
+            self._take_over(message, end)
+
+    def _on_piece(self, message: Message, _files: list[int]) -> None:
+        """Take more of what the home process has read of a connection."""
+        line, end = self._coming[message["id"]]
+        line["data"] += message["data"]
+        if len(line["data"]) >= line["length"]:
+            del self._coming[message["id"]]
+            self._take_over(line, end)
+
+    def _take_over(self, message: Message, end: socket.socket) -> None:
         line = Line(message, plane=self, heads=self._heads, rules=self._rules)
         self._lines[line.number] = line
         self._work(self._open(line, end))
@@ -163,7 +180,7 @@ class Plane:
 
     def _on_home(self, _message: Message, _files: list[int]) -> None:
         """Give everybody back."""
-        self._turn_now()
+        self._turn_all()
         self._turn = None
         for line in tuple(self._lines.values()):
             line.go_home("recall")
@@ -178,7 +195,7 @@ class Plane:
 
     async def _drain(self) -> None:
         """Answer what has begun to come, then end."""
-        self._turn_now()
+        self._turn_all()
         self._empty.clear()
         for line in tuple(self._lines.values()):
             line.drain(_stopping(self._replies))
@@ -195,7 +212,9 @@ class Plane:
     def is_ours(self, head: Head) -> bool:
         """Say whether a head asks this endpoint."""
         turn = self._turn
-        return turn is not None and (head.endpoint == turn.traffic.endpoint or (not head.endpoint and self._only))
+        if turn is None or (head.length > SHORT_BYTES_MAX and not turn.takes_blocks):
+            return False
+        return head.endpoint == turn.traffic.endpoint or (not head.endpoint and self._only)
 
     def ask(self, question: Question) -> None:
         """Queue a question for the end of this round of the event loop."""
@@ -232,11 +251,12 @@ class Plane:
             for one in asked:
                 one.line.leave(one)
             return
-        over = asked[self._queue_max :]
-        at = 0
-        while at < min(len(asked), self._queue_max):
-            batch = asked[at : min(at + BATCH_ROWS_MAX, self._queue_max)]
-            at += len(batch)
+        due, later, over = self._sorted(asked)
+        if later:  # others get their turn in between
+            self._pending = later
+            self._loop.call_soon(self._turn_now)
+        for at in range(0, len(due), BATCH_ROWS_MAX):
+            batch = due[at : at + BATCH_ROWS_MAX]
             turn.answer(batch)
             for one in batch:
                 if one.left or one.reply is None:
@@ -252,6 +272,25 @@ class Plane:
             self._tallies.unfit = 0
             self._channel.send({"op": "unfit"})
         self._report_soon()
+
+    def _sorted(self, asked: list[Question]) -> tuple[list[Question], list[Question], list[Question]]:
+        """Return which questions are answered in this turn, which in a later one, and which are too many."""
+        over = asked[self._queue_max :]
+        due: list[Question] = []
+        later: list[Question] = []
+        length = 0
+        for one in asked[: self._queue_max]:
+            if one.head.length <= SHORT_BYTES_MAX:
+                due.append(one)
+                continue
+            fits = not length or length + one.head.length <= LONG_BYTES_MAX
+            length += one.head.length
+            (due if fits else later if length <= LONG_WAITING_BYTES_MAX else over).append(one)
+        return due, later, over
+
+    def _turn_all(self) -> None:
+        while self._pending:
+            self._turn_now()
 
     def _append(self, frames: bytes) -> None:
         self._length += append(self._journal, frames, self._length)

@@ -15,7 +15,7 @@ from dataclasses import asdict
 from functools import partial
 from typing import Any
 
-from ropewalk.endpoints.channel import Channel, Message, pair
+from ropewalk.endpoints.channel import PIECE_BYTES, Channel, Message, pair
 from ropewalk.endpoints.journal import Journal
 from ropewalk.endpoints.lending import Captures, Guest, Lent, Terms
 from ropewalk.endpoints.meters import Meters
@@ -221,9 +221,11 @@ class PlaneLink:
         if not self.live or self._channel is None:
             return False
         self.given += 1
-        message = {"op": "line", "id": self.given, "host": host, "data": data}
+        message = {"op": "line", "id": self.given, "host": host, "data": data[:PIECE_BYTES], "length": len(data)}
         if not self._channel.offer(message, (end,)):
             return False
+        for at in range(PIECE_BYTES, len(data), PIECE_BYTES):
+            self._channel.send({"op": "piece", "id": self.given, "data": data[at : at + PIECE_BYTES]})
         self._lent[self.given] = Lent(guest, guest.leave_behind(partial(self._drop, self.given)))
         return True
 

@@ -23,7 +23,7 @@ from ropewalk.settings import Serve
 # The scope of a request that was answered bears under this who may have its connection.
 LENDER = "ropewalk.lender"
 # What came of a next request is handed over with its connection, as long as it is short.
-DATA_BYTES_MAX = 48 << 10
+DATA_BYTES_MAX = 272 << 10
 RETRY_SECONDS_MIN, RETRY_SECONDS_MAX, HEALTHY_SECONDS = 0.5, 30.0, 10.0
 log = logging.getLogger(__name__)
 

@@ -117,6 +117,9 @@ class Turn:
         clock: the time.
         write: appends bytes to the journal, before any answer leaves; None where nothing is captured.
         tallies: where it is counted.
+
+    Attributes:
+        takes_blocks: whether bodies of many rows may be asked here.
     """
 
     def __init__(
@@ -131,6 +134,7 @@ class Turn:
         self.traffic = traffic
         self.champion = stands[traffic.champion]
         self.stands = stands
+        self.takes_blocks = all(stand.takes_blocks for stand in stands.values())
         self._clock = clock
         self._write = write
         self._tallies = tallies
