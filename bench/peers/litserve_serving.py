@@ -19,7 +19,7 @@ class Flights(litserve.LitAPI):
     def setup(self, device: str) -> None:  # noqa: ARG002 - the library's own signature
         self.model = load(FOLDER)
 
-    def decode_request(self, request: Any) -> Any:
+    def decode_request(self, request):
         return np.array(request["inputs"])
 
     def batch(self, inputs: Any) -> Any:
