@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import resource
 import shutil
 import subprocess
 import sys
@@ -15,6 +16,7 @@ import pytest
 from scripts.serving import serve
 
 ROOT = Path(__file__).parent.parent
+SECONDS_MAX = 60
 LEFT_OUT = shutil.ignore_patterns("__pycache__", ".ropewalk")
 
 
@@ -63,7 +65,7 @@ def test_keys_and_caches_stay_out_of_the_wheel(wheel):
 @pytest.mark.slow
 @pytest.mark.timeout(600)  # whole libraries are imported, by several processes
 def test_from_pip_install_to_the_first_prediction_in_three_lines(wheel, tmp_path):
-    began = time.monotonic()
+    began, worked = time.monotonic(), _worked()
     folder = tmp_path / "mine"
     folder.mkdir()
     shutil.copy(ROOT / "examples" / "scripts" / "breast_cancer.py", folder / "train.py")
@@ -87,4 +89,15 @@ def test_from_pip_install_to_the_first_prediction_in_three_lines(wheel, tmp_path
 
     assert answer["release"] == "mine.unreleased/1"
     assert 0 <= answer["predictions"][0]["probability"] <= 1
-    sys.stdout.write(f"from pip install to the first prediction: {time.monotonic() - began:.1f} s\n")
+    took, work = time.monotonic() - began, _worked() - worked
+    sys.stdout.write(
+        f"from pip install to the first prediction: {took:.1f} s, {work:.1f} s of them a processor's work\n"
+    )
+    # By the clock, what else this machine does and the network's pace would count: bench/start.py measures that.
+    assert work < SECONDS_MAX
+
+
+def _worked() -> float:
+    """Return the seconds of processors that this process's children have taken, once they are over."""
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return used.ru_utime + used.ru_stime

@@ -271,3 +271,19 @@ def test_a_part_of_a_tree_is_the_tree_of_the_part(shelf, items):
         select(tree, ["all", 2])
     with pytest.raises(LookupError):
         select(tree, ["none"])
+
+
+def test_a_polars_frame_is_the_same_value_however_its_memory_lies(shelf):
+    whole = pl.DataFrame({"k": list(range(100)), "s": [f"a text of many letters {k % 7}" for k in range(100)]})
+    pieces = pl.concat([whole[:30], whole[30:]], rechunk=False)
+    even = pl.col("k") % 2 == 0
+    made = [
+        whole.filter(even),
+        pieces.filter(even),
+        pieces.lazy().filter(even).collect(),
+        pl.DataFrame(whole.filter(even).to_dicts()),
+        whole.filter(even).set_sorted("k"),
+    ]
+
+    assert len({digest_of_tree(shelf.encode(frame)) for frame in made}) == 1
+    assert digest_of_tree(shelf.encode(whole.filter(~even))) != digest_of_tree(shelf.encode(made[0]))
