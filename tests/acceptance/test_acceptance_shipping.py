@@ -113,5 +113,5 @@ def test_a_model_of_a_run_is_shipped_by_its_path(lab, capsys):
 def test_what_cannot_be_shipped_says_why(lab, capsys, words, code, why):
     status, told = ship(lab[0], capsys, *words)
 
-    assert (status, told["error"]["code"]) == (1, code)
+    assert (status, told["error"]["code"]) == (2 if code == "usage" else 1, code)
     assert why in told["error"]["why"]

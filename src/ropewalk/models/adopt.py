@@ -304,9 +304,13 @@ def _kept(held: Path, stored: Stored, note: dict[str, Any]) -> dict[str, Any]:
 
 
 def _environment(held: Path) -> dict[str, str]:
-    """Return the variables of the process that loads a model: no secrets, and room for its files in its own folder."""
+    """Return the variables of the process that loads a model: no secrets, and room for its files in its own folder.
+
+    Hashes of texts are the same each time: converters to ONNX write sets, and the same model is to give the same bytes.
+    """
     kept = ("PATH", "LANG", "LC_ALL", "PYTHONPATH", "LD_LIBRARY_PATH", "COVERAGE_PROCESS_CONFIG")
-    own = {"PYTHONSAFEPATH": "1", "TMPDIR": str(held / "out"), "HOME": str(held / "out"), "JOBLIB_MULTIPROCESSING": "0"}
+    own = {"TMPDIR": str(held / "out"), "HOME": str(held / "out"), "JOBLIB_MULTIPROCESSING": "0"}
+    own |= {"PYTHONSAFEPATH": "1", "PYTHONHASHSEED": "0"}
     return {name: os.environ[name] for name in kept if name in os.environ} | own
 
 
