@@ -18,7 +18,16 @@ from ropewalk.endpoints.requests import ROUTE, Requests
 TRACE = "4bf92f3577b34da6a3ce929d0e0e4736"
 PARENT = f"00-{TRACE}-00f067aa0ba902b7-01"
 OPEN = "application/openmetrics-text;version=1.0.0"
-QUIET = {"rows": [], "spread": {}, "micros": {}, "examples": {}, "batches": {}, "answers": 0, "turned_away": 0}
+QUIET = {
+    "rows": [],
+    "spread": {},
+    "micros": {},
+    "examples": {},
+    "batches": {},
+    "routes": [],
+    "answers": 0,
+    "turned_away": 0,
+}
 
 
 def samples(body: bytes) -> list:
@@ -40,6 +49,14 @@ def test_the_slowest_prediction_of_a_bucket_is_its_example_for_who_takes_openmet
     assert capture.find(real, prediction)["trace"] == TRACE
 
 
+def test_a_trace_that_comes_by_grpc_is_kept_as_well(served, real):
+    _, rpc = served
+
+    answer = rpc.infer(0.5, outputs=[{"name": "prediction_id"}], metadata=(("traceparent", PARENT),))
+
+    assert capture.find(real, answer.raw_output_contents[0][4:40].decode())["trace"] == TRACE
+
+
 def test_a_prediction_without_a_trace_has_no_column_for_one(flights: Caller, real):
     _, body = flights.predict(ROW)
 
@@ -54,10 +71,13 @@ def test_a_trace_goes_through_a_data_plane_into_the_record_and_the_example(real,
         status, body = wire.ask(http("/endpoints/flights/predict", {"records": [PLANE_ROW]}, f"traceparent: {PARENT}"))
         wire.close()
         caller.until(lambda: TRACE.encode() in caller.gateway.meters.encoded(OPEN)[0])
+        text = caller.gateway.meters.text().decode()
 
     assert status == 200
     prediction = json.loads(body)["predictions"][0]["id"]
     assert capture.find(real, prediction)["trace"] == TRACE
+    line = 'ropewalk_http_requests_total{method="POST",route="/endpoints/{name}/predict",status="200"} '
+    assert float(text.partition(line)[2].split("\n")[0]) >= 1
 
 
 def test_routes_are_patterns_and_made_up_verbs_and_paths_are_one():
@@ -103,6 +123,7 @@ def test_counts_of_several_processes_are_added_and_examples_kept():
             "micros": {"a/1": spread.micros},
             "examples": {"a/1": [[900_000, "there", "", 5_000_000]]},
             "batches": {"a/1": 1},
+            "routes": [["/invocations", "200", 2]],
             "answers": 2,
         },
     )
@@ -110,5 +131,6 @@ def test_counts_of_several_processes_are_added_and_examples_kept():
     found = samples(counted.encoded(OPEN)[0])
     by_name = {one.name: one.value for one in found if one.labels.get("le", "+Inf") == "+Inf"}
     assert by_name["ropewalk_prediction_seconds_count"] == 3
+    assert by_name["ropewalk_http_requests_total"] == 2
     assert by_name["ropewalk_prediction_seconds_sum"] == 0.9037
     assert {one.exemplar.labels["prediction_id"] for one in found if one.exemplar} == {"here", "there"}

@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 
 from ropewalk.endpoints.forms import INFER, PLAIN, SCORE, Form, media_of
+from ropewalk.endpoints.telling import pattern_of
 from ropewalk.errors import Invalid
 
 HEAD_END = b"\r\n\r\n"
@@ -41,14 +42,16 @@ class Head:
         headers: by name.
         host: what the caller calls us.
         length: of the body, bytes.
+        route: pattern of the path, as requests are counted by.
     """
 
-    __slots__ = ("endpoint", "form", "headers", "host", "length", "media", "path")
+    __slots__ = ("endpoint", "form", "headers", "host", "length", "media", "path", "route")
 
     def __init__(
         self, *, path: str, endpoint: str, form: Form, media: bytes, headers: dict[bytes, bytes], length: int
     ) -> None:
         self.path = path
+        self.route = pattern_of(path)
         self.endpoint = endpoint
         self.form = form
         self.media = media

@@ -104,6 +104,7 @@ class Meters(Collector):
                 spread.show(Example(*example))
         for release, batches in told["batches"].items():
             self._batches[endpoint, release] += batches
+        self.requests.add(told["routes"])
         for status, count in (("200", told["answers"]), ("503", told["turned_away"])):
             if count:
                 self._answers[endpoint, status] += count

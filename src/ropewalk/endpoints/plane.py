@@ -263,10 +263,10 @@ class Plane:
                     one.line.leave(one)
                 else:
                     sent = one.line.answered(self._replies.whole(one.reply, close=one.line.is_last))
-                    self._tallies.answered(one.head.length, sent)
+                    self._tallies.answered(one.head.route, one.head.length, sent)
         for one in over:
             one.line.answered(self._replies.refused(one.head.path, _queue_full(len(asked), self._queue_max)))
-            self._tallies.turned_away += 1
+            self._tallies.refused(one.head.route)
         self._tallies.busy_ns += int((self._clock.monotonic() - began) * 1e9)
         if self._tallies.unfit > UNFIT_MAX:
             self._tallies.unfit = 0

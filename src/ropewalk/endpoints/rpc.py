@@ -36,11 +36,15 @@ KNOWN_SECONDS = 1.0
 KNOWN_MAX = 1000
 # What an empty message asks, whoever sends it.
 _PUBLIC = frozenset(("ServerLive", "ServerReady"))
-# What of a call's metadata the app may see: who calls, on whose behalf, of which workspace, and what he wishes.
+# What of a call's metadata the app may see: who calls, on whose behalf, of which workspace, in which trace, and what he
+# wishes.
+_TRACE = "traceparent"
 _PASSED = frozenset(
-    ("authorization", "x-forwarded-for", "x-forwarded-proto", "x-mlflow-workspace", "x-ropewalk-release")
+    ("authorization", _TRACE, "x-forwarded-for", "x-forwarded-proto", "x-mlflow-workspace", "x-ropewalk-release")
 )
 _DEADLINE = b"x-ropewalk-deadline-ms"
+# What each call has for itself, and the app does not judge it by.
+_OWN = (_DEADLINE, _TRACE.encode())
 _CODES = {
     400: "INVALID_ARGUMENT",
     401: "UNAUTHENTICATED",
@@ -293,7 +297,7 @@ def _metadata(context: Any) -> Iterable[tuple[bytes, bytes]]:  # noqa: ANN401 - 
 
 def _mark(context: Any) -> bytes:  # noqa: ANN401 - grpcio's
     """Return what calls have in common that the app lets in or refuses alike; no secret can be read from it."""
-    said = [peer(context.peer())[0], *(pair for pair in _metadata(context) if pair[0] != _DEADLINE)]
+    said = [peer(context.peer())[0], *(pair for pair in _metadata(context) if pair[0] not in _OWN)]
     return blake2b(repr(said).encode(), digest_size=16).digest()
 
 

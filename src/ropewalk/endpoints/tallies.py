@@ -27,6 +27,7 @@ class Tallies:
         self._micros: Counter[str] = Counter()
         self._examples: dict[str, dict[int, Example]] = {}
         self._batches: Counter[str] = Counter()
+        self._routes: Counter[tuple[str, str]] = Counter()
         self.turned_away = 0
         self.answers = self.bytes_in = self.bytes_out = self.busy_ns = 0
 
@@ -48,11 +49,17 @@ class Tallies:
         example = slowest(took, ids, traces, at_us)
         self._examples.setdefault(release, {})[bisect_left(BOUNDS_US, example.micros)] = example
 
-    def answered(self, bytes_in: int, bytes_out: int) -> None:
-        """Count an answer that left."""
+    def answered(self, route: str, bytes_in: int, bytes_out: int) -> None:
+        """Count an answer that left, to a question at a route."""
+        self._routes[route, "200"] += 1
         self.answers += 1
         self.bytes_in += bytes_in
         self.bytes_out += bytes_out
+
+    def refused(self, route: str) -> None:
+        """Count a question that was turned away."""
+        self._routes[route, "503"] += 1
+        self.turned_away += 1
 
     def taken(self) -> dict[str, Any]:
         """Return everything since the last time, and begin anew."""
@@ -62,6 +69,7 @@ class Tallies:
             "micros": dict(self._micros),
             "examples": {release: list(one.values()) for release, one in self._examples.items()},
             "batches": dict(self._batches),
+            "routes": [[route, status, count] for (route, status), count in self._routes.items()],
             "answers": self.answers,
             "turned_away": self.turned_away,
             "bytes_in": self.bytes_in,
