@@ -10,6 +10,7 @@ import pytest
 
 from loops.rollouts import begin, with_plan
 from observations.captured import ENDPOINT, capture, set_traffic
+from ropewalk.endpoints.compact import compact
 from ropewalk.observations import arms, labels, reports
 from ropewalk.observations.arms import Arms
 from ropewalk.refs import canonical
@@ -186,6 +187,43 @@ def test_a_look_that_broke_off_is_made_up_for_by_the_next(
     assert found.look() == whole
 
 
+def test_a_look_asks_for_what_was_told_since_the_one_before(
+    site: Site, clock: SetClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rollout, dice = begin(site, clock), random.Random(5)
+    found, since, asked = arms_of(site, rollout), labels.since, list[int]()
+    ids = serve(site, rollout, dice, rollout.begun_generation)
+    monkeypatch.setattr(labels, "since", lambda *words: asked.append(words[2]) or since(*words))
+    found.look()
+    told = [
+        site.db.write(lambda tx, one=one: labels.add(tx, site, ENDPOINT, [(one, 1, clock.now_us())])).batch
+        for one in ids[:2]
+    ]
+
+    assert found.look() == found.look()
+    last = site.db.write(lambda tx: labels.add(tx, site, ENDPOINT, [(ids[2], 1, clock.now_us())])).batch
+    found.look()
+
+    assert asked == [0, told[-1]]
+    assert last > told[-1]
+
+
+def test_segments_that_were_compacted_count_once(site: Site, clock: SetClock) -> None:
+    rollout, dice = begin(site, clock), random.Random(6)
+    found = arms_of(site, rollout)
+    for _ in range(3):
+        clock.advance(60)
+        serve(site, rollout, dice, rollout.begun_generation)
+    before = found.look()
+
+    clock.advance(3 * 86_400)
+    assert compact(site, ENDPOINT) is not None
+    after = found.look()
+
+    assert after.evidence == before.evidence
+    assert len(after.facts["segments"]) < len(before.facts["segments"])
+
+
 def test_what_is_kept_outlives_the_process_and_is_counted_again_when_it_is_lost(site: Site, clock: SetClock) -> None:
     rollout, dice = begin(site, clock), random.Random(2)
     ids: list[str] = []
@@ -208,6 +246,11 @@ def test_what_is_kept_outlives_the_process_and_is_counted_again_when_it_is_lost(
     lost = arms_of(site, rollout, keep_from=1)
     assert lost.look() == before
     assert lost.segments_read == 2
+    # What was told since it was kept is heard by whoever takes it up.
+    site.db.write(lambda tx: labels.add(tx, site, ENDPOINT, [(one, 0, clock.now_us()) for one in ids[:3]]))
+    told = again.look()
+    assert told == arms_of(site, rollout, keep_from=1).look() == arms_of(site, rollout).look()
+    assert told.evidence != before.evidence
 
 
 def test_other_bins_or_another_metric_are_other_tallies(site: Site, clock: SetClock) -> None:
