@@ -17,8 +17,10 @@ from batches.test_batches_work import rows, written
 from ropewalk.batches import batch as batches
 from ropewalk.batches.folder import folder_of
 from ropewalk.demo.server import Server
-from ropewalk.errors import Conflict
-from ropewalk.house import open_house
+from ropewalk.errors import Conflict, Refused
+from ropewalk.evidence.replay import replay
+from ropewalk.evidence.trace import trace
+from ropewalk.house import open_house, score
 from ropewalk.loops import batches as loop
 from ropewalk.loops.batches import STALE_SECONDS, Batches
 from ropewalk.releases import release
@@ -60,16 +62,39 @@ def test_a_batch_is_asked_for_scored_after_a_restart_and_fetched(project: Path):
         output = http.get(f"/api/v1/batches/{name}/output")
         aside = http.get(f"/api/v1/batches/{name}/aside").text
         over = http.post(f"/api/v1/batches/{name}/cancel")
+    out = pl.read_parquet(output.content)
+    with open_house(project) as house:
+        line = trace(house.site, out["prediction_id"][41]).links
+        gone_aside = trace(house.site, batches.prediction_id(name, 500)).links[0]
+        with pytest.raises(Refused, match="A batch made this prediction"):
+            replay(house.site, out["prediction_id"][41], score(house))
+        folder_of(house.site, name).joinpath("output.parquet").write_bytes(output.content + b"x")
+        forged = trace(house.site, out["prediction_id"][41]).links[0]
 
     assert again.json()["id"] == name
     assert (bad.status_code, bad.json()["code"]) == (400, "batch-source-missing")
     assert (gone.status_code, gone.json()["code"]) == (404, "batch-not-found")
     assert (done["state"], done["rows"], done["scored"], done["aside"]) == ("done", 501, 501, 1), done
     assert [one["id"] for one in listed] == [name]
-    out = pl.read_parquet(output.content)
     assert out["customer"].to_list() == list(range(500))
     assert (json.loads(aside)["row"], json.loads(aside)["code"]) == (501, "row-unread")
     assert (over.status_code, over.json()["code"]) == (409, "batch-over")
+    assert [link.kind for link in line] == [
+        "observation",
+        "release",
+        "bundle",
+        "model",
+        "run",
+        *["data"] * (len(line) - 6),
+        "commit",
+    ]
+    assert "row 42 of artifact in/rows.ndjson" in line[0].told
+    assert line[0].facts["cells"]["customer"] == 41
+    assert line[0].digest == done["output"]
+    assert line[0].entry
+    assert gone_aside.told.endswith("the row has no answer: it was set aside")
+    assert forged.told.endswith("the file that came out has been changed")
+    assert forged.facts["cells"] == {}
 
 
 def test_the_loop_starts_what_waits_or_was_left_and_nothing_of_the_command_line(

@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from ropewalk.batches import batch as batches
 from ropewalk.endpoints.unreleased import is_unreleased
 from ropewalk.errors import Refused
 from ropewalk.evidence.trace import captured
@@ -58,9 +59,19 @@ def replay(site: Site, prediction: str, score: Score) -> Replay:
 
     Raises:
         NotFound: nobody answered under this id.
-        Refused: it was answered with an error, so there is nothing to make again.
+        Refused: it was answered with an error, so there is nothing to make again; or a batch made it.
         Corrupt: the bundle is not what was recorded.
     """
+    with site.db.read() as rows:
+        made = batches.of_prediction(rows, prediction)
+    if made is not None:
+        raise Refused(
+            "replay-of-batch",
+            "A batch made this prediction; its rows are scored again together.",
+            where=made[0].subject,
+            why=f"row {made[1] + 1:,} of {made[0].rows:,}",
+            fix="ropewalk batch FILE --into AGAIN.parquet --release RELEASE",
+        )
     return replay_many(site, [captured(site, prediction)], score)[0]
 
 
@@ -94,11 +105,11 @@ def replay_many(site: Site, rows: list[dict[str, Any]], score: Score) -> list[Re
             why=f"{early['release']} answered before it was released",
             fix=f"ropewalk trace {early['id']}",
         )
-    batches: dict[str, list[dict[str, Any]]] = defaultdict(list)
+    by_release: dict[str, list[dict[str, Any]]] = defaultdict(list)
     for row in rows:
-        batches[str(row["release"])].append(row)
+        by_release[str(row["release"])].append(row)
     found: dict[str, Replay] = {}
-    for name, batch in batches.items():
+    for name, batch in by_release.items():
         with site.db.read() as reader:
             answered_by = release.get(reader, name)
         now = score(answered_by.bundle, _inputs(site, answered_by.bundle, batch))

@@ -16,6 +16,7 @@ from ropewalk.endpoints.making import reading
 from ropewalk.endpoints.segment import Segment, segment_bytes, segments_with
 from ropewalk.endpoints.unreleased import is_unreleased, version_of
 from ropewalk.errors import NotFound
+from ropewalk.evidence.scored import Scored, scored
 from ropewalk.ledger.chain import Entry
 from ropewalk.models import versions
 from ropewalk.models.manifest import Manifest, read_manifest
@@ -88,25 +89,44 @@ def trace(site: Site, prediction: str) -> Trace:
         NotFound: nobody answered under this id, or a link is missing.
         Corrupt: a link's bytes are not the ones that were recorded.
     """
-    row = captured(site, prediction)
     with reading(site), site.db.read(seconds_max=None) as rows:
+        one = scored(site, rows, prediction)
+        if one is not None:
+            links = (_scored(rows, prediction, one), *_released(site, rows, one.batch.release))
+            return Trace(id=prediction, links=links)
+        row = captured(site, prediction)
         if is_unreleased(str(row["release"])):
             return Trace(id=prediction, links=_unreleased(site, rows, prediction, row))
-        found = release.get(rows, str(row["release"]))
-        bundle = read_bundle(site.blobs, found.bundle)
-        model = read_manifest(site.blobs, bundle.manifest)
-        version = versions.get(rows, bundle.model, bundle.version)
-        links = (
-            _observation(site, rows, prediction, row),
-            _endpoint(rows, row),
-            _release(rows, found),
-            _bundle(rows, found, bundle),
-            _model(rows, version, model),
-            *_run(rows, version.run_id),
-            *_data(site, rows, version, model),
-            *_commit(site, rows, version.run_id),
-        )
-    return Trace(id=prediction, links=links)
+        seen = _observation(site, rows, prediction, row), _endpoint(rows, row)
+        return Trace(id=prediction, links=(*seen, *_released(site, rows, str(row["release"]))))
+
+
+def _released(site: Site, rows: Reader, name: str) -> Iterator[Link]:
+    """Yield the line behind a release."""
+    found = release.get(rows, name)
+    bundle = read_bundle(site.blobs, found.bundle)
+    model = read_manifest(site.blobs, bundle.manifest)
+    version = versions.get(rows, bundle.model, bundle.version)
+    yield _release(rows, found)
+    yield _bundle(rows, found, bundle)
+    yield _model(rows, version, model)
+    yield from _run(rows, version.run_id)
+    yield from _data(site, rows, version, model)
+    yield from _commit(site, rows, version.run_id)
+
+
+def _scored(rows: Reader, prediction: str, one: Scored) -> Link:
+    batch = one.batch
+    place = " ".join(f"{name} {value}" for name, value in batch.place().items())
+    told = f"row {one.row:,} of {place}, scored in batch {batch.id} by {batch.actor} on {iso(batch.begun_us)}"
+    return Link(
+        kind="observation",
+        title=f"Prediction {prediction}",
+        told=f"{told}; {one.why}" if one.why else told,
+        digest=batch.output,
+        entry=_entry(rows, batch.subject, f"batch.{batch.state}") or _entry(rows, batch.subject, "batch.begun"),
+        facts={"row": one.row, "batch": batch.id, "source": batch.place(), "cells": one.cells},
+    )
 
 
 def _unreleased(site: Site, rows: Reader, prediction: str, row: Mapping[str, Any]) -> tuple[Link, ...]:
