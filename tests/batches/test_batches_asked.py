@@ -38,6 +38,28 @@ def ended(http: httpx.Client, name: str) -> dict[str, Any]:
             return found
 
 
+def assert_traced(project: Path, name: str, output: bytes, digest: str) -> None:
+    """Trace an answered row, one that was set aside, and one whose file is no longer what came out."""
+    answered = pl.read_parquet(output)["prediction_id"][41]
+    with open_house(project) as house:
+        line = trace(house.site, answered).links
+        aside = trace(house.site, batches.prediction_id(name, 500)).links[0]
+        with pytest.raises(Refused, match="A batch made this prediction"):
+            replay(house.site, answered, score(house))
+        folder_of(house.site, name).joinpath("output.parquet").write_bytes(output + b"x")
+        forged = trace(house.site, answered).links[0]
+
+    data = ["data"] * (len(line) - 6)
+    assert [link.kind for link in line] == ["observation", "release", "bundle", "model", "run", *data, "commit"]
+    assert "row 42 of artifact in/rows.ndjson" in line[0].told
+    assert line[0].facts["cells"]["customer"] == 41
+    assert line[0].digest == digest
+    assert line[0].entry
+    assert aside.told.endswith("the row has no answer: it was set aside")
+    assert forged.told.endswith("the file that came out has been changed")
+    assert forged.facts["cells"] == {}
+
+
 def test_a_batch_is_asked_for_scored_after_a_restart_and_fetched(project: Path):
     pytest.importorskip("sklearn")
     with open_house(project) as house:
@@ -62,39 +84,16 @@ def test_a_batch_is_asked_for_scored_after_a_restart_and_fetched(project: Path):
         output = http.get(f"/api/v1/batches/{name}/output")
         aside = http.get(f"/api/v1/batches/{name}/aside").text
         over = http.post(f"/api/v1/batches/{name}/cancel")
-    out = pl.read_parquet(output.content)
-    with open_house(project) as house:
-        line = trace(house.site, out["prediction_id"][41]).links
-        gone_aside = trace(house.site, batches.prediction_id(name, 500)).links[0]
-        with pytest.raises(Refused, match="A batch made this prediction"):
-            replay(house.site, out["prediction_id"][41], score(house))
-        folder_of(house.site, name).joinpath("output.parquet").write_bytes(output.content + b"x")
-        forged = trace(house.site, out["prediction_id"][41]).links[0]
 
     assert again.json()["id"] == name
     assert (bad.status_code, bad.json()["code"]) == (400, "batch-source-missing")
     assert (gone.status_code, gone.json()["code"]) == (404, "batch-not-found")
     assert (done["state"], done["rows"], done["scored"], done["aside"]) == ("done", 501, 501, 1), done
     assert [one["id"] for one in listed] == [name]
-    assert out["customer"].to_list() == list(range(500))
+    assert pl.read_parquet(output.content)["customer"].to_list() == list(range(500))
     assert (json.loads(aside)["row"], json.loads(aside)["code"]) == (501, "row-unread")
     assert (over.status_code, over.json()["code"]) == (409, "batch-over")
-    assert [link.kind for link in line] == [
-        "observation",
-        "release",
-        "bundle",
-        "model",
-        "run",
-        *["data"] * (len(line) - 6),
-        "commit",
-    ]
-    assert "row 42 of artifact in/rows.ndjson" in line[0].told
-    assert line[0].facts["cells"]["customer"] == 41
-    assert line[0].digest == done["output"]
-    assert line[0].entry
-    assert gone_aside.told.endswith("the row has no answer: it was set aside")
-    assert forged.told.endswith("the file that came out has been changed")
-    assert forged.facts["cells"] == {}
+    assert_traced(project, name, output.content, done["output"])
 
 
 def test_the_loop_starts_what_waits_or_was_left_and_nothing_of_the_command_line(
