@@ -66,7 +66,7 @@ def measure(start: Start, path: str, bodies: Bodies, seconds: float, folder: Pat
     with start() as server:
         url = f"{server.url}{path}"
         drive(url, bodies[1], 8, 0.3, folder)
-        sleep(PLANE_SECONDS)  # a data plane comes once somebody asks again and again
+        sleep(PLANE_SECONDS if path == PATH else 0)  # a data plane comes once somebody asks again and again
         found.start = server.start_seconds
         for rows, connections in ((1, 32), (1, 1), (1, 256), (ROWS, 32), (ROWS, 1)):
             drive(url, bodies[rows], connections, 0.1, folder)
@@ -190,10 +190,11 @@ def main(seconds: float, trees: int) -> None:
         with TemporaryDirectory(dir=OUT) as folder:
             found = compare(kind, Path(folder), seconds, trees)
         tables(sheet, kind, found)
-        wrong = {name: one.loads[1, 32].others for name, one in found.items() if one.loads[1, 32].others}
-        if wrong or not all(one.loads[1, 32].answered for one in found.values() if one is found[OURS]):
+        sheet.keep()
+        many = {name: one.loads[1, 32] for name, one in found.items() if name.startswith(("ropewalk", "our"))}
+        wrong = {name: one.others for name, one in many.items() if one.others or not one.answered}
+        if wrong:
             raise SystemExit(f"answers that were not 200: {wrong}")
-    sheet.keep()
 
 
 if __name__ == "__main__":
