@@ -38,7 +38,7 @@ def test_each_request_has_a_line_of_json_with_the_number_of_its_answer(watched):
     assert line["ms"] > 0
     assert line["bytes_in"] > 0
     assert line["level"] == "info"
-    assert (other["route"], other["status"], other["path"]) == ("other", 404, "/nothing\nhere")
+    assert (other["route"], other["status"], other["path"]) == ("other", 404, "/nothing%0Ahere")
 
 
 def test_metrics_count_requests_by_route_with_the_number_of_one_of_them(watched):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from collections import Counter
 from collections.abc import Iterable, Iterator
+from urllib.parse import quote
 
 from prometheus_client.core import CounterMetricFamily, HistogramMetricFamily, Metric
 
@@ -19,6 +20,7 @@ ROUTE = "ropewalk.route"
 ELSEWHERE = "other"
 # More patterns and verbs than any server has; beyond them all count as one.
 SERIES_MAX = 1000
+PATH_LETTERS = 400
 access = logging.getLogger("ropewalk.access")
 
 
@@ -61,7 +63,7 @@ class Requests:
                 "request_id": number,
                 "trace_id": trace,
                 "method": method,
-                "path": str(scope["path"])[:400],
+                "path": quote(str(scope["path"])[:PATH_LETTERS], errors="replace"),
                 "route": route,
                 "status": status,
                 "ms": round(took_ns / 1e6, 3),
