@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from prometheus_client.core import GaugeMetricFamily, Metric
@@ -148,10 +148,7 @@ def _jobs(rows: Reader) -> Metric:
     counts = {(kind, state): 0 for kind in KINDS for state in ("waiting", "running", "failed")}
     for one in rows.all(Jobs, "standing.jobs"):
         counts[one.kind, one.state] = one.count
-    found = GaugeMetricFamily("ropewalk_jobs", "Runs, batches, starts, deliveries.", labels=["kind", "state"])
-    for key, count in counts.items():
-        found.add_metric(key, count)
-    return found
+    return _gauge("ropewalk_jobs", "Runs, batches, starts, deliveries.", "kind", counts)
 
 
 def _rollouts(rows: Reader, names: Sequence[str]) -> Metric:
@@ -159,7 +156,12 @@ def _rollouts(rows: Reader, names: Sequence[str]) -> Metric:
     counts = {(name, state): 0 for name in names for state in rollout.MOVES}
     for one in rows.all(Rollouts, "standing.rollouts"):
         counts[one.endpoint, one.state] = one.count
-    found = GaugeMetricFamily("ropewalk_rollouts", "Canaries by state.", labels=["endpoint", "state"])
+    return _gauge("ropewalk_rollouts", "Canaries by state.", "endpoint", counts)
+
+
+def _gauge(name: str, told: str, what: str, counts: Mapping[tuple[str, str], int]) -> Metric:
+    """Return how many of each `what` are in each state."""
+    found = GaugeMetricFamily(name, told, labels=[what, "state"])
     for key, count in counts.items():
         found.add_metric(key, count)
     return found
